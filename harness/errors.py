@@ -1,0 +1,69 @@
+"""Where a mistake stands, what it is called, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place in a file; line and column count from 1, path is relative to the repository."""
+
+    path: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+class SpecError(Exception):
+    """One mistake in what a reviewer wrote: both a value (a red test) and an exception.
+
+    `code` is stable and listed in docs/errors.md; `message` says what was read and the mend;
+    `nearest` holds the closest valid names, best first.
+    """
+
+    def __init__(self, code: str, message: str, source: Source, nearest: Iterable[str] = ()) -> None:
+        super().__init__(f"{source}: {code}: {message}")
+        self.code = code
+        self.message = message
+        self.source = source
+        self.nearest = tuple(nearest)
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[str, str, Source, tuple[str, ...]]]:
+        return SpecError, (self.code, self.message, self.source, self.nearest)
+
+
+class EnvironmentFault(Exception):
+    """Something that a claim needs cannot be had here: weights, a device, the store.
+
+    `code` names the fault (`weights_missing`, `digest_mismatch`, `not_finite`, ...), `mend` says
+    what to do about it. It fails the specs that need the thing, and no others.
+    """
+
+    def __init__(self, code: str, message: str, mend: str = "") -> None:
+        super().__init__(f"{code}: {message}" + (f" {mend}" if mend else ""))
+        self.code = code
+        self.message = message
+        self.mend = mend
+
+    def __reduce__(self) -> tuple[type[EnvironmentFault], tuple[str, str, str]]:
+        return EnvironmentFault, (self.code, self.message, self.mend)
+
+
+def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:
+    """The valid names closest to `name`, best first; empty when none is close."""
+    return tuple(difflib.get_close_matches(str(name), list(valid), n=limit, cutoff=0.5))
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """` Did you mean 'x'?` with a leading space, or the valid names where none is close."""
+    names = list(valid)
+    near = nearest_names(name, names, limit=1)
+    if near:
+        return f" Did you mean {near[0]!r}?"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f" Valid: {shown}." if names else ""

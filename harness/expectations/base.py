@@ -1,0 +1,126 @@
+"""The base of every kind: what a claim is, how it is read, and what judges it.
+
+A kind is one file in this folder: a subclass of Expectation with a sentence per field, `judge`,
+the side it claims, the mutants that can change its evidence, and EXAMPLES on toy codes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.codes import Pool, Specials, Tokens
+from harness.expectations.evidence import Evidence
+from harness.inputs import PromptSet
+from harness.verdict import Outcome, Verdict
+
+Side = Literal["high", "low", "none"]
+Scope = Literal["population", "sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Marks a field that names something to be resolved: a prompt set, a corpus or a subject."""
+
+    what: Literal["prompts", "corpus", "subject"]
+
+
+class UsedSet(BaseModel):
+    """A set with how it is read: `{use: color, truncate: true}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    use: str | tuple[str, ...] = Field(description="A set, or several.")
+    truncate: bool = Field(
+        False, description="Cut prompts at the subject's max_tokens; without it a longer prompt is an error."
+    )
+
+
+SetRef = Annotated[str | tuple[str, ...] | UsedSet, Role("prompts")]
+OptionalSetRef = Annotated[str | tuple[str, ...] | UsedSet | None, Role("prompts")]
+CorpusRef = Annotated[str | None, Role("corpus")]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """How a spec reads its evidence: what stands beside the kind in YAML.
+
+    `sae_is_topk` comes from the subject: the L0 of a TopK SAE is fixed, so a claim about it is vacuous.
+    """
+
+    feature: int | None = None
+    pool: Pool = "max"
+    tokens: Tokens = "text"
+    special_tokens: Specials = "ignored"
+    scope: Scope = "population"
+    alpha: float = 0.05
+    sae_is_topk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KindExample:
+    """A claim on toy codes with the outcome it must have: the conformance test and docs/kinds.md read it.
+
+    fields: the kind's own YAML keys. rows: per role the prompts, each a sequence of (token, value of feature 0);
+    a token in [[brackets]] is marked. settings: keys beside the kind, as in Claim. sums: for corpus kinds, see
+    toy.py.
+    """
+
+    title: str
+    outcome: Outcome
+    fields: Mapping[str, Any]
+    rows: Mapping[str, Sequence[Sequence[tuple[str, float]]]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Expectation(BaseModel):
+    """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: ClassVar[str] = ""
+    reads_feature: ClassVar[bool] = True
+    mutants: ClassVar[frozenset[str]] = frozenset()
+    examples: ClassVar[tuple[KindExample, ...]] = ()
+
+    def side(self) -> Side:
+        """`high` where firing more makes it true, `low` where firing less does, `none` otherwise."""
+        return "none"
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        """The verdict that no evidence can change (too few prompts for alpha), or None."""
+        return None
+
+    def other_subjects(self) -> tuple[str, ...]:
+        """Subjects, beside the spec's own, whose codes of the same prompts are needed."""
+        return ()
+
+    def needs_residuals(self) -> bool:
+        """True where the claim compares with the activations themselves (DiffMean)."""
+        return False
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        """Decide the claim from the evidence alone."""
+        raise TypeError(f"the kind {self.kind!r} does not say how it is judged")
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first sentence of the class docstring."""
+        return (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")
+
+    @classmethod
+    def roles(cls, what: str) -> tuple[str, ...]:
+        """The fields that name a prompt set (or a corpus), in order."""
+        return tuple(
+            name
+            for name, info in cls.model_fields.items()
+            if any(isinstance(m, Role) and m.what == what for m in info.metadata)
+        )
+
+    def references(self, what: str) -> dict[str, Any]:
+        """The roles of this claim that are filled, with what the reviewer wrote there."""
+        return {name: getattr(self, name) for name in self.roles(what) if getattr(self, name) is not None}

@@ -1,0 +1,64 @@
+"""`metric: {at_least | at_most | between}`: the one grammar of bounds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+
+
+class Bound(BaseModel):
+    """Limits of one measured number; exactly one of the three keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at_least: Number | None = Field(None, description="The number must be this or more.")
+    at_most: Number | None = Field(None, description="The number must be this or less.")
+    between: tuple[Number, Number] | None = Field(None, description="The number must be in this closed range.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Bound:
+        given = [k for k in ("at_least", "at_most", "between") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a bound takes exactly one of at_least, at_most, between; it has {given or 'none'}")
+        if self.between is not None and self.between[0] > self.between[1]:
+            raise ValueError(f"between is [low, high]; {list(self.between)} is the wrong way round")
+        return self
+
+    @property
+    def low(self) -> float:
+        """The lower limit, -inf where there is none."""
+        return self.at_least if self.at_least is not None else self.between[0] if self.between else float("-inf")
+
+    @property
+    def high(self) -> float:
+        """The upper limit, inf where there is none."""
+        return self.at_most if self.at_most is not None else self.between[1] if self.between else float("inf")
+
+    def holds(self, value: float) -> bool:
+        """False for NaN: what cannot be computed is inside no bound."""
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        if self.between is not None:
+            return f"between {self.between[0]:g} and {self.between[1]:g}"
+        return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+
+
+class Over(BaseModel):
+    """What a relative bound is measured over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    subject: str = Field(description="The subject whose number is subtracted.")
+
+
+class RelativeBound(Bound):
+    """A bound on a number, or on its difference over another subject's: `{over: {subject: B}, at_most: .05}`."""
+
+    over: Over | None = Field(None, description="Hold the difference over this subject's number against the limits.")
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" over {self.over.subject}'s" if self.over else "")

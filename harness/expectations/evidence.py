@@ -1,0 +1,59 @@
+"""What a kind judges from: codes by role, sums by role, and nothing that could load a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.codes import Codes, Mask, Pooled
+from harness.inputs import PromptSet
+from harness.sums import Sums
+
+if TYPE_CHECKING:
+    from harness.expectations.base import Claim
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Evidence:
+    """The evidence of one spec.
+
+    sets: role -> its prompts, in the order of the rows of its codes. codes_of: (role, subject) ->
+    codes, the spec's own subject under None. sums_of: likewise for corpora and fidelity sums.
+    cache: shared by all specs of a run, so that what is computed for all features at once is
+    computed once per pair of sets.
+    """
+
+    sets: Mapping[str, PromptSet] = field(default_factory=dict)
+    codes_of: Mapping[tuple[str, str | None], Codes] = field(default_factory=dict)
+    sums_of: Mapping[tuple[str, str | None], Sums] = field(default_factory=dict)
+    residuals_of: Mapping[str, Any] = field(default_factory=dict)
+    cache: dict[Any, Any] = field(default_factory=dict)
+
+    def codes(self, role: str, subject: str | None = None) -> Codes:
+        return self.codes_of[role, subject]
+
+    def sums(self, role: str, subject: str | None = None) -> Sums:
+        return self.sums_of[role, subject]
+
+    def prompts(self, role: str) -> PromptSet:
+        return self.sets[role]
+
+    def counted(self, role: str, claim: Claim, subject: str | None = None) -> Mask:
+        """Which tokens of the role count under the claim's policy, [n_tokens] bool."""
+        return self.codes(role, subject).counted(claim.tokens, claim.special_tokens)
+
+    def pooled(self, role: str, claim: Claim) -> Pooled:
+        """One number per prompt and feature; computed once per codes and policy."""
+        codes = self.codes(role)
+        key = ("pooled", id(codes), claim.tokens, claim.special_tokens, claim.pool)
+        return self.memo(key, lambda: codes.pooled(self.counted(role, claim), claim.pool), keep=codes)
+
+    def memo(self, key: Any, compute: Callable[[], T], keep: Any = None) -> T:
+        """The cached value of `key`; `keep` stays alive with it, so that an id() in the key stays true."""
+        if key not in self.cache:
+            self.cache[key] = (compute(), keep)
+        value: T = self.cache[key][0]
+        return value

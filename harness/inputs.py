@@ -1,0 +1,141 @@
+"""What is read: subjects, prompts, corpora, and the Need of one claim. Keys are in keys.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+SITES = ("hook_resid_pre", "hook_resid_post", "hook_mlp_out")
+_HOOK = re.compile(r"^blocks\.(\d+)\.(hook_resid_pre|hook_resid_post|hook_mlp_out)$")
+
+Grain = Literal["tokens", "sums"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Where a model's weights lie, as specs/subjects.yaml names them.
+
+    source `path`: a folder relative to the repository; `hub`: a repository name with a revision;
+    `package`: an installed package that carries the weights. `digest` is that of the weights and
+    config, `tokenizer_digest` that of the tokenizer's files (harness/digests.py); None = unpinned.
+    """
+
+    name: str
+    source: Literal["path", "hub", "package"]
+    location: str
+    revision: str | None = None
+    digest: str | None = None
+    tokenizer_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SaeRef:
+    """Where an SAE's weights lie, and the shape that specs are checked against without loading it."""
+
+    name: str
+    source: Literal["path", "release"]
+    location: str
+    sae_id: str | None = None
+    digest: str | None = None
+    d_in: int | None = None
+    d_sae: int | None = None
+    hook: str | None = None
+    architecture: str = "jumprelu"
+
+    @property
+    def is_topk(self) -> bool:
+        """True where L0 is fixed by construction, so that a claim about it says nothing."""
+        return self.architecture == "topk"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model read through an SAE at one place; one name is one set of weights on every machine."""
+
+    name: str
+    model: ModelRef
+    sae: SaeRef
+    hook: str
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    max_tokens: int = 512
+    owner: str = ""
+
+    @property
+    def layer(self) -> int:
+        return parse_hook(self.hook)[0]
+
+    @property
+    def site(self) -> str:
+        return parse_hook(self.hook)[1]
+
+
+def parse_hook(hook: str) -> tuple[int, str]:
+    """`blocks.10.hook_resid_post` -> (10, 'hook_resid_post'); ValueError for any other site."""
+    match = _HOOK.match(hook)
+    if match is None:
+        raise ValueError(f"{hook!r} is not a site that can be read; one of blocks.L.{{{', '.join(SITES)}}}")
+    return int(match[1]), match[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One input. `marks` are (start, end) character offsets into `text`; `group` names the template
+    that several prompts share (None = a unit of its own); `truncate` cuts at the subject's max_tokens
+    where the default is an error."""
+
+    text: str
+    marks: tuple[tuple[int, int], ...] = ()
+    group: str | None = None
+    truncate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """Named, ordered prompts."""
+
+    name: str
+    prompts: tuple[Prompt, ...]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """A text file read in contexts of `context_length` tokens, at most `token_limit` of them."""
+
+    name: str
+    path: str
+    digest: str
+    context_length: int = 128
+    token_limit: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What must be known to judge a spec, all said before anything runs.
+
+    grain `tokens`: the sparse code of every token of `prompts`; `sums`: streaming sums over `corpus`.
+    """
+
+    subject: Subject
+    prompts: tuple[Prompt, ...] = ()
+    corpus: Corpus | None = None
+    grain: Grain = "tokens"
+    residuals: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one subject still has to read, as the planner hands it to the capture floor.
+
+    `prompts` and `corpora` come with their keys; `residuals` names the prompt keys whose activations are kept.
+    """
+
+    subject: Subject
+    code_key: str
+    prompts: tuple[tuple[str, Prompt], ...] = ()
+    corpora: tuple[tuple[str, Corpus], ...] = ()
+    residuals: frozenset[str] = frozenset()

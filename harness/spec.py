@@ -1,0 +1,78 @@
+"""A Spec: one claim = one pytest test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from harness.errors import Source, SpecError
+from harness.expectations.base import Claim, Expectation
+from harness.inputs import Corpus, Need, PromptSet, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """`feature: {best: ...}`: the feature that ranks first on discovery prompts, whatever its number."""
+
+    prompts: PromptSet
+    than: PromptSet
+    by: Literal["auroc", "mean", "rate"] = "auroc"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One claim on one subject. `id` is `<suite>::<spec id>` with suffixes where there are several.
+
+    `sets`, `corpora`: what the roles of the expectation resolve to. `features`: a number, several with
+    `together`, or Best; empty for kinds that read no feature. `discovered_on`: the prompts that the feature was
+    found on; testing on them is a leak. `text`: the YAML lines of the claim, for failure texts.
+    """
+
+    id: str
+    suite: str
+    subject: Subject
+    expectation: Expectation
+    claim: Claim
+    source: Source
+    sets: Mapping[str, PromptSet] = field(default_factory=dict)
+    corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    others: Mapping[str, Subject] = field(default_factory=dict)
+    features: tuple[int, ...] = ()
+    best: Best | None = None
+    together: Literal["all", "any"] | None = None
+    discovered_on: PromptSet | None = None
+    severity: Literal["fail", "warn"] = "fail"
+    xfail: str | None = None
+    why: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    family: str | None = None
+    text: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.expectation.kind
+
+    def needs(self) -> Iterator[Need]:
+        """Everything that must be known to judge this spec."""
+        keep = self.expectation.needs_residuals()
+        for subject in (self.subject, *self.others.values()):
+            for prompts in self.sets.values():
+                yield Need(subject, prompts.prompts, residuals=keep)
+            for corpus in self.corpora.values():
+                yield Need(subject, corpus=corpus, grain="sums")
+        if self.best is not None:
+            yield Need(self.subject, self.best.prompts.prompts)
+            yield Need(self.subject, self.best.than.prompts)
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A spec, or a whole file, that could not be read: one red test with every mistake found in it."""
+
+    id: str
+    suite: str
+    source: Source
+    errors: tuple[SpecError, ...]
+    tags: tuple[str, ...] = ()
