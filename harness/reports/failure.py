@@ -1,0 +1,156 @@
+"""The text of a red test: the finding first, then the claim, the numbers, the prompts, and how to run it again."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from harness.reports.display import columns, escape, one_line
+from harness.reports.examples import example_lines
+from harness.reports.mistakes import Mistake
+from harness.reports.record import Record
+from harness.verdict import Outcome, Reason
+
+MAX_YAML_LINES = 30
+MAX_MISTAKES = 20
+_FINDING_LIMIT = 500
+_SAYS_SO = ("not run", "could not be run")
+
+_WHAT_WOULD_DECIDE = {
+    Reason.TOO_FEW_PROMPTS: "more prompts, or `scope: sample` to claim it of these prompts only",
+    Reason.TOO_SPARSE: "prompts on which the feature fires (5 or more), or a more frequent feature",
+    Reason.UNDERPOWERED: "more prompts; extra ones in `than` are the cheapest",
+    Reason.LEAKED: "prompts that the feature was not found on",
+    Reason.LENGTH_CONFOUND: "sets of similar length, or `pool: mean` or `last`, which do not grow with length",
+    Reason.NOT_FINITE: "a checkpoint and SAE whose numbers are finite on these prompts",
+    Reason.DEAD: "a prompt that shows the feature alive (`but_fires_on`), or the right feature number",
+    Reason.VACUOUS: "a claim that the SAE's construction does not make true by itself",
+    Reason.NO_BASELINE: "an accepted baseline (`interp accept`)",
+}
+
+
+def finding_line(record: Record) -> str:
+    """The first line of the failure: the finding, led by the outcome's word where that is not simply `unmet`."""
+    verdict = record.verdict
+    finding = one_line(verdict.finding, _FINDING_LIMIT)
+    if verdict.outcome is Outcome.INCONCLUSIVE:
+        return f"inconclusive ({verdict.reason}): {finding}" if verdict.reason else f"inconclusive: {finding}"
+    if verdict.outcome is Outcome.NOT_RUN and not record.errors and not finding.startswith(_SAYS_SO):
+        return f"not run: {finding}"
+    return finding
+
+
+def failure_text(record: Record, rerun: str, color: bool = False) -> str:
+    """What pytest prints for a claim that is not met. `rerun`: the command that runs this spec again.
+
+    Ends without a newline. With `color` the first line and the peak tokens carry ANSI codes; all that comes from
+    prompts and files is escaped either way.
+    """
+    first = _painted(finding_line(record), "31;1", color)
+    body = _broken_body(record) if record.errors else _claim_body(record, color)
+    lines = [first, *body, "", f"run it again: {escape(rerun)}"]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _painted(text: str, code: str, color: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if color else text
+
+
+def _claim_body(record: Record, color: bool) -> Iterator[str]:
+    yield from _section("", yaml_lines(record))
+    yield from _section("", _aligned([(name, one_line(value, 400)) for name, value in _facts(record)]))
+    paint = _painted("{}", "1", color)
+    yield from _section("prompts that show it (activation, text):", example_lines(record.verdict.examples, paint))
+
+
+def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield ""
+        yield from [title] if title else []
+        yield from (f"  {line}" for line in found)
+
+
+def yaml_lines(record: Record) -> Iterator[str]:
+    """The file and line of the claim, then its YAML with line numbers."""
+    yield f"{escape(record.source.path)}:{record.source.line}"
+    lines = textwrap.dedent(record.text.replace("\r\n", "\n")).rstrip("\n").split("\n") if record.text else []
+    width = len(str(record.source.line + len(lines)))
+    for offset, line in enumerate(lines[:MAX_YAML_LINES]):
+        yield f"{record.source.line + offset:>{width}} | {one_line(line, 140)}"
+    if len(lines) > MAX_YAML_LINES:
+        yield f"{'':>{width}} | ... {len(lines) - MAX_YAML_LINES} more lines"
+
+
+def _facts(record: Record) -> Iterator[tuple[str, str]]:
+    verdict = record.verdict
+    yield "verdict", verdict.word.replace("_", " ")
+    yield "subject", record.subject
+    if record.features:
+        yield "feature", ", ".join(map(str, record.features)) + _chosen(record)
+    if verdict.measurement is not None:
+        yield "measured", str(verdict.measurement)
+    if verdict.bound:
+        yield "bound", verdict.bound
+    if verdict.p is not None:
+        yield "p", f"{verdict.p:.3g}" + (f" (alpha {record.alpha:g})" if record.alpha is not None else "")
+    for measured in verdict.also:
+        yield "also", str(measured)
+    yield from _remarks(record)
+
+
+def _chosen(record: Record) -> str:
+    how = record.verdict.details.get("chosen")
+    return f" ({how})" if how else ""
+
+
+def _remarks(record: Record) -> Iterator[tuple[str, str]]:
+    verdict = record.verdict
+    for each in verdict.details.get("together", []):
+        yield "of which", str(each)
+    if verdict.null_share is not None:
+        yield "null share", f"{verdict.null_share:.1%} of the live features would meet this claim, too"
+    if verdict.fragile:
+        yield "fragile", "the margin is inside the numerical noise of this subject"
+    for warning in verdict.warnings:
+        yield "warning", warning
+    if verdict.reason in _WHAT_WOULD_DECIDE and "scope: sample" not in verdict.finding:
+        yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
+    if verdict.details.get("traceback"):
+        yield "traceback", "in results.json, under details"
+
+
+def _aligned(facts: list[tuple[str, str]]) -> Iterator[str]:
+    width = max(len(name) for name, _ in facts)
+    last = ""
+    for name, value in facts:
+        yield f"{name if name != last else '':<{width}}  {value}"
+        last = name
+
+
+def _broken_body(record: Record) -> Iterator[str]:
+    for at, mistake in enumerate(record.errors[:MAX_MISTAKES]):
+        lines = list(mistake_lines(mistake))
+        yield from lines[1:] if at == 0 else ["", *lines]  # the finding has said the first one's message
+    if len(record.errors) > MAX_MISTAKES:
+        yield f"\nand {len(record.errors) - MAX_MISTAKES} more; `interp check` lists them all"
+
+
+def mistake_lines(mistake: Mistake) -> Iterator[str]:
+    """file:line:column, the code, the message, and the line itself with a caret under the column."""
+    message = one_line(mistake.message, _FINDING_LIMIT)
+    yield f"{escape(str(mistake.source))}: {mistake.code}: {message}"
+    named = any(name in mistake.message for name in mistake.nearest)
+    if mistake.nearest and not named:
+        yield f"  nearest: {', '.join(one_line(name) for name in mistake.nearest)}"
+    if mistake.quote is not None:
+        yield from _quoted(mistake)
+
+
+def _quoted(mistake: Mistake) -> Iterator[str]:
+    quote, column = mistake.quote or "", mistake.source.column - 1
+    left = max(0, column - 100)
+    before = ("..." if left else "") + escape(quote[left:column])
+    number = str(mistake.source.line)
+    yield f"  {number} | {before}{one_line(quote[column:], 40 if left else 140)}"
+    yield f"  {'':>{len(number)}} | {'':>{columns(before)}}^"

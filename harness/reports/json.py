@@ -1,0 +1,43 @@
+"""results.json: what every other report could be written from. results.schema.json fixes its shape."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from harness.reports.plain import to_plain
+from harness.reports.record import Run
+
+SCHEMA = "interp-specs/results/1"
+
+
+def document(run: Run) -> dict[str, Any]:
+    """{schema, run, records, capture} in JSON's own types."""
+    about = {
+        name: getattr(run, name)
+        for name in (
+            "id",
+            "started",
+            "seconds",
+            "commit",
+            "dirty",
+            "versions",
+            "machine",
+            "device",
+            "command",
+            "must_run",
+            "partial",
+            "faults",
+        )
+    }
+    return {
+        "schema": SCHEMA,
+        "run": to_plain(about),
+        "records": [record.to_dict() for record in run.records],
+        "capture": to_plain(run.capture),
+    }
+
+
+def results_json(run: Run) -> str:
+    """The text of results.json; strict JSON, so a NaN that slipped through is a ValueError and never a file."""
+    return json.dumps(document(run), ensure_ascii=False, indent=1, allow_nan=False) + "\n"

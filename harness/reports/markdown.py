@@ -1,0 +1,106 @@
+"""summary.md: one page that a pull request or a job summary can show; prompts in it are text, never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.reports.display import code_span, markdown, number
+from harness.reports.failure import finding_line
+from harness.reports.record import Record, Run
+from harness.reports.terminal import ORDER, counts, measured_text
+
+LIMIT_OF_A_GREEN_SUITE = (
+    "A green suite is necessary, never sufficient, for a steering claim: it reads activations and changes none, "
+    "so it does not show what happens when a feature is turned up or down."
+)
+
+
+def summary_markdown(run: Run) -> str:
+    """The text of summary.md: counts, what is wrong, every claim, what was read, and what it does not show."""
+    parts = [
+        ["# Claims about features", "", f"**{counts(run.records)}**", *_notices(run)],
+        _about(run),
+        _found(run.records),
+        _table(run.records),
+        _warnings(run.records),
+        _capture(run),
+        [LIMIT_OF_A_GREEN_SUITE],
+    ]
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def _notices(run: Run) -> Iterator[str]:
+    judged = [record for record in run.records if record.standing not in ("broken", "not run")]
+    if not judged:
+        yield from ("", "**No claim was judged: this run shows nothing.**")
+    if run.partial:
+        yield from ("", "**This run is partial: it was interrupted, or lost a worker.**")
+    for fault in run.faults:
+        yield from ("", f"**{markdown(fault['subject'])}**: {markdown(fault['code'])}: {markdown(fault['message'])}")
+
+
+def _about(run: Run) -> Iterator[str]:
+    commit = f"{run.commit or 'unknown'}{' with changes' if run.dirty else ''}"
+    yield f"- run {code_span(run.id)}, started {run.started}, {run.seconds:.1f} s, on {run.device or 'no device'}"
+    yield f"- commit {code_span(commit)}, must run: {'yes' if run.must_run else 'no'}"
+    yield f"- command {code_span(run.command)}"
+    yield "- " + ", ".join(f"{markdown(name)} {markdown(version)}" for name, version in run.versions.items())
+
+
+def _found(records: Sequence[Record]) -> Iterator[str]:
+    """The finding of everything that is not simply met, worst first."""
+    found = [record for record in _worst_first(records) if record.standing != "met"]
+    if found:
+        yield from ("## Findings", "")
+    for record in found:
+        yield f"- **{record.standing}** {code_span(record.id)}: {markdown(finding_line(record))}{_expected(record)}"
+
+
+def _expected(record: Record) -> str:
+    return f" (expected: {markdown(record.xfail)})" if record.xfail else ""
+
+
+def _table(records: Sequence[Record]) -> Iterator[str]:
+    head = ("verdict", "claim", "where", "subject", "features", "measured", "bound", "n", "p", "null share")
+    yield from ("## All claims", "", _row(head), _row("-" * len(name) for name in head))
+    yield from (_row(_cells(record)) for record in _worst_first(records))
+
+
+def _cells(record: Record) -> Iterator[str]:
+    verdict = record.verdict
+    yield record.standing
+    yield code_span(record.id)
+    yield code_span(f"{record.source.path}:{record.source.line}")
+    yield markdown(record.subject)
+    yield ", ".join(map(str, record.features))
+    yield markdown(measured_text(record))
+    yield markdown(verdict.bound)
+    yield "" if verdict.measurement is None else str(verdict.measurement.n)
+    yield "" if verdict.p is None else f"{verdict.p:.3g}"
+    yield "" if verdict.null_share is None else f"{verdict.null_share:.1%}"
+
+
+def _warnings(records: Sequence[Record]) -> Iterator[str]:
+    lines = [f"- {code_span(r.id)}: {markdown(warning)}" for r in records for warning in r.verdict.warnings]
+    if lines:
+        yield from ("## Warnings", "", *lines)
+
+
+def _capture(run: Run) -> Iterator[str]:
+    yield from ("## What was read", "")
+    if not run.capture:
+        yield "Nothing: all evidence came from the store."
+        return
+    names = ("loads", "prompts", "tokens", "batches", "seconds")
+    yield _row(("subject", *names))
+    yield _row("-" * len(name) for name in ("subject", *names))
+    for subject, measured in run.capture.items():
+        yield _row((markdown(subject), *(number(measured.get(name)) for name in names)))
+
+
+def _worst_first(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: ORDER.index(record.standing))
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,221 @@
+"""Record: one claim as judged. Run: all of them, and what they were judged on. Reports are written from these only."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import Source
+from harness.reports.machine import git_state, machine, versions
+from harness.reports.mistakes import Mistake
+from harness.reports.plain import Lost, put_back, to_plain
+from harness.reports.verdicts import verdict_dict, verdict_from
+from harness.spec import Broken, Spec
+from harness.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One spec and its verdict, in Python's own types only, so that it survives a worker's channel and JSON.
+
+    fingerprint: the code key of the evidence. prompts: distinct prompts used, `from_store` of them known before
+    this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None until
+    a family item gives it. errors: what is wrong with a spec that could not be read; then outcome is not_run.
+    """
+
+    id: str
+    suite: str
+    source: Source
+    verdict: Verdict
+    kind: str = ""
+    subject: str = ""
+    device: str = ""
+    features: tuple[int, ...] = ()
+    fingerprint: str = ""
+    prompts: int = 0
+    from_store: int = 0
+    seconds: float = 0.0
+    alpha: float | None = None
+    scope: str = ""
+    q: float | None = None
+    severity: str = "fail"
+    xfail: str | None = None
+    why: str = ""
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    text: str = ""
+    errors: tuple[Mistake, ...] = ()
+
+    @classmethod
+    def of(
+        cls, spec: Spec, verdict: Verdict, fingerprint: str, prompts: int, from_store: int, seconds: float
+    ) -> Record:
+        """The record of a spec that was read, whether or not it could be judged."""
+        chosen = () if verdict.feature is None else (verdict.feature,)
+        return cls(
+            id=spec.id,
+            suite=spec.suite,
+            source=spec.source,
+            verdict=verdict,
+            kind=spec.kind,
+            subject=spec.subject.name,
+            device=spec.subject.device,
+            features=spec.features or chosen,
+            fingerprint=fingerprint,
+            prompts=prompts,
+            from_store=from_store,
+            seconds=seconds,
+            alpha=spec.claim.alpha,
+            scope=spec.claim.scope,
+            severity=spec.severity,
+            xfail=spec.xfail,
+            why=spec.why,
+            owner=spec.owner,
+            tags=spec.tags,
+            text=spec.text,
+        )._in_plain_types()
+
+    @classmethod
+    def broken(cls, broken: Broken) -> Record:
+        """The record of a spec or file that could not be read; its first mistake is the finding."""
+        errors = tuple(Mistake.of(error) for error in broken.errors)
+        first = f"{errors[0].source}: {errors[0].code}: {errors[0].message}" if errors else "could not be read"
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        verdict = Verdict(Outcome.NOT_RUN, first + more)
+        record = cls(broken.id, broken.suite, broken.source, verdict, tags=broken.tags, errors=errors)
+        return record._in_plain_types()
+
+    @property
+    def standing(self) -> str:
+        """How the claim stands in its run: the outcome, with what the spec says about it."""
+        outcome = self.verdict.outcome
+        if self.errors:
+            return "broken"
+        if self.xfail and outcome in (Outcome.MET, Outcome.UNMET):
+            return "unmet as expected" if outcome is Outcome.UNMET else "met unexpectedly"
+        if self.severity == "warn" and outcome in (Outcome.UNMET, Outcome.INCONCLUSIVE):
+            return f"{outcome} (warn)"
+        return str(outcome).replace("_", " ")
+
+    def to_dict(self) -> dict[str, Any]:
+        """One record of results.json (results.schema.json): JSON's types only; NaN is null, noted in not_finite."""
+        verdict, lost = verdict_dict(self.verdict), Lost()
+        data: dict[str, Any] = to_plain(
+            {
+                "id": self.id,
+                "file": self.source.path,
+                "line": self.source.line,
+                "column": self.source.column,
+                "suite": self.suite,
+                "kind": self.kind or None,
+                "subject": self.subject or None,
+                "device": self.device or None,
+                "features": self.features,
+                **verdict,
+                "severity": self.severity,
+                "xfail": self.xfail,
+                "alpha": self.alpha,
+                "scope": self.scope or None,
+                "q": self.q,
+                "errors": [error.to_dict() for error in self.errors],
+                "fingerprint": self.fingerprint or None,
+                "evidence": {"prompts": self.prompts, "from_store": self.from_store},
+                "seconds": self.seconds,
+                "why": self.why,
+                "owner": self.owner,
+                "tags": self.tags,
+                "text": self.text,
+            },
+            lost,
+        )
+        return {**data, "not_finite": lost}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Record:
+        """The record that `to_dict` was made from; KeyError where a field is missing."""
+        known = copy.deepcopy(dict(data))
+        put_back(known, known["not_finite"])
+        return cls(
+            id=known["id"],
+            suite=known["suite"],
+            source=Source(known["file"], known["line"], known["column"]),
+            verdict=verdict_from(known),
+            kind=known["kind"] or "",
+            subject=known["subject"] or "",
+            device=known["device"] or "",
+            features=tuple(known["features"]),
+            fingerprint=known["fingerprint"] or "",
+            prompts=known["evidence"]["prompts"],
+            from_store=known["evidence"]["from_store"],
+            errors=tuple(Mistake.from_dict(error) for error in known["errors"]),
+            scope=known["scope"] or "",
+            tags=tuple(known["tags"]),
+            **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
+        )
+
+    def _in_plain_types(self) -> Record:
+        return Record.from_dict(self.to_dict())
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All records of one run, in the order of the files, and what they were judged on.
+
+    started: ISO 8601 in UTC. commit: the checkout's, `dirty` where tracked files differ from it, None without git.
+    device: the devices of the subjects judged. capture: {subject: {loads, prompts, tokens, batches, seconds}}, what
+    this run read; empty when all came from the store. partial: it was interrupted, or lost a record. faults:
+    {subject, code, message} of what could not be had.
+    """
+
+    id: str
+    started: str
+    seconds: float
+    commit: str | None
+    dirty: bool | None
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    device: str
+    command: str
+    must_run: bool
+    partial: bool
+    records: tuple[Record, ...]
+    capture: dict[str, dict[str, Any]] = field(default_factory=dict)
+    faults: tuple[dict[str, str], ...] = ()
+
+    @classmethod
+    def now(
+        cls,
+        started: datetime.datetime,
+        command: str,
+        must_run: bool,
+        records: Iterable[Record],
+        capture: Mapping[str, Mapping[str, Any]],
+        partial: bool = False,
+        faults: Sequence[Mapping[str, str]] = (),
+        root: Path | None = None,
+    ) -> Run:
+        """The run that ends now. `started` is aware of its zone; `root` is the checkout whose commit counts."""
+        begun = started.astimezone(datetime.UTC)
+        ordered = tuple(sorted(records, key=lambda r: (r.source.path, r.source.line, r.source.column, r.id)))
+        commit, dirty = git_state(root or Path.cwd())
+        return cls(
+            id=f"{begun:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+            started=begun.isoformat(timespec="seconds"),
+            seconds=round((datetime.datetime.now(datetime.UTC) - begun).total_seconds(), 3),
+            commit=commit,
+            dirty=dirty,
+            versions=versions(),
+            machine=machine(),
+            device=", ".join(sorted({record.device for record in ordered if record.device})),
+            command=command,
+            must_run=must_run,
+            partial=partial,
+            records=ordered,
+            capture={name: dict(counts) for name, counts in capture.items()},
+            faults=tuple(dict(fault) for fault in faults),
+        )

@@ -1,0 +1,40 @@
+"""A Verdict as the keys of one record, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.verdict import Example, Measurement, Outcome, Reason, Verdict
+
+
+def verdict_dict(verdict: Verdict) -> dict[str, Any]:
+    """The fields by name; a claim without a bound has None there, and tokens are named pairs."""
+    fields = {name: getattr(verdict, name) for name in Verdict.__dataclass_fields__}
+    return {**fields, "bound": verdict.bound or None, "examples": [_example_dict(e) for e in verdict.examples]}
+
+
+def verdict_from(data: Mapping[str, Any]) -> Verdict:
+    """The verdict that `verdict_dict` was made from; other keys in `data` are left alone."""
+    fields = {name: data[name] for name in Verdict.__dataclass_fields__}
+    measured, reason = data["measurement"], data["reason"]
+    fields |= {
+        "outcome": Outcome(data["outcome"]),
+        "reason": Reason(reason) if reason else None,
+        "bound": data["bound"] or "",
+        "measurement": Measurement(**measured) if measured else None,
+        "also": tuple(Measurement(**one) for one in data["also"]),
+        "examples": tuple(_example(one) for one in data["examples"]),
+        "warnings": tuple(data["warnings"]),
+    }
+    return Verdict(**fields)
+
+
+def _example_dict(example: Example) -> dict[str, Any]:
+    tokens = [{"token": token, "activation": activation} for token, activation in example.tokens]
+    return {**{name: getattr(example, name) for name in ("text", "value", "role", "note")}, "tokens": tokens}
+
+
+def _example(data: Mapping[str, Any]) -> Example:
+    tokens = tuple((one["token"], one["activation"]) for one in data["tokens"])
+    return Example(data["text"], data["value"], data["role"], data["note"], tokens)
