@@ -1,0 +1,5 @@
+"""`python -m harness` is `interp`."""
+
+from harness.cli import main
+
+main()

@@ -1,0 +1,48 @@
+"""`interp`: the command line. Each command is a thin file; `main` turns faults into one message and an exit code.
+
+0 holds, 1 a claim does not hold or is inconclusive, 2 spec or usage error, 3 environment (weights, device, store),
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from harness.cli import check, features, registry, train
+from harness.errors import EnvironmentFault, SpecError
+
+HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="interp",
+    help="Claims about what a model's features encode: check, look at features, train an SAE. It only observes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("check")(check.check)
+app.command("top")(features.top)
+app.command("diff")(features.diff)
+app.command("scan")(features.scan)
+app.command("kinds")(registry.list_kinds)
+app.command("schema")(registry.write_schema)
+app.command("train-sae")(train.train_sae)
+
+
+def main() -> None:
+    """Run one command; errors are one message, never a traceback."""
+    try:
+        app()
+    except SpecError as error:
+        sys.exit(_say(str(error), SPEC_ERROR))
+    except EnvironmentFault as fault:
+        sys.exit(_say(str(fault), ENVIRONMENT))
+    except KeyboardInterrupt:
+        sys.exit(_say("interrupted", INTERRUPTED))
+
+
+def _say(message: str, code: int) -> int:
+    typer.echo(f"interp: {message}", err=True)
+    return code

@@ -1,0 +1,65 @@
+"""`interp check`: are the files right, with no model and no GPU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.judging import before_running
+from harness.language.specs import Loaded, load
+from harness.spec import Broken, Spec
+
+
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Suites or folders; all of specs/ where none is given.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document: [{code, file, line, column, ...}].")
+    ] = False,
+) -> None:
+    """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2"""
+    loaded = load(Path.cwd(), paths or None)
+    found = [*_mistakes(loaded), *_undecidable(loaded)]
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        _print(loaded, found)
+    if found:
+        raise typer.Exit(2 if any(f["code"] != "inconclusive" for f in found) else 1)
+
+
+def _mistakes(loaded: Loaded) -> list[dict[str, Any]]:
+    errors = [error for item in loaded.items if isinstance(item, Broken) for error in item.errors]
+    return [
+        {
+            "code": e.code,
+            "file": e.source.path,
+            "line": e.source.line,
+            "column": e.source.column,
+            "message": e.message,
+            "nearest": list(e.nearest),
+        }
+        for e in dict.fromkeys(errors)
+    ]
+
+
+def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
+    """Specs whose verdict no evidence can change: too few prompts for their level, or a leak."""
+    found = []
+    for item in loaded.items:
+        early = before_running(item) if isinstance(item, Spec) else None
+        if early is not None:
+            place = {"file": item.source.path, "line": item.source.line, "column": item.source.column}
+            found.append({"code": "inconclusive", **place, "message": f"{early.word}: {early.finding}", "nearest": []})
+    return found
+
+
+def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
+    for one in found:
+        typer.echo(f"{one['file']}:{one['line']}:{one['column']}: {one['code']}: {one['message']}")
+    specs = sum(isinstance(item, Spec) for item in loaded.items)
+    typer.echo(f"{specs} specs read, {len(found)} {'mistake' if len(found) == 1 else 'mistakes'}")

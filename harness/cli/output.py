@@ -1,0 +1,35 @@
+"""Tables and JSON on standard output: one document under --json, and nothing else there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str], title: str = "") -> None:
+    """Print rows as JSON, or the named columns of them as a table."""
+    if as_json:
+        typer.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, allow_nan=False))
+        return
+    table = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
+    names = list(columns)
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right" if _is_number(rows, name) else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in names))
+    Console(highlight=False, markup=False, soft_wrap=False).print(table)
+
+
+def _is_number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return all(isinstance(row.get(name), int | float) for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else repr(value) if isinstance(value, str) and not value.isprintable() else str(value)

@@ -1,0 +1,174 @@
+"""Digests of what is read: which files make a model, a tokenizer or an SAE, and whether they are the pinned ones.
+
+A file is hashed once and remembered by what `stat` says of it, so that checking 5 GB of weights again
+costs some microseconds. No torch, no hub client: a warm run checks digests too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from harness.cachedir import cache_dir
+from harness.errors import EnvironmentFault
+from harness.inputs import ModelRef, SaeRef, Subject
+
+MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.*",
+)
+SAE_FILES = ("cfg.json", "sae_weights.safetensors")
+
+# A file changed again within the clock's granularity of its last change keeps its times, so nothing
+# younger than this is remembered. ext4 stamps times every 4 ms, FAT every 2 s.
+SETTLED_AFTER_S = 2.0
+
+_Stamp = tuple[str, int, int, int, int]
+_seen: dict[_Stamp, str] = {}
+
+
+def files_digest(folder: Path, patterns: Sequence[str]) -> str | None:
+    """sha256 over the sorted lines `<name>\\0<sha256>` of the files in `folder` that match; None where none does."""
+    files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    if not files:
+        return None
+    lines = "".join(f"{path.name}\0{file_digest(path)}\n" for path in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of one file, remembered by (path, size, mtime, ctime, inode): ctime moves even where mtime is set back."""
+    stamp = _stamp(path)
+    if (known := _seen.get(stamp) or _recall(stamp)) is not None:
+        _seen[stamp] = known
+        return known
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if _stamp(path) == stamp and time.time_ns() - max(stamp[2:4]) > SETTLED_AFTER_S * 1e9:
+        _seen[stamp] = digest
+        _remember(stamp, digest)
+    return digest
+
+
+def located(location: str) -> Path:
+    """A path as subjects.yaml gives it: relative to the current folder, else to the folder that holds harness/."""
+    path = Path(location).expanduser()
+    if path.is_absolute() or path.exists():
+        return path
+    beside_harness = Path(__file__).resolve().parents[1] / path
+    return beside_harness if beside_harness.exists() else path
+
+
+def model_folder(model: ModelRef) -> Path | None:
+    """Where a model's files lie on this machine; None where they are not here (or, for a package, not named yet)."""
+    if model.source == "package":
+        return None
+    folder = located(model.location) if model.source == "path" else _snapshot(model)
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def hub_commit(model: ModelRef) -> str:
+    """The commit that a hub model's revision means here; the revision itself where no copy is cached."""
+    revision = model.revision or "main"
+    with suppress(OSError):
+        return (_hub_cache(model) / "refs" / revision).read_text().strip()
+    return revision
+
+
+def verify(subject: Subject) -> None:
+    """Hold pinned digests against the files that are here; files that are not here are not looked for.
+
+    Raises EnvironmentFault `digest_mismatch` with what is pinned and what was found.
+    """
+    folder = model_folder(subject.model)
+    if folder is not None:
+        verify_model(subject.model, folder)
+    if subject.sae.source == "path":
+        verify_sae(subject.sae, located(subject.sae.location))
+
+
+def verify_model(model: ModelRef, folder: Path) -> None:
+    """Hold a model's two pins, weights and tokenizer, against the files in `folder`."""
+    _hold(f"the weights of model {model.name}", model.digest, folder, MODEL_FILES)
+    _hold(f"the tokenizer of model {model.name}", model.tokenizer_digest, folder, TOKENIZER_FILES)
+
+
+def verify_sae(sae: SaeRef, folder: Path) -> None:
+    """Hold an SAE's pin against the files in `folder`."""
+    _hold(f"SAE {sae.name}", sae.digest, folder, SAE_FILES)
+
+
+def mismatch(what: str, pinned: str, found: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        "digest_mismatch",
+        f"{what}: specs/subjects.yaml pins {pinned}, found {found}.",
+        "Restore the files that were pinned; if the new ones are meant, pin them with `interp doctor --pin`.",
+    )
+
+
+def _hold(what: str, pinned: str | None, folder: Path, patterns: Sequence[str]) -> None:
+    if pinned is None:
+        return
+    found = _readable_digest(what, folder, patterns)
+    if found is not None and found != pinned:
+        raise mismatch(what, pinned, found)
+
+
+def _readable_digest(what: str, folder: Path, patterns: Sequence[str]) -> str | None:
+    try:
+        return files_digest(folder, patterns)
+    except OSError as error:
+        raise EnvironmentFault("weights_unreadable", f"{what}: {error.strerror or error}.", "") from error
+
+
+def _snapshot(model: ModelRef) -> Path | None:
+    folder = _hub_cache(model) / "snapshots" / hub_commit(model)
+    return folder if folder.is_dir() else None
+
+
+def _hub_cache(model: ModelRef) -> Path:
+    """The folder that the hub's client keeps one repository in; by its own rules, which are stable since 2022."""
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    root = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    return root / f"models--{model.location.replace('/', '--')}"
+
+
+def _stamp(path: Path) -> _Stamp:
+    stat = path.stat()
+    return str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def _recall(stamp: _Stamp) -> str | None:
+    rows = _ask("SELECT sha256 FROM digests WHERE path=? AND size=? AND mtime_ns=? AND ctime_ns=? AND inode=?", stamp)
+    return str(rows[0][0]) if rows else None
+
+
+def _remember(stamp: _Stamp, digest: str) -> None:
+    _ask("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", (*stamp, digest))
+
+
+def _ask(query: str, values: Iterable[object]) -> list[tuple[object, ...]]:
+    """One statement on the memory of digests. A memory that cannot be used costs time, nothing else."""
+    try:
+        folder = cache_dir()
+        folder.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(folder / "digests.sqlite", timeout=5)) as memory, memory:
+            memory.execute(
+                "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER,"
+                " ctime_ns INTEGER, inode INTEGER, sha256 TEXT)"
+            )
+            return memory.execute(query, tuple(values)).fetchall()
+    except (sqlite3.Error, OSError):
+        return []

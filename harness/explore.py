@@ -1,0 +1,216 @@
+"""The library: look at features in a notebook or a script, before anybody claims anything. Reads only.
+
+`open_subject("tiny-gemma2")` reads a subject of specs/subjects.yaml and remembers what it read;
+`open_subject(model=, tokenizer=, sae=, layer=)` reads objects that are already in memory, and remembers
+nothing. Neither makes a gate record. The functions at the end take codes or plain (n, F) arrays.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
+from harness.inputs import Need, Prompt, Subject
+from harness.rankings import RankedFeature, Ranking, ScannedPrompt
+from harness.stats.auroc import SignedCodes, auroc_of_all
+from harness.stats.contrast import check_widths, mean_of_all, rate_of_all
+from harness.stats.permutation import rank_sum, stratified_p
+
+Rank = Literal["mean", "auroc", "rate"]
+Prompts = str | Sequence[str | Prompt]
+CodesLike = Codes | Pooled | ArrayLike
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSubject:
+    """A model, an SAE and a place. `read` turns prompts into the codes of all their tokens.
+
+    tokens, special_tokens: which tokens count when a prompt is pooled into one number per feature
+    (specials ignored unless asked for: one BOS token raises a feature's mean 25-fold).
+    """
+
+    read: Callable[[Sequence[Prompt]], Codes]
+    tokens: Tokens = "text"
+    special_tokens: Specials = "ignored"
+
+    def encode(self, prompts: Prompts) -> Codes:
+        """The sparse code of every token of every prompt."""
+        return self.read(_as_prompts(prompts))
+
+    def pooled(self, prompts: Prompts, pool: Pool = "max") -> Pooled:
+        """One number per prompt and feature."""
+        codes = self.encode(prompts)
+        return codes.pooled(codes.counted(self.tokens, self.special_tokens), pool)
+
+    def top_features(self, prompt: str, n: int = 10, pool: Pool = "max") -> Ranking:
+        """The n features that fire most on one prompt, with the token of the peak."""
+        codes = self.encode([prompt])
+        return top_features(codes, n, codes.counted(self.tokens, self.special_tokens), pool)
+
+    def differential_features(
+        self, positive: Prompts, negative: Prompts, n: int = 20, rank: Rank = "mean", pool: Pool = "max"
+    ) -> Ranking:
+        """The n features that set the first prompts off from the second."""
+        return differential_features(self.pooled(positive, pool), self.pooled(negative, pool), n, rank)
+
+    def scan(self, feature: int, prompts: Prompts, pool: Pool = "max") -> list[ScannedPrompt]:
+        """One feature over prompts: its pooled value and its value on every token."""
+        given = _as_prompts(prompts)
+        codes = self.encode(given)
+        return scan_tokens(codes, feature, given, codes.counted(self.tokens, self.special_tokens), pool)
+
+    def fire_rate(self, feature: int, prompts: Prompts, pool: Pool = "max") -> float:
+        """The share of prompts on which the feature fires."""
+        return fire_rate(self.pooled(prompts, pool), feature)
+
+
+def open_subject(
+    name: str | None = None,
+    *,
+    model: Any = None,
+    tokenizer: Any = None,
+    sae: Any = None,
+    layer: int | None = None,
+    root: Path | str = ".",
+    **reading: Any,
+) -> OpenSubject:
+    """Open a subject by its name in specs/subjects.yaml, or objects that are loaded already.
+
+    `model`, `tokenizer`: from transformers; `sae`: from sae-lens, or anything with `encode` and `decode` over
+    [n, d_in]; `layer`: whose output is read. `reading`: tokens= and special_tokens=, as in a spec.
+    Raises EnvironmentFault where weights cannot be had, and SpecError for a name that is not there.
+    """
+    if name is not None:
+        if any(given is not None for given in (model, tokenizer, sae, layer)):
+            raise TypeError("open_subject takes a name, or model=, tokenizer=, sae= and layer=, not both")
+        return OpenSubject(_reader(_named(name, Path(root))), **reading)
+    if model is None or tokenizer is None or sae is None or layer is None:
+        raise TypeError("open_subject needs a name, or all of model=, tokenizer=, sae= and layer=")
+    from harness.running import reader_of
+
+    return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post"), **reading)
+
+
+def top_features(codes: Codes, n: int = 10, counted: Mask | None = None, pool: Pool = "max") -> Ranking:
+    """The n features that fire most on the first prompt of `codes`, strongest first, ties by number."""
+    mask = codes.counted() if counted is None else counted
+    pooled = codes.pooled(mask, pool)
+    feature = pooled.features()[pooled.prompt == 0]
+    value = pooled.value[pooled.prompt == 0]
+    order = np.lexsort((feature, -value))[:n]
+    return Ranking("activation", tuple(_peak(codes, mask, int(feature[i]), float(value[i])) for i in order))
+
+
+def differential_features(positive: CodesLike, negative: CodesLike, n: int = 20, rank: Rank = "mean") -> Ranking:
+    """The n features that set `positive` off from `negative`, each codes or an (n_prompts, F) array.
+
+    rank `mean`: mean(positive) - mean(negative), as the source utilities rank; `rate`: the same of firing
+    rates; `auroc`: the chance that a positive prompt's activation exceeds a negative one's, ties half.
+    Ties go to the lower feature number. Raises ValueError where the widths differ.
+    """
+    pos, neg = _as_pooled(positive), _as_pooled(negative)
+    check_widths(pos, neg)
+    area = _areas(pos, neg, rank)
+    means, rates = (of_all(pos) - of_all(neg) for of_all in (mean_of_all, rate_of_all))
+    score = {"mean": means, "rate": rates, "auroc": area}[rank]
+    order = np.lexsort((np.arange(len(score)), -score))[:n]
+    return Ranking(rank, tuple(_contrast_row(pos, neg, int(f), float(score[f]), float(area[f])) for f in order))
+
+
+def scan_prompts_for_feature(codes: CodesLike, feature: int) -> NDArray[np.float64]:
+    """One feature's value on every prompt, [n_prompts]: zero where it does not fire."""
+    return _as_pooled(codes).column(feature)
+
+
+def fire_rate(codes: CodesLike, feature: int) -> float:
+    """The share of prompts on which a feature fires (value != 0). NaN without prompts, never 0."""
+    column = scan_prompts_for_feature(codes, feature)
+    return float(np.mean(column != 0)) if len(column) else float("nan")
+
+
+def scan_tokens(
+    codes: Codes, feature: int, prompts: Sequence[Prompt], counted: Mask, pool: Pool = "max"
+) -> list[ScannedPrompt]:
+    """One feature over prompts, with its value on every token and whether that token counts."""
+    pooled = codes.pooled(counted, pool).column(feature)
+    value = codes.token_column(feature)
+    rows = [np.flatnonzero(codes.prompt == i) for i in range(len(prompts))]
+    return [
+        ScannedPrompt(
+            prompt.text,
+            float(pooled[i]),
+            tuple((codes.token[t], float(value[t]), bool(counted[t])) for t in rows[i]),
+        )
+        for i, prompt in enumerate(prompts)
+    ]
+
+
+def _peak(codes: Codes, counted: Mask, feature: int, value: float) -> RankedFeature:
+    column = np.where(counted & (codes.prompt == 0), codes.token_column(feature), -np.inf)
+    at = int(np.argmax(column))
+    return RankedFeature(feature, value, token=codes.token[at], position=int(codes.position[at]))
+
+
+def _areas(pos: Pooled, neg: Pooled, rank: Rank) -> NDArray[np.float64]:
+    """AUROC of all features; NaN for signed codes, which have none, unless it is what was asked for."""
+    try:
+        return auroc_of_all(pos, neg)
+    except SignedCodes:
+        if rank == "auroc":
+            raise
+        return np.full(pos.d_sae, np.nan)
+
+
+def _contrast_row(pos: Pooled, neg: Pooled, feature: int, score: float, area: float) -> RankedFeature:
+    a, b = pos.column(feature), neg.column(feature)
+    return RankedFeature(
+        feature,
+        score,
+        pos_mean=float(a.mean()),
+        neg_mean=float(b.mean()),
+        pos_fire_rate=float(np.mean(a != 0)),
+        neg_fire_rate=float(np.mean(b != 0)),
+        auroc=None if np.isnan(area) else area,
+        p=stratified_p([rank_sum(a, b)]).value,
+    )
+
+
+def _as_prompts(prompts: Prompts) -> list[Prompt]:
+    given = [prompts] if isinstance(prompts, str) else list(prompts)
+    return [p if isinstance(p, Prompt) else Prompt(p) for p in given]
+
+
+def _as_pooled(codes: CodesLike) -> Pooled:
+    if isinstance(codes, Pooled):
+        return codes
+    return codes.pooled(codes.counted()) if isinstance(codes, Codes) else Pooled.from_dense(np.asarray(codes))
+
+
+def _named(name: str, root: Path) -> Subject:
+    from harness.language.subjects import find_subject
+
+    return find_subject(root, name)
+
+
+def _reader(subject: Subject) -> Callable[[Sequence[Prompt]], Codes]:
+    """Reads through the store, exactly as specs do."""
+    from harness.runlog import RunLog
+    from harness.running import Runner
+    from harness.session import default_store
+    from harness.store import open_or_overlay
+
+    shared = Path(tempfile.mkdtemp(prefix="interp-explore-"))
+    runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / "run.jsonl"))
+
+    def read(prompts: Sequence[Prompt]) -> Codes:
+        runner.read([Need(subject, tuple(prompts))])
+        return runner.codes(subject, prompts)
+
+    return read

@@ -1,0 +1,90 @@
+"""One spec judged from its evidence: the held-out check, the feature that it is about, and the kind's own rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from harness.expectations.choosing import best_feature
+from harness.expectations.evidence import Evidence
+from harness.spec import Spec
+from harness.verdict import Outcome, Reason, Verdict, inconclusive
+
+_WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
+
+
+def before_running(spec: Spec) -> Verdict | None:
+    """The verdict that no evidence can change, or None: a leak, or too few prompts for the level asked for."""
+    return _leaked(spec) or spec.expectation.beforehand(spec.sets, spec.claim)
+
+
+def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> Verdict:
+    """The verdict of one spec. `discovery`: the two sets on which `best` chooses, where the spec says so."""
+    early = before_running(spec)
+    if early is not None:
+        return early
+    if spec.best is not None and discovery is not None:
+        return _judge_best(spec, evidence, discovery)
+    if not spec.features:
+        return spec.expectation.judge(evidence, spec.claim)
+    if spec.together is None:
+        return _judge_feature(spec, evidence, spec.features[0])
+    return _judge_together(spec, evidence)
+
+
+def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
+    assert spec.best is not None
+    chosen = best_feature(discovery, spec.claim, spec.best.by)
+    verdict = _judge_feature(spec, evidence, chosen.feature)
+    how = f"chosen by {spec.best.by} ({chosen.score:.3g}) on {spec.best.prompts.name} against {spec.best.than.name}"
+    return verdict.with_(details={**verdict.details, "chosen": how, "chosen_score": chosen.score})
+
+
+def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
+    claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
+    return spec.expectation.judge(evidence, claim).with_(feature=feature)
+
+
+def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:
+    """all: as bad as the worst, p the largest (intersection-union). any: the best, each at alpha / m (Bonferroni)."""
+    m = len(spec.features)
+    if spec.together == "all":
+        verdicts = [_judge_feature(spec, evidence, f) for f in spec.features]
+        shown = min(verdicts, key=lambda v: _WORST_FIRST.index(v.outcome))
+        return _summed_up(shown, verdicts, p=max(_ps(verdicts), default=None))
+    verdicts = [_judge_feature(spec, evidence, f, spec.claim.alpha / m) for f in spec.features]
+    shown = max(verdicts, key=lambda v: _any_rank(v))
+    return _summed_up(shown, verdicts, p=min(1.0, m * min(_ps(verdicts))) if _ps(verdicts) else None)
+
+
+def _any_rank(verdict: Verdict) -> int:
+    """met beats could-not-tell, which beats unmet: `any` is refuted only when all are."""
+    return [Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET].index(verdict.outcome)
+
+
+def _summed_up(shown: Verdict, verdicts: Sequence[Verdict], p: float | None) -> Verdict:
+    words = [f"{v.feature}: {v.word}" for v in verdicts]
+    return shown.with_(p=p, details={**shown.details, "together": words})
+
+
+def _ps(verdicts: Iterable[Verdict]) -> list[float]:
+    return [v.p for v in verdicts if v.p is not None]
+
+
+def _leaked(spec: Spec) -> Verdict | None:
+    """Exact overlap between what a feature was found on and what it is tested on."""
+    found_on = [s for s in (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than) if s]
+    seen = {_plain(p.text): s.name for s in found_on for p in s.prompts}
+    shared = [p.text for tested in spec.sets.values() for p in tested.prompts if _plain(p.text) in seen]
+    if not shared:
+        return None
+    where = seen[_plain(shared[0])]
+    return inconclusive(
+        Reason.LEAKED,
+        f"{len(shared)} of the tested prompts are among those that the feature was found on ({where}), "
+        f"for example {shared[0]!r}: test on others.",
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())

@@ -1,0 +1,157 @@
+"""Content keys: what evidence depends on, so that a warm run never replays what is no longer true.
+
+A key is the sha256 of canonical JSON of named fields. What is left out of them, and why:
+
+- marks and groups of a prompt: they say which tokens a claim counts and which prompts share a template;
+  the activations are the same;
+- counting policy (pool, tokens, special tokens), feature, suite, spec: derived from the codes of all
+  tokens and all features when judging;
+- batch composition and the name of the device: a prompt is computed in one shape (capture/batching.py), and
+  evidence read on a GPU must be a hit for a reviewer without one; the device's class is in;
+- a subject's, model's or SAE's name, and where its files lie: the digests say what they are;
+- the local part of torch's version (`+cpu`, `+cu128`): the device's class says it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from harness.digests import (
+    MODEL_FILES,
+    SAE_FILES,
+    TOKENIZER_FILES,
+    files_digest,
+    hub_commit,
+    located,
+    model_folder,
+)
+from harness.errors import EnvironmentFault
+from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
+
+# Raise when capture/ reads another value, or stores another field, from the same inputs.
+CAPTURE_VERSION = "1"
+ATTENTION = "eager"
+# What the harness does with every SAE; each SAE's own normalization stands in its cfg.json, which its digest covers.
+SAE_HANDLING = "float32, decoder norms not folded, normalization as its cfg.json says"
+BLOCK_TOKENS = 4096  # tokens of a corpus in one block of sums, the jackknife's unit
+
+VERSION_FIELDS = ("torch", "transformers", "tokenizers", "sae_lens", "capture")
+
+
+def code_parts(subject: Subject) -> dict[str, str]:
+    """Everything but the prompt that a subject's codes depend on, by name.
+
+    Digests are the pinned ones (harness/digests.py holds them against the files). Unpinned, a path's are those of
+    the files found; a hub model has its commit, a package its version, and an SAE release, whose loaders take
+    no revision, its name only: pin it.
+    """
+    return {
+        "weights": _weights(subject.model),
+        "tokenizer": _tokenizer(subject.model),
+        "sae": _sae(subject.sae),
+        "sae_handling": SAE_HANDLING,
+        "hook": subject.hook,
+        "dtype": subject.dtype,
+        "device": resolve_device(subject.device),
+        "attention": ATTENTION,
+        "bos": "as the tokenizer means it",
+        "max_tokens": str(subject.max_tokens),
+        "capture": CAPTURE_VERSION,
+        "torch": installed_version("torch").partition("+")[0],
+        "transformers": installed_version("transformers"),
+        "tokenizers": installed_version("tokenizers"),
+        "sae_lens": installed_version("sae-lens"),
+    }
+
+
+def code_key(subject: Subject) -> str:
+    """The key of what one subject reads, 64 hexadecimal digits."""
+    return digest_of(code_parts(subject))
+
+
+def prompt_key(prompt: Prompt) -> str:
+    """The key of one input: its exact text, and whether it may be cut at max_tokens."""
+    return digest_of({"text": prompt.text, "truncate": str(prompt.truncate)})
+
+
+def corpus_key(corpus: Corpus) -> str:
+    """The key of one corpus: its bytes, and how it is cut."""
+    return digest_of(
+        {
+            "digest": corpus.digest,
+            "context_length": str(corpus.context_length),
+            "token_limit": str(corpus.token_limit),
+            "block_tokens": str(BLOCK_TOKENS),
+        }
+    )
+
+
+def digest_of(parts: Mapping[str, str]) -> str:
+    """sha256 of canonical JSON: sorted keys, no spaces, ASCII (a lone surrogate in a text has a key, too)."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def resolve_device(device: str) -> str:
+    """`auto` -> cpu or cuda, without torch: INTERP_DEVICE, else whether a device that may be seen is there."""
+    if device != "auto":
+        return device
+    named = os.environ.get("INTERP_DEVICE", "").strip().lower()
+    if named in ("cpu", "cuda"):
+        return named
+    if named:
+        raise EnvironmentFault("device_unknown", f"INTERP_DEVICE is {named!r}.", "Set it to cpu or cuda.")
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1", "NoDevFiles")
+    return "cuda" if not hidden and _has_nvidia_device() else "cpu"
+
+
+def _has_nvidia_device() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def _weights(model: ModelRef) -> str:
+    if model.digest is not None:
+        return model.digest
+    if model.source == "hub":
+        return f"{model.location}@{hub_commit(model)}"
+    return _package(model) if model.source == "package" else _found(model, MODEL_FILES)
+
+
+def _tokenizer(model: ModelRef) -> str:
+    if model.tokenizer_digest is not None:
+        return model.tokenizer_digest
+    return _found(model, TOKENIZER_FILES) if model.source == "path" else f"with {_weights(model)}"
+
+
+def _found(model: ModelRef, patterns: tuple[str, ...]) -> str:
+    folder = model_folder(model)
+    return (files_digest(folder, patterns) if folder is not None else None) or f"absent: {model.location}"
+
+
+def _package(model: ModelRef) -> str:
+    try:
+        return f"{model.location}=={metadata.version(model.location)}"
+    except metadata.PackageNotFoundError:
+        return f"{model.location}, not installed"
+
+
+def _sae(sae: SaeRef) -> str:
+    if sae.digest is not None:
+        return sae.digest
+    if sae.source == "release":
+        return f"{sae.location}/{sae.sae_id or ''}, unpinned"
+    return files_digest(located(sae.location), SAE_FILES) or f"absent: {sae.location}"
+
+
+@cache
+def installed_version(package: str) -> str:
+    """The version of an installed package, without importing it; asked once, 0.4 ms each."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"

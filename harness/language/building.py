@@ -1,0 +1,110 @@
+"""Specs from what one entry of `expect:` resolves to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.expectations.base import Claim, Expectation
+from harness.inputs import Corpus, PromptSet, Subject
+from harness.language.mistakes import Mistakes
+from harness.language.models import SpecKeys, SuiteKeys
+from harness.language.nodes import Node
+from harness.language.shelves import Shelf
+from harness.spec import Best, Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What one file says above its claims."""
+
+    name: str
+    keys: SuiteKeys
+    shelf: Shelf
+    subjects: tuple[Subject, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What stands inside the kind."""
+
+    expectation: Expectation
+    sets: dict[str, PromptSet]
+    corpora: dict[str, Corpus]
+    others: dict[str, Subject]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What stands beside the kind."""
+
+    keys: SpecKeys
+    features: tuple[int, ...]
+    best: Best | None
+    subjects: tuple[Subject, ...]
+    tags: tuple[str, ...]
+    discovered_on: PromptSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that an entry resolves to, and the specs that it makes."""
+
+    claimed: Claimed
+    told: Told
+
+    def specs(self, node: Node, suite: Suite) -> Iterator[Spec]:
+        own = self.told.keys.id or self.derived_id(node)
+        text = node.lines()
+        for subject in self.told.subjects:
+            if subject.name in self.claimed.others:
+                message = f"{subject.name!r} would be compared with itself; name another subject in `over`"
+                raise Mistakes([node.error("same_subject", message)])
+            for features in self.each():
+                number = f"-f{features[0]}" if len(self.told.features) > 1 and self.told.keys.together is None else ""
+                where = f"-{subject.name}" if len(self.told.subjects) > 1 else ""
+                yield self.spec(f"{suite.name}::{own}{where}{number}", subject, features, node, suite, text)
+
+    def each(self) -> list[tuple[int, ...]]:
+        """The features of each test: one at a time, or all at once under `together`."""
+        alone = self.told.keys.together is None and len(self.told.features) > 1
+        return [(f,) for f in self.told.features] if alone else [self.told.features]
+
+    def derived_id(self, node: Node) -> str:
+        """`fires_more-color`, for a claim about the best feature; `id` is missing otherwise."""
+        if self.told.best is None:
+            raise Mistakes([node.error("no_id", "this spec has no `id`; add one: tests are named after it")])
+        first = next(iter(self.claimed.sets.values()), None)
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", first.name).strip("-.") if first is not None else ""
+        return f"{self.claimed.expectation.kind}-{name}" if name else self.claimed.expectation.kind
+
+    def spec(self, name: str, subject: Subject, features: tuple[int, ...], node: Node, suite: Suite, text: str) -> Spec:
+        keys = self.told.keys
+        return Spec(
+            id=name,
+            suite=suite.name,
+            subject=subject,
+            expectation=self.claimed.expectation,
+            claim=self.claim(subject),
+            source=node.source,
+            sets=self.claimed.sets,
+            corpora=self.claimed.corpora,
+            others=self.claimed.others,
+            features=features,
+            best=self.told.best,
+            together=keys.together,
+            discovered_on=self.told.discovered_on,
+            severity=keys.severity,
+            xfail=keys.xfail,
+            why=keys.why or "",
+            owner=keys.owner or suite.keys.owner or subject.owner,
+            tags=self.told.tags,
+            family=keys.family,
+            text=text,
+        )
+
+    def claim(self, subject: Subject) -> Claim:
+        keys = self.told.keys
+        return Claim(None, keys.pool, keys.tokens, keys.special_tokens, keys.scope, keys.alpha, subject.sae.is_topk)

@@ -1,0 +1,151 @@
+"""The keys of a suite file, with a sentence each: the editor's help, the schema and the checks come from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.codes import Pool, Specials, Tokens
+from harness.expectations.base import Role, Scope, UsedSet
+
+Text = Annotated[str, Field(min_length=1)]
+FeatureId = Annotated[int, Field(ge=0)]
+SetName = str | tuple[str, ...] | UsedSet
+
+
+SPEC_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+REVISION = r"^([0-9a-f]{40}|unpinned)$"
+DIGEST = r"^[0-9a-f]{64}$"
+PATTERNS = {
+    DIGEST: "a sha256 of 64 hex digits",
+    SPEC_ID: "letters, digits, _ . and -, a letter or digit first",
+    REVISION: "a commit of 40 hex digits, or unpinned",
+}
+
+EACH_ONCE: dict[str, Any] = {"uniqueItems": True}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BestOn(_Strict):
+    """The sets on which a feature is chosen; it is tested on others."""
+
+    prompts: Annotated[SetName, Role("prompts")] = Field(description="Prompts on which the feature should fire.")
+    than: Annotated[SetName, Role("prompts")] = Field(description="Prompts on which it should not.")
+    by: Literal["auroc", "mean", "rate"] = Field(
+        "auroc", description="What ranks the features: AUROC, difference of means, or difference of firing rates."
+    )
+
+
+class BestFeature(_Strict):
+    """A feature named by what it does, not by its number."""
+
+    best: BestOn = Field(description="Take the feature that ranks first on these discovery prompts.")
+
+
+class SpecKeys(_Strict):
+    """The keys beside the kind: how a claim reads its evidence, and what is said about it."""
+
+    id: Text | None = Field(
+        None,
+        pattern=SPEC_ID,
+        description="The claim's name in this file; tests are named after it. May be left out with {best: ...}.",
+    )
+    why: Text | None = Field(None, description="What makes you expect this, for the reader of a failure.")
+    feature: FeatureId | BestFeature | None = Field(
+        None, description="The feature's number, or {best: ...}: the one that ranks first on discovery prompts."
+    )
+    features: Annotated[tuple[FeatureId, ...], Field(min_length=1, json_schema_extra=EACH_ONCE)] | None = Field(
+        None, description="Several features, one test each; one test in all with `together`."
+    )
+    together: Literal["all", "any"] | None = Field(
+        None, description="Judge `features` as one claim: all of them meet it, or any of them does."
+    )
+    subjects: Annotated[tuple[Text, ...], Field(min_length=1, json_schema_extra=EACH_ONCE)] | None = Field(
+        None, description="Subjects of this claim, in place of the suite's; names from specs/subjects.yaml."
+    )
+    pool: Pool = Field("max", description="What turns a prompt's counted tokens into one number.")
+    tokens: Tokens = Field("text", description="Which tokens count.")
+    special_tokens: Specials = Field("ignored", description="Whether special tokens (BOS and the like) count.")
+    scope: Scope = Field(
+        "population",
+        description="population: of prompts like these, tested statistically; sample: of these prompts only.",
+    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="The error rate at which a population claim is decided.")
+    family: Text | None = Field(None, description="Claims that are corrected for multiplicity together.")
+    severity: Literal["fail", "warn"] = Field(
+        "fail", description="warn: a claim that does not hold is a line in the summary; the steering gate still blocks."
+    )
+    xfail: Text | None = Field(None, description="The reason why this claim is known not to hold (strict; unmet only).")
+    tags: tuple[Text, ...] = Field((), description="Markers to select tests by, beside the suite's: pytest -m color.")
+    owner: Text | None = Field(None, description="Who answers for this claim, in place of the suite's owner.")
+    discovered_on: Annotated[SetName | None, Role("prompts")] = Field(
+        None, description="The prompts on which the feature was found; a claim cannot be tested on them."
+    )
+
+
+class SuiteKeys(_Strict):
+    """A suite: claims about features, with the prompts that they are tested on."""
+
+    title: Text | None = Field(None, description="What this file is about.")
+    subjects: Annotated[tuple[Text, ...], Field(min_length=1, json_schema_extra=EACH_ONCE)] | None = Field(
+        None, description="Names from specs/subjects.yaml; every claim runs on each."
+    )
+    owner: Text | None = Field(None, description="Who answers for these claims.")
+    tags: tuple[Text, ...] = Field((), description="Markers to select tests by: pytest -m color.")
+    prompts: dict[str, Any] | None = Field(None, description="Named sets of prompts.")
+    expect: tuple[Any, ...] = Field((), description="The claims.")
+
+
+class ModelEntry(_Strict):
+    """A model's weights: exactly one of path, hub, package."""
+
+    path: Text | None = Field(None, description="A folder of this repository.")
+    hub: Text | None = Field(None, description="A repository on the Hugging Face hub; needs `revision`.")
+    package: Text | None = Field(None, description="An installed Python package that carries the weights.")
+    revision: Text | None = Field(None, pattern=REVISION, description="The hub commit, 40 hex digits, or `unpinned`.")
+    digest: Text | None = Field(
+        None, pattern=DIGEST, description="Digest of weights and config, held against the files."
+    )
+    tokenizer_digest: Text | None = Field(None, pattern=DIGEST, description="Digest of the tokenizer's files.")
+
+
+class SaeEntry(_Strict):
+    """An SAE's weights: path, or sae-lens release and id."""
+
+    path: Text | None = Field(None, description="A folder of this repository.")
+    release: Text | None = Field(None, description="A release of sae-lens; needs `id`.")
+    id: Text | None = Field(None, description="The SAE's id in the release.")
+    digest: Text | None = Field(None, pattern=DIGEST, description="Digest of the weights and cfg.json.")
+    d_in: int | None = Field(None, gt=0, description="Width of the activations that the SAE reads.")
+    d_sae: int | None = Field(None, gt=0, description="Number of features; feature numbers are checked against it.")
+    hook: Text | None = Field(None, description="Where the SAE reads, such as blocks.10.hook_resid_post.")
+    architecture: Text = Field("jumprelu", description="The SAE's form: jumprelu, topk, standard, ...")
+
+
+class SubjectEntry(_Strict):
+    """A model read through an SAE at one place."""
+
+    model: Text = Field(description="A name under `models:`.")
+    sae: Text = Field(description="A name under `saes:`.")
+    hook: Text | None = Field(None, description="Where the SAE reads; needed where the SAE does not say.")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field("float32", description="The model's precision.")
+    device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="Where the model runs.")
+    max_tokens: int = Field(
+        512, gt=0, description="Longer prompts are an error, or are cut where the set says truncate."
+    )
+    owner: str = Field("", description="Who answers for this subject.")
+
+
+class CorpusEntry(_Strict):
+    """A text file that claims about whole corpora read."""
+
+    path: Text = Field(description="A text file, relative to specs/.")
+    digest: Text | None = Field(
+        None, pattern=DIGEST, description="sha256 of the file; taken from the file where it is left out."
+    )
+    context_length: int = Field(128, gt=1, description="Tokens a context.")
+    token_limit: int = Field(100_000, gt=0, description="At most this many tokens are read.")

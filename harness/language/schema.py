@@ -1,0 +1,168 @@
+"""specs/suite.schema.json: what an editor can check while a suite is written, from the models and the kinds.
+
+A schema sees one file: names of sets, subjects and features, and texts that YAML misreads, are beyond it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from harness.expectations import kinds
+from harness.expectations.base import Expectation
+from harness.language.models import SpecKeys, SuiteKeys
+from harness.language.prompts import MAX_PROMPTS
+from harness.language.shelves import SET_NAME
+from harness.language.tags import RESERVED, TAG
+
+Schema = dict[str, Any]
+_LIMITS = ("at_least", "at_most", "between")
+_TEXTS: Schema = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1, "pattern": "\\S"},
+    "minItems": 1,
+    "maxItems": MAX_PROMPTS,
+    "uniqueItems": True,
+}
+_WORDS: Schema = {**_TEXTS, "items": {"type": "string"}}
+_MARKS: Schema = {"type": "boolean", "description": "Read [[spans]] in the texts as marks; text is literal without it."}
+_TRUNCATE: Schema = {"type": "boolean", "description": "Cut prompts at the subject's max_tokens."}
+
+
+def schema_text() -> str:
+    """The file's content: stable, two spaces, a newline at the end."""
+    return json.dumps(suite_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def suite_schema() -> Schema:
+    """JSON Schema (2020-12) of a suite file."""
+    models: list[type[BaseModel]] = [SuiteKeys, SpecKeys, *kinds().values()]
+    _, found = models_json_schema([(m, "validation") for m in models], ref_template="#/$defs/{model}")
+    defs: Schema = {name: _tidied(part) for name, part in found["$defs"].items()}
+    suite, own = defs.pop("SuiteKeys"), defs.pop("SpecKeys")
+    suite["properties"]["prompts"] = _prompts()
+    suite["properties"]["expect"] = _claims()
+    for part in (suite, own):
+        part["properties"]["tags"]["items"] = _tag()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A suite of claims about features",
+        **suite,
+        "required": ["expect"],
+        "$defs": dict(sorted({**defs, "Spec": _spec(own), "Set": _set()}.items())),
+    }
+
+
+def _tidied(part: Any) -> Any:
+    """Without pydantic's titles and nulls, and with what bounds demand beyond their fields."""
+    if isinstance(part, list):
+        return [_tidied(p) for p in part]
+    if not isinstance(part, dict):
+        return part
+    tidy = {key: _tidied(value) for key, value in part.items() if not _is_noise(key, value)}
+    branches = [b for b in tidy.pop("anyOf", ()) if b != {"type": "null"}]
+    if branches:
+        tidy = {**tidy, **branches[0]} if len(branches) == 1 else {**tidy, "anyOf": branches}
+    if set(_LIMITS) <= set(tidy.get("properties", ())):
+        tidy["oneOf"] = [{"required": [limit]} for limit in _LIMITS]
+    return tidy
+
+
+def _is_noise(key: str, value: Any) -> bool:
+    return (key == "title" and isinstance(value, str)) or (key == "default" and value is None)
+
+
+def _claims() -> Schema:
+    return {
+        "type": "array",
+        "minItems": 1,
+        "items": {"$ref": "#/$defs/Spec"},
+        "description": "The claims, one test each.",
+    }
+
+
+def _spec(own: Schema) -> Schema:
+    """An entry of `expect:`: its keys, exactly one kind, a feature where the kind reads one."""
+    known = kinds()
+    return {
+        **own,
+        "properties": own["properties"] | {name: _of_kind(kind) for name, kind in known.items()},
+        "oneOf": [{"required": [name]} for name in known],
+        "allOf": [*(_feature_rule(kind) for kind in known.values()), _ID_RULE],
+        "dependentRequired": {"together": ["features"]},
+        "not": {"required": ["feature", "features"]},
+    }
+
+
+_ID_RULE: Schema = {
+    "anyOf": [
+        {"required": ["id"]},
+        {"required": ["feature"], "properties": {"feature": {"type": "object"}}},
+    ]
+}
+
+
+def _of_kind(kind: type[Expectation]) -> Schema:
+    return {"$ref": f"#/$defs/{kind.__name__}", "description": kind.summary()}
+
+
+def _feature_rule(kind: type[Expectation]) -> Schema:
+    given = {"anyOf": [{"required": ["feature"]}, {"required": ["features"]}]}
+    return {"if": {"required": [kind.kind]}, "then": given if kind.reads_feature else {"not": given}}
+
+
+def _tag() -> Schema:
+    return {"type": "string", "pattern": f"^{TAG.pattern}$", "not": {"enum": sorted(RESERVED)}}
+
+
+def _prompts() -> Schema:
+    return {
+        "type": "object",
+        "description": "Named sets of prompts.",
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{SET_NAME.pattern}$"},
+        "additionalProperties": {"$ref": "#/$defs/Set"},
+    }
+
+
+def _set() -> Schema:
+    """A definition under `prompts:`; the forms are told apart by their first key."""
+    reference: Schema = {
+        "type": "string",
+        "minLength": 1,
+        "description": "file.yaml#set, file.yaml#!set, file.txt or a set of this file.",
+    }
+    used = {"anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}]}
+    return {
+        "description": "A list of prompts, a reference, or a mapping with prompts, template or use.",
+        "anyOf": [
+            reference,
+            {**_TEXTS, "description": "Prompts, verbatim."},
+            _closed({"prompts": _TEXTS, "marks": _MARKS, "truncate": _TRUNCATE}, "prompts"),
+            _closed({"use": used, "truncate": _TRUNCATE}, "use"),
+            _template(),
+        ],
+    }
+
+
+def _closed(properties: Schema, needed: str) -> Schema:
+    return {"type": "object", "properties": properties, "required": [needed], "additionalProperties": False}
+
+
+def _template() -> Schema:
+    group = {
+        "enum": ["template", "prompt"],
+        "default": "template",
+        "description": "What one unit of evidence is: all prompts of a template, or each prompt.",
+    }
+    one = {"type": "string", "minLength": 1}
+    return {
+        "type": "object",
+        "description": "A sentence with {slots}; every other key is a slot with its words.",
+        "properties": {"template": {"anyOf": [one, _TEXTS]}, "group": group, "marks": _MARKS, "truncate": _TRUNCATE},
+        "required": ["template"],
+        "additionalProperties": _WORDS,
+    }

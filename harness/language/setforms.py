@@ -1,0 +1,85 @@
+"""The forms of a set: what is written under `prompts:`, and what a role of a claim may name."""
+
+from __future__ import annotations
+
+from harness.errors import Source, SpecError, did_you_mean, nearest_names
+from harness.language.mistakes import Mistakes
+from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
+from harness.language.references import parse_reference
+from harness.language.shelves import Shelf
+
+FORMS = {
+    "template": None,
+    "use": ("use", "truncate"),
+    "prompts": ("prompts", "marks", "truncate"),
+}
+A_SET_IS = (
+    "a set is a list of texts, a reference (`file.yaml#set`, `file.txt`), or a mapping with prompts, template or use"
+)
+A_ROLE_IS = (
+    "a name, a list of names, `file.yaml#set`, `file.yaml#!set`, a .txt or .jsonl file, or {use: ..., truncate: true}"
+)
+
+
+def used(node: Node) -> tuple[Node, bool]:
+    """`{use: color, truncate: true}` -> (color, True)."""
+    if not is_mapping(node):
+        return node, False
+    if "use" not in node.value:
+        raise node.error(
+            "bad_set", f"{described(node)} names no set; a set is {A_ROLE_IS}. Other forms stand under `prompts:`"
+        )
+    check_keys(node, "use")
+    return node.value["use"], flag(node, "truncate")
+
+
+def names_in(node: Node) -> list[Node]:
+    names = node.value if is_list(node) else [node]
+    if not names:
+        raise node.error("empty_set", "an empty list names no prompts")
+    wrong = [n for n in names if not is_text(n)]
+    if wrong:
+        raise Mistakes(n.error("wrong_type", f"{described(n)} names no set; a set is {A_ROLE_IS}") for n in wrong)
+    return list(names)
+
+
+def check_keys(node: Node, form: str) -> None:
+    allowed = FORMS[form]
+    unknown = [key for key in node.value if allowed is not None and key not in allowed]
+    if unknown:
+        raise Mistakes(
+            node.key_error(
+                key,
+                "unknown_key",
+                f"{key!r} does not go with `{form}`.{did_you_mean(key, allowed or ())}",
+                nearest_names(key, allowed or ()),
+            )
+            for key in unknown
+        )
+    group = node.get("group")
+    if group is not None and form == "template" and group.value not in ("template", "prompt"):
+        message = (
+            f"`group` is template (the default: prompts of one template are one unit) or prompt; not {described(group)}"
+        )
+        raise group.error("unknown_value", message, ("template", "prompt"))
+
+
+def flag(node: Node, key: str) -> bool:
+    flag = node.get(key)
+    if flag is not None and not isinstance(flag.value, bool):
+        raise flag.error("wrong_type", f"`{key}` must be true or false; it is {described(flag)}")
+    return flag is not None and flag.value
+
+
+def names_a_set(text: str, shelf: Shelf) -> bool:
+    reference = parse_reference(text)
+    looks_like_file = reference is not None and " " not in text and reference.file.endswith((".yaml", ".txt", ".jsonl"))
+    return text in shelf.sets or looks_like_file
+
+
+def unknown_set(text: str, shelf: Shelf, source: Source) -> SpecError:
+    if " " in text.strip():
+        message = f"{shortened(text)!r} is not a set. Prompts themselves stand under `prompts:`, as a named list"
+        return SpecError("unknown_set", message, source)
+    hint = did_you_mean(text, shelf.sets) or " Write file.yaml#set, file.txt, or define it under `prompts:`."
+    return SpecError("unknown_set", f"there is no set {text!r} here.{hint}", source, nearest_names(text, shelf.sets))

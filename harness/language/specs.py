@@ -1,0 +1,199 @@
+"""specs/ -> every claim, in an order that is the same in every process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import Source, SpecError
+from harness.inputs import Corpus, Subject
+from harness.language.building import Suite
+from harness.language.checking import unknown_keys, validated
+from harness.language.claims import World, read_claim
+from harness.language.loader import read_yaml
+from harness.language.mistakes import gathered, in_order
+from harness.language.models import SuiteKeys
+from harness.language.nodes import Node, described, is_list, is_mapping
+from harness.language.references import Folder, real
+from harness.language.sets import Library
+from harness.language.shelves import Shelf, shelf_of
+from harness.language.subjects import FILE, load_subjects, pick_subject
+from harness.language.tags import checked_tags
+from harness.spec import Broken, Spec
+
+_HANDLED = ("prompts", "expect")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Every spec and everything broken, in stable file order; one line for each thing worth a second look."""
+
+    items: tuple[Spec | Broken, ...]
+    warnings: tuple[str, ...]
+    subjects: dict[str, Subject]
+    corpora: dict[str, Corpus]
+
+
+def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
+    """Read the suites under root/specs, or the given files and folders. Raises nothing for what reviewers write."""
+    folder = Folder(Path(os.path.abspath(root)))
+    allowed = load_subjects(folder)
+    reader = _Reader(folder, World(Library(folder), allowed))
+    items: list[Spec | Broken] = []
+    if allowed.errors and paths is None:
+        items.append(Broken("subjects", "subjects", allowed.errors[0].source, allowed.errors))
+    for file in _files(folder) if paths is None else _named(folder, paths):
+        items += reader.read(file)
+    return Loaded(
+        tuple(_without_doubles(items)), (*allowed.warnings, *reader.warnings), allowed.subjects, allowed.corpora
+    )
+
+
+def _files(folder: Folder) -> list[Path]:
+    """Every suite and every shared prompt file under specs/, sorted by path."""
+    found = [p for suffix in ("yaml", "yml") for p in folder.specs.rglob(f"*.{suffix}")]
+    found += (folder.specs / "prompts").rglob("*.jsonl")
+    inside = {p.relative_to(folder.specs).as_posix(): p for p in found}
+    return [inside[name] for name in sorted(inside) if name != "subjects.yaml" and not name.startswith("measured/")]
+
+
+def _named(folder: Folder, paths: Sequence[Path]) -> list[Path]:
+    """The files that were asked for, each once; a folder stands for what is in it."""
+    chosen: dict[Path, None] = {}
+    for path in paths:
+        full = Path(os.path.abspath(path if path.exists() else folder.root / path))
+        inside = [p for p in _files(folder) if real(p).is_relative_to(real(full))]
+        chosen.update(dict.fromkeys(inside if full.is_dir() else [full]))
+    return list(chosen)
+
+
+def _without_doubles(items: Sequence[Spec | Broken]) -> list[Spec | Broken]:
+    """Names of tests are unique: the second of two becomes a mistake."""
+    taken: dict[str, Source] = {}
+    kept: list[Spec | Broken] = []
+    for item in items:
+        if item.id not in taken:
+            taken[item.id] = item.source
+            kept.append(item)
+            continue
+        name = f"{item.id}-line-{item.source.line}"
+        while name in taken:
+            name += "-again"
+        taken[name] = item.source
+        kept.append(_doubled(item, name, taken[item.id]))
+    return kept
+
+
+def _doubled(item: Spec | Broken, name: str, first: Source) -> Broken:
+    message = f"two specs would be named {item.id!r} (the other on line {first.line}); change this `id`"
+    error = SpecError("duplicate_id", message, item.source)
+    before = item.errors if isinstance(item, Broken) else ()
+    return Broken(name, item.suite, item.source, in_order([*before, error]), item.tags)
+
+
+class _Reader:
+    """Reads files one after the other."""
+
+    def __init__(self, folder: Folder, world: World) -> None:
+        self.folder = folder
+        self.world = world
+        self.warnings: list[str] = []
+
+    def read(self, path: Path) -> list[Spec | Broken]:
+        """The items of one file; a file that only holds prompts has none, unless it is broken."""
+        shown = self.folder.shown(path)
+        name = shown.removeprefix("specs/").removesuffix(".yaml")
+        errors: list[SpecError] = []
+        with gathered(errors):
+            self.check_place(path, shown)
+            if shown == FILE:
+                errors += self.world.allowed.errors
+            elif path.suffix != ".yaml" or name.startswith("prompts/"):
+                errors += self.world.library.mistakes_in(path)
+            else:
+                return self.suite(read_yaml(path, shown), name)
+        return [Broken(name, name, errors[0].source, in_order(errors))] if errors else []
+
+    def check_place(self, path: Path, shown: str) -> None:
+        if path.suffix == ".yml":
+            message = "only .yaml files are read; rename this one, or its claims are never tested"
+            raise SpecError("wrong_suffix", message, Source(shown))
+        if path.is_relative_to(self.folder.specs) and not self.folder.holds(path):
+            raise SpecError("outside_specs", "this is a link out of specs/; copy the file here", Source(shown))
+
+    def suite(self, document: Node, name: str) -> list[Spec | Broken]:
+        """The claims of one file, or one Broken with every mistake in it where what they share is wrong."""
+        errors: list[SpecError] = []
+        if not is_mapping(document):
+            message = f"a suite is a mapping (title, subjects, prompts, expect); this is {described(document)}"
+            raise document.error("wrong_type", message)
+        suite = self.header(document, name, errors)
+        entries = _entries(document, errors)
+        read = [read_claim(node, suite, self.world) for node in entries] if suite is not None else []
+        if errors or suite is None:
+            errors += [e for found in read if isinstance(found, Broken) for e in found.errors]
+            return [Broken(name, name, document.source, in_order(errors), suite.tags if suite else ())]
+        items = [item for found in read for item in ([found] if isinstance(found, Broken) else found)]
+        self.warnings += [*self.unused(suite), *_without_effect(items)]
+        return items
+
+    def header(self, document: Node, name: str, errors: list[SpecError]) -> Suite | None:
+        """What stands above the claims; None where they cannot be read without it."""
+        valid = tuple(SuiteKeys.model_fields)
+        errors += unknown_keys(document, valid, "a suite")
+        with gathered(errors):
+            keys = validated(
+                SuiteKeys, document, "a suite", without={*set(document.value).difference(valid), *_HANDLED}
+            )
+            prompts = document.get("prompts")
+            shelf = Shelf(document.file.path, {}) if prompts is None else shelf_of(prompts)
+            errors += self.world.library.mistakes_on(shelf)
+            tags = self.tags(keys, document, errors)
+            return Suite(name, keys, shelf, self.subjects(keys, document, errors), tags)
+        return None
+
+    def tags(self, keys: SuiteKeys, document: Node, errors: list[SpecError]) -> tuple[str, ...]:
+        with gathered(errors):
+            return checked_tags(keys.tags, document.get("tags"))
+        return ()
+
+    def subjects(self, keys: SuiteKeys, document: Node, errors: list[SpecError]) -> tuple[Subject, ...]:
+        found: dict[str, Subject] = {}
+        for item in document.value["subjects"].value if keys.subjects else ():
+            with gathered(errors):
+                if item.value in found:
+                    message = f"{item.value!r} stands twice in `subjects`; keep one"
+                    raise item.error("duplicate_value", message)
+                found[item.value] = pick_subject(self.world.allowed, item.value, item.source)
+        return tuple(found.values())
+
+    def unused(self, suite: Suite) -> list[str]:
+        used = self.world.library.used
+        return [
+            f"{node.source}: the set {name!r} is not used by any claim"
+            for name, node in suite.shelf.sets.items()
+            if (suite.shelf.path, name) not in used
+        ]
+
+
+def _without_effect(items: Sequence[Spec | Broken]) -> list[str]:
+    """A key that changes no verdict says so, rather than look as if it did."""
+    families = {item.family: item.source for item in items if isinstance(item, Spec) and item.family is not None}
+    return [f"{place}: family {name!r} is recorded; no test corrects for it yet" for name, place in families.items()]
+
+
+def _entries(document: Node, errors: list[SpecError]) -> list[Node]:
+    """The entries of `expect:`; a suite without one would be green with nothing judged."""
+    expect = document.get("expect")
+    if expect is None or expect.value == []:
+        hint = " Files that only hold prompts stand under specs/prompts/." if expect is None else ""
+        message = f"this file claims nothing: a suite needs `expect:` with at least one spec.{hint}"
+        errors.append(SpecError("no_claims", message, document.key_source("expect")))
+        return []
+    if not is_list(expect):
+        errors.append(expect.error("wrong_type", f"`expect` must be a list of specs; it is {described(expect)}"))
+        return []
+    entries: list[Node] = expect.value
+    return entries

@@ -1,0 +1,235 @@
+"""specs/subjects.yaml: the only file that names weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from harness.errors import Source, SpecError, did_you_mean, nearest_names
+from harness.inputs import Corpus, ModelRef, SaeRef, Subject, parse_hook
+from harness.language.checking import validated
+from harness.language.loader import read_yaml
+from harness.language.mistakes import gathered, in_order
+from harness.language.models import CorpusEntry, ModelEntry, SaeEntry, SubjectEntry
+from harness.language.nodes import Node, described, is_mapping
+from harness.language.references import Folder
+
+FILE = "specs/subjects.yaml"
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "models": ModelEntry, "saes": SaeEntry, "subjects": SubjectEntry, "corpora": CorpusEntry,
+}  # fmt: skip
+Ref = TypeVar("Ref", ModelRef, SaeRef)
+
+
+@dataclass(slots=True)
+class AllowList:
+    """What specs may name. `broken`: subjects that stand in the file but cannot be used, with their place."""
+
+    subjects: dict[str, Subject] = field(default_factory=dict)
+    corpora: dict[str, Corpus] = field(default_factory=dict)
+    broken: dict[str, Source] = field(default_factory=dict)
+    errors: tuple[SpecError, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def load_subjects(folder: Folder) -> AllowList:
+    """Every entry that is right, and every mistake in the others; never raises."""
+    path = folder.specs / "subjects.yaml"
+    errors: list[SpecError] = []
+    found = AllowList()
+    with gathered(errors):
+        if not path.exists():
+            raise SpecError(
+                "no_subjects", f"{FILE} does not exist; it names the weights that specs may use", Source(FILE)
+            )
+        found = _Reader(folder, read_yaml(path, FILE), errors).read()
+    found.errors = in_order(errors)
+    return found
+
+
+def find_subject(root: Path, name: str) -> Subject:
+    """The subject of that name; SpecError with the nearest names otherwise."""
+    return pick_subject(load_subjects(Folder(root)), name, Source(FILE))
+
+
+def pick_subject(allowed: AllowList, name: str, source: Source) -> Subject:
+    """The subject of that name, or the error at the place where it was asked for."""
+    if name in allowed.subjects:
+        return allowed.subjects[name]
+    if name in allowed.broken:
+        place = allowed.broken[name]
+        raise SpecError("broken_subject", f"{name!r} cannot be used: see the mistakes at {place}", source)
+    hint = did_you_mean(name, allowed.subjects) or f" {FILE} defines none."
+    near = nearest_names(name, allowed.subjects)
+    raise SpecError("unknown_subject", f"{name!r} is not a subject of {FILE}.{hint}", source, near)
+
+
+def pick_corpus(allowed: AllowList, name: str, source: Source) -> Corpus:
+    """The corpus of that name, or the error at the place where it was asked for."""
+    if name in allowed.corpora:
+        return allowed.corpora[name]
+    hint = did_you_mean(name, allowed.corpora) or f" {FILE} defines none."
+    near = nearest_names(name, allowed.corpora)
+    raise SpecError("unknown_corpus", f"{name!r} is not a corpus of {FILE}.{hint}", source, near)
+
+
+class _Reader:
+    """Reads the four sections in order; what an entry names must stand in an earlier one."""
+
+    def __init__(self, folder: Folder, document: Node, errors: list[SpecError]) -> None:
+        self.folder = folder
+        self.document = document
+        self.errors = errors
+        self.found = AllowList()
+        self.models: dict[str, ModelRef] = {}
+        self.saes: dict[str, SaeRef] = {}
+        self.warnings: list[str] = []
+
+    def read(self) -> AllowList:
+        self.check_sections()
+        for name, node in self.entries("models"):
+            with gathered(self.errors):
+                self.models[name] = self.model(name, node)
+        for name, node in self.entries("saes"):
+            with gathered(self.errors):
+                self.saes[name] = self.sae(name, node)
+        for name, node in self.entries("subjects"):
+            self.found.broken[name] = self.document.value["subjects"].key_source(name)
+            with gathered(self.errors):
+                self.found.subjects[name] = self.subject(name, node)
+                del self.found.broken[name]
+        for name, node in self.entries("corpora"):
+            with gathered(self.errors):
+                self.found.corpora[name] = self.corpus(name, node)
+        self.found.warnings = tuple(self.warnings)
+        return self.found
+
+    def check_sections(self) -> None:
+        if not is_mapping(self.document):
+            raise self.document.error("wrong_type", f"{FILE} must be a mapping; it is {described(self.document)}")
+        for key in self.document.value:
+            if key not in _SECTIONS:
+                message = f"{key!r} is not a section of {FILE}.{did_you_mean(key, _SECTIONS)}"
+                near = nearest_names(key, _SECTIONS)
+                self.errors.append(self.document.key_error(key, "unknown_key", message, near))
+        if not self.entries("subjects"):
+            self.errors.append(
+                self.document.error("missing_key", f"{FILE} needs `subjects`, with at least one subject")
+            )
+
+    def entries(self, section: str) -> list[tuple[str, Node]]:
+        node = self.document.get(section)
+        if node is None or node.value is None:
+            return []
+        if not is_mapping(node):
+            message = f"`{section}` must be a mapping of names; it is {described(node)}"
+            self.errors.append(node.error("wrong_type", message))
+            return []
+        return list(node.value.items())
+
+    def model(self, name: str, node: Node) -> ModelRef:
+        entry = validated(ModelEntry, node, f"models.{name}")
+        given = [k for k in ("path", "hub", "package") if getattr(entry, k) is not None]
+        if len(given) != 1:
+            raise node.error(
+                "ambiguous_weights", f"a model has exactly one of path, hub, package; {name!r} has {_and(given)}"
+            )
+        source: Any = given[0]
+        if (source == "hub") != (entry.revision is not None):
+            raise node.error(
+                "bad_revision", "`hub` needs `revision` (a commit of 40 hex digits, or unpinned), nothing else takes it"
+            )
+        if entry.revision == "unpinned":
+            self.warnings.append(
+                f"{node.source}: the model {name!r} is unpinned: its weights may change. Give the commit as `revision`."
+            )
+        if entry.path is not None:
+            _inside_repository(entry.path, node.value["path"])
+        return ModelRef(name, source, getattr(entry, source), entry.revision, entry.digest, entry.tokenizer_digest)
+
+    def sae(self, name: str, node: Node) -> SaeRef:
+        entry = validated(SaeEntry, node, f"saes.{name}")
+        if (entry.path is None) == (entry.release is None) or (entry.release is None) != (entry.id is None):
+            message = f"an SAE has either `path`, or `release` and `id`; {name!r} has {_and(list(node.value))}"
+            raise node.error("ambiguous_weights", message)
+        if entry.path is not None:
+            _inside_repository(entry.path, node.value["path"])
+        if entry.hook is not None:
+            _check_hook(entry.hook, node.value["hook"])
+        if entry.d_sae is None:
+            self.warnings.append(
+                f"{node.source}: the SAE {name!r} states no d_sae, so feature numbers are not checked."
+            )
+        return SaeRef(
+            name,
+            "path" if entry.path is not None else "release",
+            str(entry.path or entry.release),
+            entry.id,
+            entry.digest,
+            entry.d_in,
+            entry.d_sae,
+            entry.hook,
+            entry.architecture,
+        )
+
+    def subject(self, name: str, node: Node) -> Subject:
+        entry = validated(SubjectEntry, node, f"subjects.{name}")
+        model = self.named(self.models, "models", entry.model, node.value["model"])
+        sae = self.named(self.saes, "saes", entry.sae, node.value["sae"])
+        hook = self.hook(entry, sae, node)
+        return Subject(name, model, sae, hook, entry.dtype, entry.device, entry.max_tokens, entry.owner)
+
+    def named(self, known: Mapping[str, Ref], section: str, name: str, node: Node) -> Ref:
+        if name in known:
+            return known[name]
+        in_file = dict(self.entries(section))
+        if name in in_file:
+            raise node.error("broken_subject", f"{section}.{name} has mistakes; see {in_file[name].source}")
+        is_model = section == "models"
+        message = f"{name!r} does not stand under `{section}`." + (did_you_mean(name, known) or " It holds none.")
+        raise node.error("unknown_model" if is_model else "unknown_sae", message, nearest_names(name, known))
+
+    def hook(self, entry: SubjectEntry, sae: SaeRef, node: Node) -> str:
+        if entry.hook is not None:
+            _check_hook(entry.hook, node.value["hook"])
+        if entry.hook and sae.hook and entry.hook != sae.hook:
+            message = f"the SAE {sae.name!r} reads {sae.hook}, this subject says {entry.hook}; remove one of them"
+            raise node.value["hook"].error("hook_conflict", message)
+        hook = entry.hook or sae.hook
+        if hook is None:
+            raise node.error(
+                "no_hook", f"neither this subject nor the SAE {sae.name!r} says `hook`: where the SAE reads"
+            )
+        return hook
+
+    def corpus(self, name: str, node: Node) -> Corpus:
+        entry = validated(CorpusEntry, node, f"corpora.{name}")
+        path = self.folder.find(entry.path, node.value["path"].source)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if entry.digest not in (None, digest):
+            message = f"specs/{entry.path} is not the file that was pinned: its sha256 is {digest}"
+            raise node.value["digest"].error("corpus_changed", message)
+        return Corpus(name, self.folder.shown(path), digest, entry.context_length, entry.token_limit)
+
+
+def _inside_repository(path: str, node: Node) -> None:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or path.startswith("~"):
+        message = f"{path!r} leaves the repository; weights are named relative to it, or by hub and revision"
+        raise node.error("outside_repository", message)
+
+
+def _check_hook(hook: str, node: Node) -> None:
+    try:
+        parse_hook(hook)
+    except ValueError as error:
+        raise node.error("unsupported_site", str(error)) from None
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(names) or "none of them"

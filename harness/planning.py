@@ -1,0 +1,111 @@
+"""The plan: what the selected specs need, less what the store has, one group per model load. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from harness.inputs import Corpus, Need, Prompt, Reading, Subject
+from harness.keys import code_key, corpus_key, prompt_key
+
+
+class Known(Protocol):
+    """What the planner asks a store: which of these keys it holds."""
+
+    def have(self, code_key: str, prompt_keys: Collection[str]) -> set[str]: ...
+
+    def have_residuals(self, code_key: str, prompt_keys: Collection[str]) -> set[str]: ...
+
+    def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One model load: all the readings of one set of weights on one device."""
+
+    readings: tuple[Reading, ...]
+
+    @property
+    def key(self) -> str:
+        """Names the group's lock: the same weights, dtype and device in every process."""
+        subject = self.readings[0].subject
+        model = subject.model
+        return "|".join([model.source, model.location, model.revision or "", subject.dtype, subject.device])
+
+    @property
+    def n_prompts(self) -> int:
+        """Distinct prompts to be read, whatever the number of SAEs that read them."""
+        return len({key for reading in self.readings for key, _ in reading.prompts})
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        return tuple(reading.subject for reading in self.readings)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`groups`: what must be read. Per subject the distinct prompts `wanted`, and those held already (`warm`)."""
+
+    groups: tuple[Group, ...]
+    wanted: dict[str, int]
+    warm: dict[str, int]
+
+
+@dataclass(slots=True)
+class _Wanted:
+    subject: Subject
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    residuals: set[str] = field(default_factory=set)
+    corpora: dict[str, Corpus] = field(default_factory=dict)
+
+
+def plan(needs: Iterable[Need], known: Known) -> Plan:
+    """Merge the needs by subject, leave out what is known, group the rest by model."""
+    wanted = _merge(needs)
+    groups: dict[tuple[object, ...], list[Reading]] = defaultdict(list)
+    warm: dict[str, int] = {}
+    for want in wanted.values():
+        reading = _missing(want, known)
+        warm[want.subject.name] = len(want.prompts) - len(reading.prompts)
+        if reading.prompts or reading.corpora:
+            subject = want.subject
+            groups[subject.model, subject.dtype, subject.device].append(reading)
+    return Plan(
+        groups=tuple(Group(tuple(readings)) for readings in groups.values()),
+        wanted={want.subject.name: len(want.prompts) for want in wanted.values()},
+        warm=warm,
+    )
+
+
+def _merge(needs: Iterable[Need]) -> dict[str, _Wanted]:
+    wanted: dict[str, _Wanted] = {}
+    keys: dict[Prompt, str] = {}
+    for need in needs:
+        want = wanted.setdefault(need.subject.name, _Wanted(need.subject))
+        for prompt in need.prompts:
+            if prompt not in keys:
+                keys[prompt] = prompt_key(prompt)
+            key = keys[prompt]
+            want.prompts.setdefault(key, prompt)
+            if need.residuals:
+                want.residuals.add(key)
+        if need.corpus is not None:
+            want.corpora.setdefault(corpus_key(need.corpus), need.corpus)
+    return wanted
+
+
+def _missing(want: _Wanted, known: Known) -> Reading:
+    code = code_key(want.subject)
+    have = known.have(code, want.prompts.keys())
+    kept = known.have_residuals(code, want.residuals) if want.residuals else set()
+    unkept = want.residuals - kept
+    summed = known.have_sums(code, want.corpora.keys()) if want.corpora else set()
+    return Reading(
+        subject=want.subject,
+        code_key=code,
+        prompts=tuple((k, p) for k, p in want.prompts.items() if k not in have or k in unkept),
+        corpora=tuple((k, c) for k, c in want.corpora.items() if k not in summed),
+        residuals=frozenset(unkept),
+    )

@@ -1,0 +1,131 @@
+"""The pytest surface, hooks in the order in which pytest calls them. It decides nothing about a claim."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.language.specs import Loaded, load
+from harness.plugin.gate import Gate
+from harness.plugin.mustrun import must_run
+from harness.plugin.reporting import CAPTURE_OUTPUT, Controller, decorate, say
+from harness.session import SpecSession, default_store, open_session
+from harness.spec import Broken, Spec
+from harness.store import Store, open_or_overlay
+
+LOADED = pytest.StashKey[Loaded]()
+SHARED = pytest.StashKey[Path]()
+SESSION = pytest.StashKey[SpecSession]()
+SHARED_INPUT = "interp_shared"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("interp-specs", "claims about what a model's features encode")
+    group.addoption(
+        "--require-run",
+        action="store_true",
+        help="a spec that cannot be judged fails, gpu specs too (also INTERP_REQUIRE_RUN=1, or -m gpu)",
+    )
+    group.addoption("--no-store", action="store_true", help="read everything again and keep nothing")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    loaded = load(config.rootpath)
+    config.stash[LOADED] = loaded
+    for tag in sorted({tag for item in loaded.items for tag in item.tags}):
+        config.addinivalue_line("markers", f"{tag}: a tag of specs")
+    given = getattr(config, "workerinput", {}).get(SHARED_INPUT)
+    config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
+    if not given:
+        config.pluginmanager.register(Controller(config), "interp-specs-report")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput[SHARED_INPUT] = str(node.config.stash[SHARED])
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "spec" not in metafunc.fixturenames:
+        return
+    items = metafunc.config.stash[LOADED].items
+    metafunc.parametrize("spec", [pytest.param(item, id=item.id, marks=_marks(item)) for item in items])
+
+
+def _marks(item: Spec | Broken) -> list[pytest.MarkDecorator]:
+    tags = [getattr(pytest.mark, tag) for tag in item.tags]
+    on_gpu = isinstance(item, Spec) and item.subject.device == "cuda"
+    return [*tags, pytest.mark.gpu] if on_gpu else tags
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
+    """A file that cannot be read stays a red test whatever -m and -k select: a typo must not hide a claim."""
+    before = list(items)
+    yield
+    kept = set(items)
+    items[:] = [item for item in before if item in kept or isinstance(_spec_of(item), Broken)] or items
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    found = [spec for item in session.items if isinstance(spec := _spec_of(item), Spec)]
+    config = session.config
+    if not found or config.option.collectonly:
+        return
+    demanded = {item.callspec.params["spec"].id for item in session.items if _demanded(item)}  # type: ignore[attr-defined]
+    shared = config.stash[SHARED]
+    wanted = shared / "evidence.sqlite" if config.option.no_store else default_store()
+    store, fault = open_or_overlay(wanted, shared / "evidence.sqlite")
+    if fault is not None:
+        say(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
+    config.stash[SESSION] = open_session(
+        found, store, shared, lambda spec: spec.id in demanded, lambda line: say(config, line)
+    )
+
+
+def _demanded(item: pytest.Item) -> bool:
+    return isinstance(_spec_of(item), Spec) and must_run(item)
+
+
+@pytest.fixture(scope="session")
+def harness(request: pytest.FixtureRequest) -> Gate:
+    """Loads each model and SAE once, before the first spec is judged, and settles every spec."""
+    session = request.config.stash.get(SESSION, None) or _only_broken(request.config)
+    session.prepare()
+    return Gate(session)
+
+
+def _only_broken(config: pytest.Config) -> SpecSession:
+    shared = config.stash[SHARED]
+    return open_session([], Store(shared / "evidence.sqlite"), shared, lambda spec: False, print)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return decorate(item, report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    spec_session = config.stash.get(SESSION, None)
+    if hasattr(config, "workeroutput") and spec_session is not None:
+        config.workeroutput[CAPTURE_OUTPUT] = spec_session.runner.capture
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and SHARED in config.stash:
+        shutil.rmtree(config.stash[SHARED], ignore_errors=True)
+
+
+def _spec_of(item: pytest.Item) -> Spec | Broken | None:
+    callspec = getattr(item, "callspec", None)
+    spec = callspec.params.get("spec") if callspec else None
+    return spec if isinstance(spec, Spec | Broken) else None

@@ -1,0 +1,24 @@
+"""Which specs must run: asked for by --require-run, INTERP_REQUIRE_RUN=1, or by a -m that needs their gpu marker."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from _pytest.mark import MarkMatcher
+from _pytest.mark.expression import Expression
+
+
+def must_run(item: pytest.Item) -> bool:
+    """True where a spec that cannot be judged has to fail instead of being skipped."""
+    if item.config.getoption("--require-run") or os.environ.get("INTERP_REQUIRE_RUN") == "1":
+        return True
+    return _selected_by_its_gpu_marker(item)
+
+
+def _selected_by_its_gpu_marker(item: pytest.Item) -> bool:
+    expression = item.config.option.markexpr
+    if not expression or item.get_closest_marker("gpu") is None:
+        return False
+    others = [mark for mark in item.iter_markers() if mark.name != "gpu"]
+    return not Expression.compile(expression).evaluate(MarkMatcher.from_markers(others))

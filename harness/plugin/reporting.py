@@ -1,0 +1,111 @@
+"""What leaves a test process: the record on its report, and, in the controlling process, the run's files and table."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+import sys
+from typing import Any
+
+import pytest
+
+from harness.plugin.gate import RECORD
+from harness.reports.record import Record, Run
+from harness.reports.terminal import table_lines
+from harness.reports.write import reports_dir, write_run
+from harness.verdict import Outcome
+
+CAPTURE_OUTPUT = "interp_capture"
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """One line to the person who waits, past pytest's capturing; nothing from a worker."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is None or capture is None or hasattr(config, "workerinput"):
+        return
+    with capture.global_and_fixture_disabled():
+        reporter.ensure_newline()
+        reporter.write_line(line)
+
+
+def decorate(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
+    """Hang the record on the report as plain types (workers send them to the controller), and put the finding first."""
+    record = item.stash.get(RECORD, None)
+    if record is None or report.when != "call":
+        return report
+    report.interp_record = record.to_dict()  # type: ignore[attr-defined]
+    report.user_properties += [(name, value) for name, value in _properties(record) if value is not None]
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if report.failed and crash is not None:
+        crash.message = report.longreprtext.splitlines()[0]
+    return report
+
+
+def _properties(record: Record) -> list[tuple[str, Any]]:
+    verdict, measured = record.verdict, record.verdict.measurement
+    numbers = [("measurement", measured.name), ("value", measured.value), ("low", measured.low)] if measured else []
+    numbers += [("high", measured.high), ("n", measured.n)] if measured else []
+    return [("outcome", verdict.word), *numbers, ("bound", verdict.bound or None), ("p", verdict.p)]
+
+
+class Controller:
+    """Collects the records of all processes; writes reports/ and the terminal's table. One per run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.started = datetime.datetime.now(datetime.UTC)
+        self.records: dict[str, Record] = {}
+        self.lost: list[str] = []
+        self.capture: dict[str, dict[str, Any]] = {}
+        self.written: str = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        data = getattr(report, "interp_record", None)
+        if data is not None:
+            record = Record.from_dict(data)
+            self.records[record.id] = record
+        elif report.failed and "::test_spec[" in report.nodeid:
+            self.lost.append(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        for name, counts in getattr(node, "workeroutput", {}).get(CAPTURE_OUTPUT, {}).items():
+            self.capture[name] = counts
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        from harness.plugin import SESSION
+
+        mine = session.config.stash.get(SESSION, None)
+        self.capture.update(mine.runner.capture if mine else {})
+        if not self.records:
+            return
+        fault = write_run(self._run(session), reports_dir(session.config.rootpath))
+        judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
+        self.written = str(fault) if fault else ""
+        if session.exitstatus == pytest.ExitCode.OK and (fault or not judged):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self.records:
+            return
+        terminalreporter.section("claims")
+        width = terminalreporter.fullwidth if hasattr(terminalreporter, "fullwidth") else 80
+        for line in table_lines(self.records.values(), width, color=terminalreporter.hasmarkup):
+            terminalreporter.write_line(line)
+        if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
+            terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
+        terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")
+
+    def _run(self, session: pytest.Session) -> Run:
+        interrupted = session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        return Run.now(
+            started=self.started,
+            command=shlex.join(["pytest", *sys.argv[1:]]),
+            must_run=bool(session.config.getoption("--require-run")),
+            records=list(self.records.values()),
+            capture=self.capture,
+            partial=bool(interrupted or self.lost),
+            root=session.config.rootpath,
+        )

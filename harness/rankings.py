@@ -1,0 +1,84 @@
+"""What looking at features gives: rows with numbers, as readable tables in a terminal and a notebook."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RankedFeature:
+    """One feature of a ranking. `score` is what was ranked by; token and position are those of the peak."""
+
+    feature: int
+    score: float
+    pos_mean: float | None = None
+    neg_mean: float | None = None
+    pos_fire_rate: float | None = None
+    neg_fire_rate: float | None = None
+    auroc: float | None = None
+    p: float | None = None
+    token: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Features in order of `by`, best first; behaves as a sequence of rows."""
+
+    by: str
+    rows: tuple[RankedFeature, ...]
+
+    def __iter__(self) -> Iterator[RankedFeature]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> RankedFeature:
+        return self.rows[index]
+
+    def columns(self) -> dict[str, list[object]]:
+        """The columns that hold something, by name: `pandas.DataFrame(ranking.columns())`."""
+        names = RankedFeature.__dataclass_fields__
+        columns = {name: [getattr(row, name) for row in self.rows] for name in names}
+        return {name: values for name, values in columns.items() if any(v is not None for v in values)}
+
+    def __str__(self) -> str:
+        return _table(self.columns()) if self.rows else f"no feature fires (ranked by {self.by})"
+
+    def _repr_html_(self) -> str:
+        columns = self.columns()
+        head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in columns)
+        rows = zip(*columns.values(), strict=True)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(_cell(v))}</td>" for v in row) + "</tr>" for row in rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPrompt:
+    """One feature on one prompt: its pooled activation, and (token, activation, counted) for every token."""
+
+    prompt: str
+    activation: float
+    tokens: tuple[tuple[str, float, bool], ...] = ()
+
+    def __str__(self) -> str:
+        marked = "".join(f">>{t}<<" if value > 0 and value == self.activation else t for t, value, _ in self.tokens)
+        return f"{self.activation:9.4f}  {marked or self.prompt}"
+
+
+def _table(columns: dict[str, list[object]]) -> str:
+    cells = {name: [_cell(v) for v in values] for name, values in columns.items()}
+    widths = {name: max(len(name), *map(len, values)) for name, values in cells.items()}
+    head = "  ".join(name.rjust(widths[name]) for name in cells)
+    return "\n".join([head, *_lines(list(cells.values()), list(widths.values()))])
+
+
+def _lines(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
+    return ["  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else repr(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,280 @@
+"""The one door to capture/: `ensure` reads what the store lacks; `evidence` is what a spec is judged from."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import filelock
+
+from harness.codes import Codes, concat
+from harness.digests import model_folder, verify
+from harness.errors import EnvironmentFault
+from harness.expectations.evidence import Evidence
+from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, Subject
+from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
+from harness.planning import Group, Plan, plan
+from harness.runlog import WHOLE_SUBJECT, RunLog
+from harness.spec import Spec
+from harness.sums import Sums
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from harness.store import Store
+
+LOCK_POLL_S = 0.2
+
+
+class Missing(Exception):
+    """Evidence that a spec needs and that could not be read; `faults` say why, each once."""
+
+    def __init__(self, faults: Sequence[EnvironmentFault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+class Cold(Missing):
+    """Evidence of a subject that this run was not asked to read (a cuda subject in a plain `pytest`)."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """Reads and hands out evidence, for one process.
+
+    store: where evidence lies. log: what this run has read, shared by its processes (its folder also holds
+    the locks). may_read: False where a cold subject is left alone. progress: takes one line.
+    capture: per subject the counts of what this process read, as results.json shows them.
+    """
+
+    store: Store
+    log: RunLog
+    may_read: Callable[[Subject], bool] = lambda subject: True
+    progress: Callable[[str], None] = lambda line: None
+    capture: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
+    _cache: dict[Any, Any] = field(default_factory=dict)
+    _keys: dict[Prompt, str] = field(default_factory=dict)
+
+    def ensure(self, specs: Iterable[Spec]) -> Plan:
+        """Read what these specs need and the store lacks. A group that fails, fails its own specs only.
+
+        Each process takes the lock of any cold group that is free, reads it, and waits only when all are taken.
+        """
+        return self.read([need for spec in specs for need in spec.needs()])
+
+    def read(self, needs: Sequence[Need]) -> Plan:
+        """Read what these needs ask for and the store lacks."""
+        self._verify({need.subject for need in needs})
+        made = plan(needs, self.store)
+        waiting = [group for group in made.groups if self._is_ours(group)]
+        while waiting:
+            left = [group for group in waiting if not self._try(group)]
+            if len(left) == len(waiting):
+                time.sleep(LOCK_POLL_S)
+            waiting = left
+        self.log.refresh()
+        return made
+
+    def codes(self, subject: Subject, prompts: Sequence[Prompt]) -> Codes:
+        """The codes of these prompts in order, from the store; Missing says why there are none."""
+        wanted = tuple(prompts)
+        code = code_key(subject)
+        if (code, wanted) not in self._sets:
+            keys = [self.key(prompt) for prompt in wanted]
+            found = self.store.get(code, set(keys))
+            self._demand(subject, keys, found)
+            self._sets[code, wanted] = concat([found[key] for key in keys])
+        return self._sets[code, wanted]
+
+    def residuals(self, subject: Subject, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
+        """The activations themselves, [n_tokens, d_in] fp32, aligned with the tokens of `codes`."""
+        import numpy as np
+
+        keys = [self.key(prompt) for prompt in prompts]
+        found = self.store.get_residuals(code_key(subject), set(keys))
+        self._demand(subject, keys, found)
+        return np.concatenate([found[key] for key in keys])
+
+    def sums(self, subject: Subject, corpus: Corpus) -> Sums:
+        """The streaming sums of a corpus, from the store."""
+        key = corpus_key(corpus)
+        found = self.store.get_sums(code_key(subject), key)
+        if found is None:
+            raise self._missing(subject, [key])
+        return found
+
+    def evidence(self, spec: Spec) -> Evidence:
+        """Everything that judging this spec reads."""
+        subjects: list[tuple[str | None, Subject]] = [(None, spec.subject), *spec.others.items()]
+        kept = spec.sets if spec.expectation.needs_residuals() else {}
+        return Evidence(
+            sets=spec.sets,
+            codes_of={
+                (role, name): self.codes(subject, prompts.prompts)
+                for name, subject in subjects
+                for role, prompts in spec.sets.items()
+            },
+            sums_of={
+                (role, name): self.sums(subject, corpus)
+                for name, subject in subjects
+                for role, corpus in spec.corpora.items()
+            },
+            residuals_of={role: self.residuals(spec.subject, prompts.prompts) for role, prompts in kept.items()},
+            cache=self._cache,
+        )
+
+    def discovery(self, prompts: PromptSet, than: PromptSet, subject: Subject) -> Evidence:
+        """The two sets on which `feature: {best: ...}` chooses."""
+        sets = {"prompts": prompts, "than": than}
+        codes: dict[tuple[str, str | None], Codes] = {
+            (role, None): self.codes(subject, chosen.prompts) for role, chosen in sets.items()
+        }
+        return Evidence(sets=sets, codes_of=codes, cache=self._cache)
+
+    def used(self, spec: Spec) -> tuple[int, int]:
+        """(distinct prompts of this spec, how many of them were in the store before this run)."""
+        keys = {
+            (code_key(need.subject), key)
+            for need in spec.needs()
+            for key in [*(self.key(p) for p in need.prompts), *([corpus_key(need.corpus)] if need.corpus else [])]
+        }
+        return len(keys), len(keys - self.log.read)
+
+    def key(self, prompt: Prompt) -> str:
+        if prompt not in self._keys:
+            self._keys[prompt] = prompt_key(prompt)
+        return self._keys[prompt]
+
+    def _verify(self, subjects: Iterable[Subject]) -> None:
+        for subject in subjects:
+            try:
+                verify(subject)
+            except EnvironmentFault as fault:
+                self.log.faults[code_key(subject), WHOLE_SUBJECT] = fault
+
+    def _is_ours(self, group: Group) -> bool:
+        return all(self.may_read(subject) for subject in group.subjects)
+
+    def _try(self, group: Group) -> bool:
+        """True when nothing of the group is left to do: read by us, or by the process that held its lock."""
+        name = hashlib.sha256(group.key.encode()).hexdigest()[:16]
+        try:
+            with filelock.FileLock(self.log.path.parent / f"{name}.lock").acquire(timeout=0):
+                self.log.refresh()
+                self._read([self._still_missing(reading) for reading in group.readings])
+        except filelock.Timeout:
+            return False
+        return True
+
+    def _still_missing(self, reading: Reading) -> Reading:
+        code, keys = reading.code_key, [key for key, _ in reading.prompts]
+        if (code, WHOLE_SUBJECT) in self.log.faults:
+            return replace(reading, prompts=(), corpora=())
+        done = self.store.have(code, keys)
+        if reading.residuals:
+            done -= reading.residuals - self.store.have_residuals(code, reading.residuals)
+        done |= {key for key in keys if (code, key) in self.log.faults}
+        summed = self.store.have_sums(code, [key for key, _ in reading.corpora])
+        return replace(
+            reading,
+            prompts=tuple((k, p) for k, p in reading.prompts if k not in done),
+            corpora=tuple((k, c) for k, c in reading.corpora if k not in summed),
+        )
+
+    def _read(self, readings: Sequence[Reading]) -> None:
+        left = [reading for reading in readings if reading.prompts or reading.corpora]
+        if not left:
+            return
+        from harness.capture.engine import read_model
+
+        group = Group(tuple(left))
+        self.progress(f"reading {group.n_prompts} prompts through {', '.join(s.name for s in group.subjects)}")
+        try:
+            stats = read_model(left, _Sink(self.store, self.log, left), self.progress)
+        except EnvironmentFault as fault:
+            for reading in left:
+                self.log.note_fault(reading.code_key, WHOLE_SUBJECT, fault)
+        else:
+            self.capture.update({name: one.to_dict() for name, one in stats.items()})
+
+    def _demand(self, subject: Subject, keys: Sequence[str], found: dict[str, Any]) -> None:
+        absent = [key for key in dict.fromkeys(keys) if key not in found]
+        if absent or (code_key(subject), WHOLE_SUBJECT) in self.log.faults:
+            raise self._missing(subject, absent)
+
+    def _missing(self, subject: Subject, keys: Sequence[str]) -> Missing:
+        faults = self.log.fault_for(code_key(subject), keys)
+        if faults:
+            return Missing(faults)
+        what = EnvironmentFault(
+            "cold",
+            f"{len(keys)} of the prompts have not been read through {subject.name} with today's weights and"
+            " library versions.",
+            f"Run `pytest -m gpu` where a {subject.device} device is, or import evidence.",
+        )
+        return Missing([what]) if self.may_read(subject) else Cold([what])
+
+
+def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequence[Prompt]], Codes]:
+    """Reads prompts through objects that are in memory already; keeps nothing."""
+    from harness.capture.loaded import LoadedModel
+
+    loaded = LoadedModel(model, tokenizer, next(model.parameters()).device)
+    return lambda prompts: loaded.codes(prompts, sae, hook)
+
+
+def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -> bool:
+    """Train an SAE at the subject's place; False where it was stopped and can go on. Never a fallback for a load."""
+    from harness.capture.training.config import TrainConfig
+    from harness.capture.training.run import train_sae
+
+    if subject.site != "hook_resid_post":
+        raise EnvironmentFault("training_config", f"SAEs are trained at hook_resid_post, not at {subject.hook}.")
+    device = resolve_device(subject.device)
+    config = TrainConfig(
+        model=_checkpoint(subject), layer=subject.layer, corpus=corpus, out=out, device=device, **asked
+    )
+    return train_sae(config).finished
+
+
+def _checkpoint(subject: Subject) -> Path:
+    if subject.model.source == "package":
+        from harness.capture.converted import converted_checkpoint
+
+        return converted_checkpoint(subject.model.location)
+    folder = model_folder(subject.model)
+    if folder is None:
+        raise EnvironmentFault("weights_missing", f"{subject.model.location} is not on this machine.", "Download it.")
+    return folder
+
+
+@dataclass(slots=True)
+class _Sink:
+    """Writes each finished batch at once, so that a later fault loses nothing."""
+
+    store: Store
+    log: RunLog
+    readings: Sequence[Reading]
+
+    def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None:
+        self.store.put(code_key, self._parts(code_key), rows)
+        self.log.note_read(code_key, [key for key, _ in rows])
+
+    def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+        self.store.put_residuals(code_key, rows)
+
+    def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
+        self.store.put_sums(code_key, self._parts(code_key), corpus_key, block, sums)
+        self.log.note_read(code_key, [corpus_key])
+
+    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
+        self.log.note_fault(code_key, prompt_key, fault)
+
+    def _parts(self, code: str) -> dict[str, str]:
+        return code_parts(next(r.subject for r in self.readings if r.code_key == code))

@@ -1,0 +1,90 @@
+"""One run over some specs: plan and read once, then judge each. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.cachedir import cache_dir
+from harness.errors import EnvironmentFault
+from harness.judging import before_running, judge
+from harness.keys import code_key
+from harness.reports.record import Record
+from harness.runlog import RunLog
+from harness.running import Cold, Missing, Runner
+from harness.spec import Broken, Spec
+from harness.store import Store
+from harness.verdict import Outcome, Verdict
+
+
+def default_store() -> Path:
+    """INTERP_STORE, else evidence.sqlite in the cache folder; content-addressed, so all checkouts may share it."""
+    named = os.environ.get("INTERP_STORE")
+    return Path(named) if named else cache_dir() / "evidence.sqlite"
+
+
+@dataclass(slots=True)
+class SpecSession:
+    """The specs selected in one process, and the runner that answers for them."""
+
+    runner: Runner
+    selected: Sequence[Spec]
+    _ready: bool = False
+
+    def record(self, item: Spec | Broken) -> Record:
+        """Judge one item; everything selected is read before the first is judged. Never raises for a claim."""
+        if isinstance(item, Broken):
+            return Record.broken(item)
+        self.prepare()
+        began = time.perf_counter()
+        verdict = self._verdict(item)
+        prompts, from_store = self.runner.used(item)
+        return Record.of(item, verdict, code_key(item.subject), prompts, from_store, time.perf_counter() - began)
+
+    def prepare(self) -> None:
+        """Read what the selected specs lack, once."""
+        if not self._ready:
+            self._ready = True
+            self.runner.ensure([spec for spec in self.selected if before_running(spec) is None])
+
+    def _verdict(self, spec: Spec) -> Verdict:
+        try:
+            return self._judge(spec)
+        except Cold as cold:
+            return Verdict(Outcome.NOT_RUN, f"not run: {cold}", details={"cold": True})
+        except Missing as missing:
+            return Verdict(Outcome.NOT_RUN, f"could not be run: {missing}")
+        except EnvironmentFault as fault:
+            return Verdict(Outcome.NOT_RUN, f"could not be run: {fault}")
+        except Exception as error:  # noqa: BLE001 - a kind that raises fails its own spec, with its trace in the record
+            text = f"the kind {spec.kind} raised {type(error).__name__}: {error}. This is a fault of the harness."
+            return Verdict(Outcome.NOT_RUN, text, details={"traceback": traceback.format_exc()})
+
+    def _judge(self, spec: Spec) -> Verdict:
+        early = before_running(spec)
+        if early is not None:
+            return early
+        chosen = spec.best and self.runner.discovery(spec.best.prompts, spec.best.than, spec.subject)
+        return judge(spec, self.runner.evidence(spec), chosen or None)
+
+
+def open_session(
+    selected: Sequence[Spec],
+    store: Store,
+    shared: Path,
+    must_run: Callable[[Spec], bool],
+    progress: Callable[[str], None],
+) -> SpecSession:
+    """A session whose cuda subjects are read only where some selected spec of theirs must run."""
+    demanded = {spec.subject.name for spec in selected if must_run(spec)}
+    runner = Runner(
+        store,
+        RunLog(shared / "run.jsonl"),
+        may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
+        progress=progress,
+    )
+    return SpecSession(runner, selected)

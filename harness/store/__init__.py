@@ -1,0 +1,223 @@
+"""Evidence on disk: one SQLite file, one row per (code key, prompt key), safetensors blobs, no pickle.
+
+Rows are content-addressed and never change their meaning, so every checkout and process may share one
+file: WAL lets readers go on while one writes, and writers wait their turn. A damaged row is a miss.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.codes import Codes
+from harness.errors import EnvironmentFault
+from harness.keys import VERSION_FIELDS
+from harness.store import upkeep
+from harness.store.database import BUSY_TIMEOUT_S, MEMORY, Database
+from harness.store.packing import (
+    Damaged,
+    pack_codes,
+    pack_residuals,
+    pack_sums,
+    unpack_codes,
+    unpack_residuals,
+    unpack_sums,
+)
+from harness.store.upkeep import Change, Pruned
+from harness.sums import Sums, concat_sums
+
+__all__ = ["BUSY_TIMEOUT_S", "Change", "MemoryStore", "Overlay", "Pruned", "Store"]
+
+Found = TypeVar("Found")
+_AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables
+
+
+class Store:
+    """The evidence at `path`, made where it is not there yet.
+
+    Raises EnvironmentFault: `store_unreadable` where the file is no store of ours or cannot be read,
+    `store_not_writable` where only writing fails (open it read_only then, behind an Overlay).
+    `damaged` counts the rows that were found damaged, and dropped.
+    """
+
+    def __init__(self, path: Path | str, read_only: bool = False) -> None:
+        self.damaged = 0
+        self.read_only = read_only
+        self.database = Database(path, read_only)
+
+    def have(self, code_key: str, prompt_keys: Collection[str]) -> set[str]:
+        """Which of these prompts' codes are here, undamaged."""
+        return {key for key, _ in self._sound("codes", code_key, prompt_keys)}
+
+    def get(self, code_key: str, prompt_keys: Collection[str]) -> dict[str, Codes]:
+        """The codes that are here, one Codes per prompt; a prompt that is not is left out."""
+        return self._unpacked("codes", code_key, prompt_keys, unpack_codes)
+
+    def put(self, code_key: str, parts: Mapping[str, str], rows: Sequence[tuple[str, Codes]]) -> None:
+        """Keep the codes of some prompts, in one transaction. `parts`: what the code key was made from."""
+        self._keep_parts(code_key, parts)
+        self._put("codes", code_key, [(key, pack_codes(codes)) for key, codes in rows])
+
+    def have_residuals(self, code_key: str, prompt_keys: Collection[str]) -> set[str]:
+        """Which of these prompts' activations are here, undamaged."""
+        return {key for key, _ in self._sound("residuals", code_key, prompt_keys)}
+
+    def get_residuals(self, code_key: str, prompt_keys: Collection[str]) -> dict[str, NDArray[np.float32]]:
+        """The activations that are here, [n_tokens, d_in] fp32 per prompt, aligned with its codes."""
+        return self._unpacked("residuals", code_key, prompt_keys, unpack_residuals)
+
+    def put_residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+        """Keep the activations of some prompts: large, and so the first to be pruned."""
+        self._put("residuals", code_key, [(key, pack_residuals(values)) for key, values in rows])
+
+    def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]:
+        """Which of these corpora have been read to their end."""
+        return {key for key in corpus_keys if self._blocks(code_key, key) is not None}
+
+    def get_sums(self, code_key: str, corpus_key: str) -> Sums | None:
+        """All blocks of a corpus in reading order; None where it was not read to its end."""
+        blocks = self._blocks(code_key, corpus_key)
+        return None if blocks is None else concat_sums([unpack_sums(block) for block in blocks])
+
+    def put_sums(self, code_key: str, parts: Mapping[str, str], corpus_key: str, block: int, sums: Sums) -> None:
+        """Keep one part of a corpus's sums; a part without blocks, numbered next, says that the corpus has ended."""
+        self._keep_parts(code_key, parts)
+        value = pack_sums(sums) if sums.n_blocks else b""
+        self.database.write(
+            "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)",
+            [(code_key, corpus_key, block, value, _checksum(value), time.time())],
+        )
+
+    def other_versions(self, parts: Mapping[str, str]) -> list[Change]:
+        """Evidence of the same weights, place and settings, read with other versions of the libraries."""
+        return upkeep.other_versions(self.database, parts, VERSION_FIELDS)
+
+    def stats(self) -> dict[str, Any]:
+        """Rows and bytes per table, and the number of code keys."""
+        return upkeep.stats(self.database)
+
+    def verify(self) -> tuple[int, int]:
+        """(rows looked at, rows found damaged and dropped)."""
+        looked_at, before = 0, self.damaged
+        for table in ("codes", "residuals", "sums"):
+            for code_key, key in self.database.read(f"SELECT DISTINCT code_key, {_KEY[table]} FROM {table}", ()):
+                if table == "sums":
+                    looked_at += len(list(self._sound_blocks(code_key, key)))
+                else:
+                    looked_at += len(list(self._sound(table, code_key, [key])))
+        return looked_at + self.damaged - before, self.damaged - before
+
+    def prune(self, max_bytes: int) -> Pruned:
+        """Drop rows until at most `max_bytes` are left: residuals first, then what was written longest ago."""
+        return upkeep.prune(self.database, max_bytes)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def _sound(self, table: str, code_key: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """(key, value) of the rows that are here and are what was written."""
+        wanted = list(keys)
+        for at in range(0, len(wanted), _AT_ONCE):
+            part = wanted[at : at + _AT_ONCE]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT prompt_key, value, checksum FROM {table} WHERE code_key=? AND prompt_key IN ({marks})"
+            for key, value, checksum in self.database.read(query, (code_key, *part)):
+                if checksum == _checksum(value):
+                    yield key, value
+                else:
+                    self._drop(f"DELETE FROM {table} WHERE code_key=? AND prompt_key=?", (code_key, key))
+
+    def _unpacked(
+        self, table: str, code_key: str, keys: Collection[str], unpack: Callable[[bytes], Found]
+    ) -> dict[str, Found]:
+        found = {}
+        for key, value in self._sound(table, code_key, keys):
+            try:
+                found[key] = unpack(value)
+            except Damaged:
+                self._drop(f"DELETE FROM {table} WHERE code_key=? AND prompt_key=?", (code_key, key))
+        return found
+
+    def _sound_blocks(self, code_key: str, corpus_key: str) -> Iterator[tuple[int, bytes]]:
+        query = "SELECT block, value, checksum FROM sums WHERE code_key=? AND corpus_key=? ORDER BY block"
+        for block, value, checksum in self.database.read(query, (code_key, corpus_key)):
+            if checksum == _checksum(value):
+                yield block, value
+            else:
+                where = (code_key, corpus_key, block)
+                self._drop("DELETE FROM sums WHERE code_key=? AND corpus_key=? AND block=?", where)
+
+    def _blocks(self, code_key: str, corpus_key: str) -> list[bytes] | None:
+        """A corpus's blocks up to its end mark, or None where one is missing."""
+        rows = list(self._sound_blocks(code_key, corpus_key))
+        values = [value for _, value in rows]
+        whole = [block for block, _ in rows] == list(range(len(rows))) and len(rows) > 1
+        return values[:-1] if whole and values[-1] == b"" and all(values[:-1]) else None
+
+    def _put(self, table: str, code_key: str, rows: Sequence[tuple[str, bytes]]) -> None:
+        self.database.write(
+            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)",
+            [(code_key, key, value, _checksum(value), time.time()) for key, value in rows],
+        )
+
+    def _keep_parts(self, code_key: str, parts: Mapping[str, str]) -> None:
+        self.database.write(
+            "INSERT OR IGNORE INTO versions VALUES (?, ?)", [(code_key, json.dumps(dict(parts), sort_keys=True))]
+        )
+
+    def _drop(self, statement: str, where: Sequence[Any]) -> None:
+        self.damaged += 1
+        if self.damaged == 1:
+            text = f"evidence in {self.database.shown} is damaged; damaged rows are dropped and read again"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        if not self.read_only:
+            self.database.write(statement, [tuple(where)])
+
+
+class MemoryStore(Store):
+    """A store that ends with the process: `--no-store`."""
+
+    def __init__(self) -> None:
+        super().__init__(MEMORY)
+
+
+class Overlay(Store):
+    """Writes to `path`, reads from there and from `behind`: for a store that cannot be written."""
+
+    def __init__(self, path: Path | str, behind: Store) -> None:
+        super().__init__(path)
+        self.behind = behind
+
+    def _sound(self, table: str, code_key: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        found = dict(super()._sound(table, code_key, wanted := list(keys)))
+        yield from found.items()
+        yield from self.behind._sound(table, code_key, [key for key in wanted if key not in found])
+
+    def _blocks(self, code_key: str, corpus_key: str) -> list[bytes] | None:
+        own = super()._blocks(code_key, corpus_key)
+        return self.behind._blocks(code_key, corpus_key) if own is None else own
+
+
+_KEY = {"codes": "prompt_key", "residuals": "prompt_key", "sums": "corpus_key"}
+
+
+def _checksum(value: bytes) -> bytes:
+    return hashlib.sha256(value).digest()
+
+
+def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault | None]:
+    """The store at `path`; where that fails, one at `scratch` over what can still be read, and the fault."""
+    try:
+        return Store(path), None
+    except EnvironmentFault as fault:
+        if fault.code == "store_not_writable" and path.exists():
+            return Overlay(scratch, Store(path, read_only=True)), fault
+        return Store(scratch), fault

@@ -1,0 +1,93 @@
+"""Codes, residuals and sums as safetensors bytes, and back. No pickle: reading a row runs no code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from harness.codes import Codes, Kind
+from harness.sums import Sums
+
+_CODES = ("indptr", "index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee")
+_SUMS = ("n", "hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0", "sum_h", "fired")
+
+
+class Damaged(Exception):
+    """Bytes that are not what was written."""
+
+
+def pack_codes(codes: Codes) -> bytes:
+    """The codes of ONE prompt. Of sum_h only the kinds that occur are kept (at d_in 2304 all five take 92 KB)."""
+    if codes.n_prompts != 1:
+        raise ValueError(f"a row holds the codes of one prompt, not of {codes.n_prompts}")
+    kinds = np.unique(codes.kind)
+    return _save(
+        {name: getattr(codes, name) for name in _CODES}
+        | {
+            "token": np.frombuffer(json.dumps(codes.token).encode(), np.uint8),
+            "kinds": kinds,
+            "sum_h": codes.sum_h[0, kinds],
+            "d_sae": np.array([codes.d_sae]),
+        }
+    )
+
+
+def unpack_codes(value: bytes) -> Codes:
+    """What pack_codes wrote; raises Damaged."""
+    kept = _load(value)
+    try:
+        sum_h = np.zeros((1, len(Kind), kept["sum_h"].shape[1]))
+        sum_h[0, kept["kinds"]] = kept["sum_h"]
+        return Codes(
+            **{name: kept[name] for name in _CODES},
+            prompt=np.zeros(len(kept["kind"]), np.int32),
+            token=tuple(json.loads(kept["token"].tobytes())),
+            sum_h=sum_h,
+            d_sae=int(kept["d_sae"][0]),
+        )
+    except (KeyError, IndexError, ValueError) as error:
+        raise Damaged(str(error)) from error
+
+
+def pack_residuals(residuals: NDArray[np.float32]) -> bytes:
+    """The activations of one prompt's tokens, [n_tokens, d_in] fp32."""
+    return _save({"residuals": np.asarray(residuals, np.float32)})
+
+
+def unpack_residuals(value: bytes) -> NDArray[np.float32]:
+    """What pack_residuals wrote; raises Damaged."""
+    kept = _load(value)
+    if "residuals" not in kept:
+        raise Damaged("a row without residuals")
+    return kept["residuals"]
+
+
+def pack_sums(sums: Sums) -> bytes:
+    """Some blocks of a corpus's sums."""
+    return _save({name: getattr(sums, name) for name in _SUMS})
+
+
+def unpack_sums(value: bytes) -> Sums:
+    """What pack_sums wrote; raises Damaged."""
+    kept = _load(value)
+    try:
+        return Sums(**{name: kept[name] for name in _SUMS})
+    except KeyError as error:
+        raise Damaged(str(error)) from error
+
+
+def _save(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+
+
+def _load(value: bytes) -> dict[str, NDArray[Any]]:
+    try:
+        return load(value)
+    except (SafetensorError, ValueError) as error:
+        raise Damaged(str(error)) from error

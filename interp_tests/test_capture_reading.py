@@ -1,0 +1,451 @@
+"""What comes out of a reading: the same bits whatever else was read, and the numbers that their names say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from harness.capture import loaded as loaded_module
+from harness.capture.checks import must_be_finite
+from harness.capture.engine import read_model
+from harness.capture.layers import decoder_layers
+from harness.capture.loaded import LoadedModel, padded
+from harness.capture.models import load_model
+from harness.capture.saes import load_sae
+from harness.codes import Kind
+from harness.errors import EnvironmentFault
+from harness.inputs import Corpus, Prompt, Reading
+from harness.keys import code_key, corpus_key, prompt_key
+from harness.store import MemoryStore
+from harness.sums import concat_sums
+from interp_tests.tiny_random import D_MODEL, D_SAE, HOOK, TEXTS, Kept, build_tiny
+
+PROMPTS = [Prompt(text) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return build_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("INTERP_CACHE", str(tmp_path / "cache"))
+
+
+def reading(subject, prompts=PROMPTS, corpora=(), residuals=()):
+    keys = frozenset(prompt_key(prompt) for prompt in residuals)
+    rows = tuple((prompt_key(prompt), prompt) for prompt in prompts)
+    return Reading(subject, code_key(subject), rows, tuple((corpus_key(c), c) for c in corpora), keys)
+
+
+def read(*readings):
+    """(sink, stats) of one read_model."""
+    sink = Kept()
+    return sink, read_model(readings, sink)
+
+
+def whole_model(tiny):
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(tiny.model, attn_implementation="eager").eval()
+
+
+def hidden(tiny, text, layer=1):
+    """[n_tokens, d_model] of one text alone, without padding, batch or early stop: the reference."""
+    from transformers import AutoTokenizer
+
+    ids = AutoTokenizer.from_pretrained(tiny.model)(text, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        return whole_model(tiny)(ids, output_hidden_states=True).hidden_states[layer + 1][0].numpy()
+
+
+BITS = ("indptr", "index", "value", "hh", "rr", "hr", "ee", "sum_h")
+
+
+def same_bits(a, b):
+    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in BITS)
+
+
+@pytest.mark.parametrize("architecture", ["jumprelu", "topk"])
+def test_the_same_bits_whatever_else_was_selected(tiny, architecture):
+    """Alone, in reverse, doubled with strangers: a prompt's codes do not move by a bit."""
+    subject = tiny.subject(architecture=architecture)
+    together = read(reading(subject))[0].rows
+    strangers = [Prompt(f"{i} apples {text}") for i in range(9) for text in TEXTS]
+    among = read(reading(subject, [*strangers, *reversed(PROMPTS)]))[0].rows
+    for prompt in PROMPTS:
+        alone = read(reading(subject, [prompt]))[0].rows
+        key = subject_key(subject, prompt)
+        assert same_bits(alone[key], together[key])
+        assert same_bits(among[key], together[key])
+
+
+def subject_key(subject, prompt):
+    return code_key(subject), prompt_key(prompt)
+
+
+def test_other_prompts_have_other_bits(tiny):
+    """The comparison above can fail."""
+    rows = read(reading(tiny.subject()))[0].rows
+    one, two = (rows[subject_key(tiny.subject(), prompt)] for prompt in PROMPTS[:2])
+    assert not same_bits(one, two)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_residuals_are_the_hidden_states_of_the_text_alone(tiny, text):
+    """Neither padding nor the other rows of the batch nor the shorter model move them beyond rounding."""
+    sink, _ = read(reading(tiny.subject(), residuals=PROMPTS))
+    np.testing.assert_allclose(
+        sink.kept[subject_key(tiny.subject(), Prompt(text))], hidden(tiny, text), atol=2e-5, rtol=1e-4
+    )
+
+
+def test_a_wrong_mask_would_show(tiny, monkeypatch):
+    """Hiding one real token from the others moves what is read: the masks above matter."""
+
+    def hide_the_second(texts, length):
+        ids, mask = padded(texts, length)
+        mask[:, 1] = 0
+        return ids, mask
+
+    right, _ = read(reading(tiny.subject(), residuals=PROMPTS))
+    loaded = load_model(tiny.subject(), 2)
+    monkeypatch.setattr(loaded_module, "padded", hide_the_second)
+    texts = [loaded.tokenize(prompt).ids for prompt in PROMPTS[:1]]
+    seen = []
+    loaded.read(texts, [HOOK], lambda batch: seen.append(batch.seen[HOOK][0, : len(texts[0])].numpy()))
+    key = subject_key(tiny.subject(), PROMPTS[0])
+    assert np.abs(seen[0][2:] - right.kept[key][2:]).max() > 1e-2
+
+
+@pytest.mark.parametrize("architecture", ["jumprelu", "topk"])
+def test_codes_are_what_the_sae_says(tiny, architecture):
+    """The sparse code of every token is sae.encode's dense one, made sparse; TopK fires k at most."""
+    subject = tiny.subject(architecture=architecture)
+    sae = load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    sink, _ = read(reading(subject, residuals=PROMPTS))
+    for prompt in PROMPTS:
+        key = subject_key(subject, prompt)
+        codes, dense = sink.rows[key], sae.encode(torch.from_numpy(sink.kept[key])).numpy()
+        sparse = np.stack([codes.token_column(feature) for feature in range(D_SAE)], axis=1)
+        np.testing.assert_allclose(sparse, dense, atol=1e-5)
+        assert (sparse != 0).any()
+        assert architecture != "topk" or np.diff(codes.indptr).max() == 5
+
+
+def test_scalars_are_what_their_names_say(tiny):
+    """hh, rr, hr, ee and sum_h against loops in float64 over tokens and dimensions."""
+    subject = tiny.subject()
+    sae = load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    sink, _ = read(reading(subject, residuals=PROMPTS))
+    for prompt in PROMPTS:
+        key = subject_key(subject, prompt)
+        codes, h = sink.rows[key], sink.kept[key].astype(np.float64)
+        r = sae.decode(sae.encode(torch.from_numpy(sink.kept[key]))).numpy().astype(np.float64)
+        for t in range(codes.n_tokens):
+            twin = {"hh": 0.0, "rr": 0.0, "hr": 0.0, "ee": 0.0}
+            for x, y in zip(h[t], r[t], strict=True):
+                twin = {
+                    "hh": twin["hh"] + x * x,
+                    "rr": twin["rr"] + y * y,
+                    "hr": twin["hr"] + x * y,
+                    "ee": twin["ee"] + (x - y) ** 2,
+                }
+            for name, value in twin.items():
+                assert getattr(codes, name)[t] == pytest.approx(value, rel=1e-5, abs=1e-5), name
+        for kind in Kind:
+            expected = sum((h[t] for t in range(len(h)) if codes.kind[t] == kind), np.zeros(D_MODEL))
+            np.testing.assert_allclose(codes.sum_h[0, kind], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_codes_are_the_same_in_micro_batches(tiny, monkeypatch):
+    """Cutting the tokens for a wide SAE changes nothing."""
+    from harness.capture import encode
+
+    whole = read(reading(tiny.subject()))[0].rows
+    monkeypatch.setattr(encode, "CPU_PEAK_BYTES", 16 * 4 * 4 * D_SAE)
+    cut = read(reading(tiny.subject()))[0].rows
+    for key in whole:
+        np.testing.assert_array_equal(whole[key].index, cut[key].index)
+        np.testing.assert_allclose(whole[key].value, cut[key].value, atol=1e-5)
+        np.testing.assert_array_equal(whole[key].indptr, cut[key].indptr)
+
+
+def test_several_saes_share_one_load_and_one_pass(tiny):
+    """Two SAEs at two places read 6 prompts in the batches that one takes; each only what it asked for."""
+    deep = tiny.subject("deep", "topk", hook="blocks.2.hook_mlp_out")
+    alone, alone_stats = read(reading(deep, PROMPTS[:2]))
+    sink, stats = read(reading(tiny.subject()), reading(deep, PROMPTS[:2]))
+    assert [s.loads for s in stats.values()] == [1, 0]
+    assert [s.prompts for s in stats.values()] == [6, 2]
+    assert stats["tiny"].batches == read(reading(tiny.subject()))[1]["tiny"].batches
+    assert len(sink.rows) == 8
+    for prompt in PROMPTS[:2]:
+        assert same_bits(sink.rows[subject_key(deep, prompt)], alone.rows[subject_key(deep, prompt)])
+    assert alone_stats["deep"].tokens == stats["deep"].tokens == sum(c.n_tokens for c in alone.rows.values())
+
+
+def test_residuals_are_kept_only_where_asked(tiny):
+    """They are the activations of the very tokens of the codes."""
+    sink, _ = read(reading(tiny.subject(), residuals=PROMPTS[:1]))
+    key = subject_key(tiny.subject(), PROMPTS[0])
+    assert sink.kept.keys() == {key}
+    assert sink.kept[key].shape == (sink.rows[key].n_tokens, D_MODEL)
+    np.testing.assert_allclose((sink.kept[key].astype(np.float64) ** 2).sum(1), sink.rows[key].hh, rtol=1e-12)
+
+
+def test_one_bad_prompt_costs_only_itself(tiny):
+    """Empty, too long: a fault each, under its own key; the others are read."""
+    bad = [Prompt(""), Prompt("ball " * 500), Prompt("<bos>twice")]
+    sink, stats = read(reading(tiny.subject(), [*PROMPTS, *bad]))
+    assert stats["tiny"].prompts == len(PROMPTS)
+    codes = [sink.faults[subject_key(tiny.subject(), prompt)].code for prompt in bad]
+    assert codes == ["empty_prompt", "prompt_too_long", "double_bos"]
+    assert len(sink.faults) == 3
+
+
+def test_a_prompt_may_be_too_long_for_one_subject_only(tiny):
+    """max_tokens is each subject's own, though the model is shared."""
+    short = replace(tiny.subject("short", "topk"), max_tokens=8)
+    sink, _ = read(reading(tiny.subject(), PROMPTS[:1]), reading(short, PROMPTS[:1]))
+    assert sink.faults.keys() == {subject_key(short, PROMPTS[0])}
+    assert sink.rows.keys() == {subject_key(tiny.subject(), PROMPTS[0])}
+
+
+def test_a_cut_prompt_is_read_to_the_limit(tiny):
+    """truncate keeps the first max_tokens, and they read as in the whole text."""
+    short = replace(tiny.subject(), max_tokens=8)
+    cut = Prompt(TEXTS[5], truncate=True)
+    sink, _ = read(reading(short, [cut], residuals=[cut]))
+    np.testing.assert_allclose(sink.kept[subject_key(short, cut)], hidden(tiny, TEXTS[5])[:8], atol=2e-5, rtol=1e-4)
+
+
+def test_an_sae_that_cannot_be_had_fails_alone(tiny, tmp_path):
+    """Its prompts and corpora each get the fault; the other SAE's are read."""
+    gone = tiny.subject("gone")
+    gone = replace(gone, sae=replace(gone.sae, location=str(tmp_path / "nowhere")))
+    corpus = make_corpus(tmp_path)
+    sink, stats = read(reading(gone, corpora=[corpus]), reading(tiny.subject("fine", "topk")))
+    assert {fault.code for fault in sink.faults.values()} == {"sae_missing"}
+    assert len(sink.faults) == len(PROMPTS) + 1
+    assert stats["fine"].prompts == len(PROMPTS)
+
+
+def test_activations_that_are_no_numbers_are_not_kept(tiny, monkeypatch):
+    """The prompt whose activations overflow is a fault naming the token; its batch neighbours are kept."""
+    from harness.capture import loaded
+
+    real_run = loaded.run
+
+    def overflow(forward, sites):
+        seen = real_run(forward, sites)
+        seen[HOOK][0, 3] = torch.inf
+        return seen
+
+    monkeypatch.setattr(loaded, "run", overflow)
+    sink, _ = read(reading(tiny.subject()))
+    assert {fault.code for fault in sink.faults.values()} == {"not_finite"}
+    firsts = [keys[0] for kind, _, keys in sink.calls]
+    assert len(sink.faults) >= 2
+    assert len(sink.rows) == len(PROMPTS) - len(sink.faults) > 0
+    assert firsts
+    assert "from token 3 (" in str(next(iter(sink.faults.values())))
+
+
+class LittleMemory(torch.nn.Module):
+    """A decoder that runs out of memory above some rows, as a device does."""
+
+    def __init__(self, inner, rows):
+        super().__init__()
+        self.inner, self.most, self.refused = inner, rows, 0
+
+    def forward(self, input_ids, **rest):
+        if len(input_ids) > self.most:
+            self.refused += 1
+            raise torch.OutOfMemoryError("no room")
+        return self.inner(input_ids=input_ids, **rest)
+
+
+@pytest.fixture
+def with_little_memory(monkeypatch):
+    """Let decoders refuse batches of more than `rows` rows."""
+
+    def limit(rows):
+        real = loaded_module.decoder_of
+        monkeypatch.setattr(loaded_module, "decoder_of", lambda model: LittleMemory(real(model), rows))
+
+    return limit
+
+
+def test_out_of_memory_halves_the_rows(tiny, with_little_memory):
+    """The batch is tried again, nothing is lost or counted twice, and the record says so."""
+    with_little_memory(3)
+    sink, stats = read(reading(tiny.subject()))
+    assert len(sink.rows) == len(PROMPTS) == stats["tiny"].prompts
+    assert stats["tiny"].oom_halvings > 0
+    assert max(stats["tiny"].rows.values()) <= 3
+    assert stats["tiny"].to_dict()["oom_halvings"] == stats["tiny"].oom_halvings
+
+
+def test_out_of_memory_for_one_text_is_a_fault(tiny, with_little_memory):
+    """When one row is too many, the message says what does not fit."""
+    with_little_memory(0)
+    with pytest.raises(EnvironmentFault, match="out_of_memory: one text of 16 tokens does not fit"):
+        read(reading(tiny.subject()))
+
+
+def test_a_failure_in_the_middle_loses_nothing(tiny, monkeypatch):
+    """What was finished before the pass broke is with the sink."""
+    calls = []
+    real = LoadedModel._forward
+
+    def break_down(self, *args):
+        calls.append(1)
+        if len(calls) > 1:
+            raise RuntimeError("device lost\nlong trace")
+        return real(self, *args)
+
+    monkeypatch.setattr(LoadedModel, "_forward", break_down)
+    sink = Kept()
+    with pytest.raises(EnvironmentFault, match="reading_failed: the forward pass failed: device lost"):
+        read_model([reading(tiny.subject())], sink)
+    assert 0 < len(sink.rows) < len(PROMPTS)
+
+
+def test_two_models_are_refused(tiny):
+    """One load serves one model, dtype and device."""
+    with pytest.raises(ValueError, match="one model, dtype and device"):
+        read(reading(tiny.subject()), reading(tiny.subject("b", dtype="bfloat16")))
+
+
+def test_bfloat16_is_read_in_bfloat16(tiny):
+    """Near the float32 values, not equal to them, and the SAE still computes in float32."""
+    half = tiny.subject(dtype="bfloat16")
+    low = read(reading(half, residuals=PROMPTS))[0].kept[subject_key(half, PROMPTS[0])]
+    full = read(reading(tiny.subject(), residuals=PROMPTS))[0].kept[subject_key(tiny.subject(), PROMPTS[0])]
+    assert np.array_equal(low, torch.from_numpy(low).bfloat16().float().numpy())
+    assert not np.array_equal(low, full)
+    np.testing.assert_allclose(low, full, rtol=0.1, atol=0.15 * np.abs(full).max())
+
+
+def make_corpus(folder, texts=TEXTS, **changes):
+    (folder / "corpus.txt").write_text("\n".join(texts * 40))
+    return Corpus("c", str(folder / "corpus.txt"), "d", **{"context_length": 32, "token_limit": 6000, **changes})
+
+
+def test_sums_are_the_sums_of_the_tokens(tiny, tmp_path):
+    """Every block against a plain loop over the codes of the same contexts, read as prompts."""
+    corpus = make_corpus(tmp_path)
+    subject = tiny.subject()
+    sink, stats = read(reading(subject, (), [corpus]))
+    key = corpus_key(corpus)
+    blocks = [sink.blocks[code_key(subject), key, i] for i in range(len(sink.blocks))]
+    assert blocks[-1].n_blocks == 0
+    found = concat_sums(blocks)
+    loaded = load_model(subject, 2)
+    sae = load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    ids = loaded.tokenizer("\n".join(TEXTS * 40), add_special_tokens=False)["input_ids"]
+    contexts = [[2, *ids[at : at + 31]] for at in range(0, len(ids) - 30, 31)][: 6000 // 31]
+    n, l0, ee, cosine, ratio, fired = 0, 0, 0.0, 0.0, 0.0, np.zeros(D_SAE, int)
+    for ids, mask in (padded([context], 32) for context in contexts):
+        with torch.no_grad():
+            h = loaded.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
+            assert len(h) == 3
+            seen = []
+            handle = decoder_layers(loaded.model)[1].register_forward_hook(lambda m, i, o, s=seen: s.append(o))
+            loaded.model(ids, attention_mask=mask)
+            handle.remove()
+        for h in seen[0][0, 1:]:
+            f = sae.encode(h[None])
+            r = sae.decode(f)[0]
+            n, l0 = n + 1, l0 + int((f != 0).sum())
+            ee += float(((h - r).double() ** 2).sum())
+            cosine += float(torch.cosine_similarity(h.double(), r.double(), dim=0))
+            ratio += float(r.double().norm() / h.double().norm())
+            fired += (f[0] != 0).numpy()
+    assert found.n_tokens == n == stats["tiny"].tokens == 31 * (6000 // 31)
+    assert found.n_blocks == 2
+    assert found.l0.sum() == pytest.approx(l0, abs=2)
+    assert found.ee.sum() == pytest.approx(ee, rel=1e-4)
+    assert found.cosine.sum() == pytest.approx(cosine, rel=1e-4)
+    assert found.norm_ratio.sum() == pytest.approx(ratio, rel=1e-4)
+    assert np.abs(found.fired.sum(0) - fired).sum() <= 2
+
+
+def test_sums_go_through_a_store(tiny, tmp_path):
+    """The engine's end mark is what the store takes for the end."""
+    corpus, subject, store = make_corpus(tmp_path), tiny.subject(), MemoryStore()
+    sink, _ = read(reading(subject, (), [corpus]))
+    for (code, key, number), sums in sink.blocks.items():
+        assert store.have_sums(code, [key]) == set()
+        store.put_sums(code, {}, key, number, sums)
+    assert store.have_sums(code_key(subject), [corpus_key(corpus)]) == {corpus_key(corpus)}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda path: path.unlink(), "corpus_missing"),
+        (lambda path: path.write_bytes(b"\xff\xfe not text"), "corpus_missing"),
+        (lambda path: path.write_text("three words only"), "corpus_too_short"),
+    ],
+    ids=["missing", "not text", "too short"],
+)
+def test_a_corpus_that_cannot_be_read_costs_only_itself(tiny, tmp_path, spoil, code):
+    """Missing, not text, too short: one fault under its key; the prompts are read."""
+    corpus = make_corpus(tmp_path)
+    spoil(tmp_path / "corpus.txt")
+    sink, stats = read(reading(tiny.subject(), corpora=[corpus]))
+    assert sink.faults[code_key(tiny.subject()), corpus_key(corpus)].code == code
+    assert stats["tiny"].prompts == len(PROMPTS)
+
+
+def test_a_model_in_memory_reads_like_the_engine(tiny):
+    """For notebooks: no names, keys or store, and the same bits, tokens and order."""
+    subject = tiny.subject()
+    loaded = load_model(subject, 2)
+    sae = load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    codes = loaded.codes(PROMPTS, sae, HOOK)
+    rows = read(reading(subject, residuals=PROMPTS))[0]
+    for i, prompt in enumerate(PROMPTS):
+        one = rows.rows[subject_key(subject, prompt)]
+        assert np.array_equal(codes.hh[codes.prompt == i], one.hh)
+        assert tuple(np.array(codes.token)[codes.prompt == i]) == one.token
+    kept = loaded.residuals(PROMPTS, HOOK)
+    assert kept.values.shape == (codes.n_tokens, D_MODEL)
+    assert kept.token == codes.token
+    np.testing.assert_array_equal(kept.prompt, codes.prompt)
+    np.testing.assert_array_equal(kept.kind, codes.kind)
+    key = subject_key(subject, PROMPTS[3])
+    np.testing.assert_array_equal(kept.values[kept.prompt == 3], rows.kept[key])
+
+
+def test_anything_that_encodes_is_an_sae(tiny):
+    """A notebook's own dictionary needs encode and decode only."""
+
+    class Halves:
+        def encode(self, x):
+            return torch.cat([x.clamp(min=0), (-x).clamp(min=0)], 1)
+
+        def decode(self, f):
+            return f[:, :D_MODEL] - f[:, D_MODEL:]
+
+    codes = load_model(tiny.subject(), 2).codes(PROMPTS[:2], Halves(), HOOK)
+    assert codes.d_sae == 2 * D_MODEL
+    np.testing.assert_allclose(codes.ee, 0, atol=1e-6)
+    assert codes.hh.min() > 0
+
+
+def test_finite_weights_pass_the_check_that_others_fail():
+    """One NaN among a million, or an infinity, is found and named; large finite numbers are no fault."""
+    layer = torch.nn.Linear(1000, 1000)
+    with torch.no_grad():
+        layer.weight[:] = 3e38
+    must_be_finite(layer, "x")
+    for value in (torch.nan, torch.inf):
+        with torch.no_grad():
+            layer.weight[7, 7] = value
+        with pytest.raises(EnvironmentFault, match=r"not_finite: x: 1 of 1,000,000 values of weight"):
+            must_be_finite(layer, "x")

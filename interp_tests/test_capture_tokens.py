@@ -1,0 +1,152 @@
+"""Tokens are the model's own, with what each is and where it stands; texts that cannot be read say why."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.capture.batching import CPU_TOKENS, Shapes, by_length, filled
+from harness.capture.tokens import begins_with_bos, contexts, tokenize
+from harness.codes import Kind
+from harness.errors import EnvironmentFault
+from interp_tests.tiny_random import TEXTS, make_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return make_tokenizer()
+
+
+def read(tokenizer, text, max_tokens=128, truncate=False):
+    return tokenize(tokenizer, text, max_tokens, truncate, bos_first=True)
+
+
+def test_a_prompt_begins_with_bos_and_the_rest_is_text(tokenizer):
+    """Kinds are by token id; a special token has no place in the text."""
+    found = read(tokenizer, "The red ball.")
+    assert found.token == ("<bos>", "The", " red", " ball", ".")
+    assert found.kind.tolist() == [Kind.SPECIAL] + [Kind.TEXT] * 4
+    assert found.start.tolist() == [-1, 0, 3, 7, 12]
+    assert found.end.tolist() == [-1, 3, 7, 12, 13]
+
+
+def test_a_special_in_the_middle_is_special(tokenizer):
+    """It is found by its id, not by where it stands."""
+    found = read(tokenizer, "The red<eos> ball")
+    at = found.token.index("<eos>")
+    assert found.kind[at] == Kind.SPECIAL
+    assert (found.kind == Kind.SPECIAL).sum() == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=40))
+def test_tokens_stand_where_they_say(text):
+    """Any text: a token of its own is its slice, and together the slices cover the text."""
+    found = read(make_tokenizer_once(), text)
+    for token, start, end, kind in zip(found.token, found.start, found.end, found.kind, strict=True):
+        assert (start == -1) == (kind == Kind.SPECIAL)
+        if kind == Kind.TEXT and text[start:end] != token:  # several tokens of one sign go by their own names
+            assert (found.start == start).sum() > 1
+    covered = {i for start, end in zip(found.start, found.end, strict=True) for i in range(start, end)}
+    assert covered == set(range(len(text)))
+
+
+def make_tokenizer_once(cache=[]):  # noqa: B006 - one tokenizer for all examples
+    cache[:] = cache or [make_tokenizer()]
+    return cache[0]
+
+
+def test_an_empty_prompt_is_an_error(tokenizer):
+    """So is one of special tokens only: there is nothing to read."""
+    for text in ("", "<eos><pad>"):
+        with pytest.raises(EnvironmentFault, match=r"empty_prompt: the prompt .* has no tokens of text"):
+            read(tokenizer, text)
+
+
+def test_a_long_prompt_is_an_error_unless_it_may_be_cut(tokenizer):
+    """100k tokens: the message has the count, the limit and the mends, and is short itself."""
+    text = "ball " * 50_000
+    with pytest.raises(EnvironmentFault) as caught:
+        read(tokenizer, text)
+    assert caught.value.code == "prompt_too_long"
+    assert "tokens, its subject reads at most 128. Shorten it, raise max_tokens" in str(caught.value)
+    assert len(str(caught.value)) < 300
+    cut = read(tokenizer, text, truncate=True)
+    assert len(cut) == 128
+    assert cut.token == read(tokenizer, text, max_tokens=10**6).token[:128]
+
+
+def test_a_prompt_of_exactly_max_tokens_is_read(tokenizer):
+    """The limit itself is allowed."""
+    n = len(read(tokenizer, TEXTS[0]))
+    assert len(read(tokenizer, TEXTS[0], max_tokens=n)) == n
+    with pytest.raises(EnvironmentFault, match="prompt_too_long"):
+        read(tokenizer, TEXTS[0], max_tokens=n - 1)
+
+
+def test_bos_is_as_the_tokenizer_means_it():
+    """One that adds it, one that does not, and one that should and does not."""
+    assert begins_with_bos(make_tokenizer(), "gemma2") is True
+    assert begins_with_bos(make_tokenizer(bos=False), "qwen3") is False
+    with pytest.raises(EnvironmentFault, match=r"no_bos: the tokenizer does not put BOS .* first, and gemma2 needs"):
+        begins_with_bos(make_tokenizer(bos=False), "gemma2")
+
+
+def test_bos_is_asserted_on_every_prompt(tokenizer):
+    """A text that brings its own BOS would have two, and a tokenizer switched off underway has none."""
+    with pytest.raises(EnvironmentFault, match="double_bos"):
+        read(tokenizer, "<bos>The red ball")
+    with pytest.raises(EnvironmentFault, match="no_bos"):
+        read(make_tokenizer(bos=False), "The red ball")
+
+
+def test_contexts_are_full_and_begin_with_bos(tokenizer):
+    """A corpus is cut into equal contexts, BOS first in each and not counted towards the limit."""
+    text = " ".join(TEXTS * 20)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    found = list(contexts(tokenizer, iter([text]), 16, 10**6, bos_first=True))
+    assert [len(c) for c in found] == [16] * (len(ids) // 15)
+    assert all(c[0] == tokenizer.bos_token_id for c in found)
+    assert [i for c in found for i in c[1:]] == ids[: 15 * len(found)]
+    assert len(list(contexts(tokenizer, iter([text]), 16, 100, bos_first=True))) == 6
+    bare = list(contexts(tokenizer, iter([text]), 16, 10**6, bos_first=False))
+    assert [i for c in bare for i in c] == ids[: 16 * len(bare)]
+
+
+def test_a_corpus_is_not_read_beyond_its_limit(tokenizer):
+    """A huge file costs only what is used of it."""
+
+    def pieces():
+        yield from TEXTS * 5
+        raise AssertionError("read on")
+
+    assert len(list(contexts(tokenizer, pieces(), 16, 45, bos_first=True))) == 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=60))
+def test_shapes_depend_on_the_length_alone(lengths):
+    """Whatever is read together: each text's bucket holds it, is a power of two, and has the same rows."""
+    shapes = Shapes(CPU_TOKENS)
+    for length, indices in by_length(lengths, shapes).items():
+        assert length & (length - 1) == 0
+        assert all(length >= lengths[i] for i in indices)
+        assert all(length == 16 or length < 2 * lengths[i] for i in indices)
+        assert shapes.rows(length) == Shapes(CPU_TOKENS).rows(length)
+    assert sorted(i for part in by_length(lengths, shapes).values() for i in part) == list(range(len(lengths)))
+
+
+def test_short_batches_are_filled_with_repeats():
+    """The rows are always as many; a full batch has none."""
+    assert filled([7, 8], 5) == [7, 8, 7, 8, 7]
+    assert filled([1, 2, 3], 3) == [1, 2, 3]
+
+
+def test_the_table_is_recorded_and_halved():
+    """It holds the buckets that were used, and follows when memory ran out."""
+    shapes = Shapes.for_memory(80.0)
+    assert (shapes.rows(16), shapes.rows(512)) == (1024, 32)
+    shapes.halve()
+    assert shapes.table() == {"16": 512, "512": 16}
+    assert shapes.halvings == 1
+    assert Shapes.for_memory(None).tokens == CPU_TOKENS
+    assert Shapes.for_memory(16.0).tokens < Shapes.for_memory(40.0).tokens < shapes.for_memory(141.0).tokens

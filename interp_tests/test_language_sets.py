@@ -1,0 +1,158 @@
+"""Prompt sets: what is written is what is read, in order, each prompt once."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import Source, SpecError
+from harness.inputs import Prompt
+from harness.language.prompts import with_marks
+from harness.language.sets import resolve_reference
+from interp_tests.language_root import ROOT_OF_CASES, codes_of, copy_root, prompts_of
+
+WORDS = {
+    "color": ["The red door.", "A green leaf.", "The blue cup.", "Yellow paint.", "A white wall."],
+    "animal": ["The dog ran.", "A cat slept.", "The horse ate.", "Birds sang.", "A fish swam."],
+}
+
+
+def texts(prompts):
+    return [p.text for p in prompts]
+
+
+def test_a_list_is_its_texts_verbatim(tmp_path):
+    """Nothing is stripped, unescaped or expanded: brackets and braces are text where the set says nothing."""
+    given_texts = ["  two spaces", "[[red]] {x}", "tab\\t stays", "ends with #"]
+    assert texts(prompts_of(tmp_path, str(given_texts).replace("'", '"').replace("\\\\", "\\\\"))) == given_texts
+
+
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        ("prompts/words.yaml#color", WORDS["color"]),
+        ("prompts/words.yaml#!number", WORDS["color"] + WORDS["animal"]),
+        ("{use: [prompts/words.yaml#animal, prompts/words.yaml#color]}", WORDS["animal"] + WORDS["color"]),
+        ("prompts/code.txt", ["def f(x): return x", "# a comment is code too", "for i in range(3): print(i)"]),
+    ],
+)
+def test_a_reference_is_the_prompts_of_its_file_in_order(tmp_path, definition, expected):
+    """`#set`, `#!set`, several sets and a .txt file, whose blank lines are left out and whose # lines are not."""
+    assert texts(prompts_of(tmp_path, definition)) == expected
+
+
+def test_jsonl_holds_a_text_and_perhaps_a_group(tmp_path):
+    """One prompt a line; `group` joins prompts into one unit."""
+    path = copy_root(tmp_path) / "specs" / "prompts" / "lines.jsonl"
+    path.write_text('{"text": "a\\nb", "group": "g"}\n\n{"group": null, "text": "c"}\n')
+    assert prompts_of(tmp_path, "prompts/lines.jsonl") == (Prompt("a\nb", group="g"), Prompt("c"))
+
+
+def test_txt_lines_keep_their_spaces_and_lose_only_the_line_break(tmp_path):
+    """A carriage return is part of the line break; a form feed is part of the text."""
+    path = copy_root(tmp_path) / "specs" / "prompts" / "spaces.txt"
+    path.write_bytes(b"    return x  \r\na\x0cb\n \n")
+    assert texts(prompts_of(tmp_path, "prompts/spaces.txt")) == ["    return x  ", "a\x0cb"]
+
+
+def test_marks_are_offsets_into_the_text_without_brackets(tmp_path):
+    """Each marked span is where its words stand once the brackets are gone."""
+    (prompt,) = prompts_of(tmp_path, '{marks: true, prompts: ["The [[red]] ball on the [[green]] grass."]}')
+    assert prompt.text == "The red ball on the green grass."
+    assert [prompt.text[a:b] for a, b in prompt.marks] == ["red", "green"]
+
+
+@given(st.lists(st.tuples(st.text("ab []", max_size=4), st.text("ab", min_size=1, max_size=3)), max_size=4))
+def test_marking_and_unmarking_are_inverse(pieces):
+    """Wrapping spans in brackets and reading them gives the text and the spans back."""
+    clean = [(plain.replace("[", "(").replace("]", ")"), span) for plain, span in pieces]
+    prompt = with_marks("".join(f"{plain}[[{span}]]" for plain, span in clean), Source("f"))
+    assert prompt.text == "".join(plain + span for plain, span in clean)
+    assert [prompt.text[a:b] for a, b in prompt.marks] == [span for _, span in clean]
+
+
+@given(st.text("a[]", max_size=12))
+def test_unbalanced_marks_are_the_only_mistake_of_marks(text):
+    """Any text is read, or refused as bad_marks; what is read holds no mark any more."""
+    prompt = code = None
+    try:
+        prompt = with_marks(text, Source("f"))
+    except SpecError as error:
+        code = error.code
+    assert (prompt is None) == (code == "bad_marks")
+    if prompt is not None:
+        assert len(prompt.text) == len(text) - 4 * len(prompt.marks)
+        assert all(a < b for a, b in prompt.marks)
+
+
+def test_a_template_is_the_product_of_its_slots(tmp_path):
+    """The last slot runs fastest, and each template takes the slots that it has."""
+    definition = '{template: ["{a} {b}", "only {b}"], a: [x, y], b: [p, q, r]}'
+    product = [f"{a} {b}" for a, b in itertools.product("xy", "pqr")]
+    assert texts(prompts_of(tmp_path, definition)) == product + [f"only {b}" for b in "pqr"]
+
+
+def test_prompts_of_one_template_are_one_unit_unless_the_set_says_otherwise(tmp_path):
+    """`group: template` is the default, because prompts that share a template are not independent."""
+    made = '{{template: ["A {{c}} hat", "A {{c}} coat"], c: [red, blue]{}}}'
+    assert [p.group for p in prompts_of(tmp_path, made.format(""))] == ["A {c} hat"] * 2 + ["A {c} coat"] * 2
+    assert [p.group for p in prompts_of(tmp_path, made.format(", group: prompt"))] == [None] * 4
+
+
+def test_templates_hold_marks_and_literal_braces(tmp_path):
+    """`{{` is a brace; marks may stand around a slot."""
+    prompts = prompts_of(tmp_path, '{template: "{{[[{c}]]}}", c: [red, blue], marks: true}')
+    assert texts(prompts) == ["{red}", "{blue}"]
+    assert [p.marks for p in prompts] == [((1, 4),), ((1, 5),)]
+
+
+def test_an_empty_word_leaves_a_slot_out(tmp_path):
+    """`""` is a word of a slot; a prompt of nothing is none."""
+    assert texts(prompts_of(tmp_path, '{template: "{a}ball", a: ["", "old "]}')) == ["ball", "old ball"]
+    suite = 'subjects: [small]\nprompts: {mine: {template: "{a}", a: ["", b]}}\nexpect:\n'
+    claim = "  - {id: a, feature: 1, fires_more: {prompts: mine, than: prompts/code.txt}}\n"
+    assert codes_of(tmp_path, suite + claim) == ["empty_prompt"]
+
+
+def test_truncate_is_carried_by_each_prompt(tmp_path):
+    """A prompt is cut only where its set says so."""
+    assert all(p.truncate for p in prompts_of(tmp_path, "{use: prompts/code.txt, truncate: true}"))
+    assert not any(p.truncate for p in prompts_of(tmp_path, "{use: prompts/code.txt}"))
+
+
+def test_a_link_out_of_specs_is_refused(tmp_path):
+    """A file that is only linked into specs/ is outside of it."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret\n")
+    (copy_root(tmp_path) / "specs" / "prompts" / "link.txt").symlink_to(secret)
+    suite = "subjects: [small]\nprompts: {mine: prompts/link.txt}\nexpect:\n"
+    claim = "  - {id: a, feature: 1, fires_more: {prompts: mine, than: prompts/code.txt}}\n"
+    assert codes_of(tmp_path, suite + claim) == ["outside_specs"]
+
+
+def test_the_command_line_takes_local_files_and_suites_do_not(tmp_path):
+    """allow_local reads any .txt; without it a path outside specs/ is a mistake."""
+    local = tmp_path / "mine.txt"
+    local.write_text("one\ntwo\n")
+    assert texts(resolve_reference(ROOT_OF_CASES, str(local), allow_local=True).prompts) == ["one", "two"]
+    with pytest.raises(SpecError, match="outside_specs"):
+        resolve_reference(ROOT_OF_CASES, str(local))
+
+
+def test_a_local_yaml_with_one_set_needs_no_name(tmp_path):
+    """Where nothing else can be meant, the set need not be named; with several it must."""
+    local = tmp_path / "mine.yaml"
+    local.write_text("prompts: {a: [x, y]}\n")
+    assert texts(resolve_reference(ROOT_OF_CASES, str(local), allow_local=True).prompts) == ["x", "y"]
+    local.write_text("prompts: {a: [x, y], b: [z]}\n")
+    with pytest.raises(SpecError, match=re.escape("mine.yaml#a")):
+        resolve_reference(ROOT_OF_CASES, str(local), allow_local=True)
+
+
+def test_the_command_line_reads_shared_sets_too():
+    """The same reference means the same prompts as in a suite."""
+    found = resolve_reference(ROOT_OF_CASES, "prompts/words.yaml#color", allow_local=True)
+    assert texts(found.prompts) == WORDS["color"]
+    assert found.name == "prompts/words.yaml#color"

@@ -1,0 +1,77 @@
+"""The plan is made of what the selected specs need, less what the store has."""
+
+from dataclasses import dataclass, field
+
+from harness.inputs import ModelRef, Need, Prompt, SaeRef, Subject
+from harness.keys import code_key, prompt_key
+from harness.planning import plan
+
+
+@dataclass
+class Shelf:
+    """A store that knows keys only."""
+
+    codes: set = field(default_factory=set)
+    kept: set = field(default_factory=set)
+
+    def have(self, code, keys):
+        return {k for k in keys if (code, k) in self.codes}
+
+    def have_residuals(self, code, keys):
+        return {k for k in keys if (code, k) in self.kept}
+
+    def have_sums(self, code, keys):
+        return {k for k in keys if (code, k) in self.codes}
+
+
+def subject(name, model="m", sae="s"):
+    model_ref = ModelRef(model, "hub", f"org/{model}", "a" * 40, "d" * 64, "t" * 64)
+    return Subject(name, model_ref, SaeRef(sae, "release", sae, "id", "e" * 64, 8, 16), "blocks.1.hook_resid_post")
+
+
+A, B, C = Prompt("a red ball"), Prompt("a blue door"), Prompt("for i in range(3)")
+
+
+def test_many_specs_on_the_same_prompts_read_them_once():
+    """200 needs over two prompts are one group with two prompts."""
+    made = plan([Need(subject("one"), (A, B))] * 200, Shelf())
+    assert [g.n_prompts for g in made.groups] == [2]
+
+
+def test_two_saes_on_one_model_share_its_load():
+    """One group is one model load, whatever the number of SAEs that read it."""
+    made = plan([Need(subject("one"), (A,)), Need(subject("two", sae="t"), (A, B))], Shelf())
+    assert len(made.groups) == 1
+    assert made.groups[0].n_prompts == 2
+
+
+def test_two_models_are_two_groups():
+    """Two models are never in memory together."""
+    made = plan([Need(subject("one"), (A,)), Need(subject("two", model="n"), (A,))], Shelf())
+    assert len(made.groups) == 2
+
+
+def test_what_the_store_has_is_not_read_again():
+    """A warm prompt leaves the plan; with all warm there is nothing to load."""
+    one = subject("one")
+    shelf = Shelf({(code_key(one), prompt_key(A))})
+    made = plan([Need(one, (A, B))], shelf)
+    assert [p for _, p in made.groups[0].readings[0].prompts] == [B]
+    shelf.codes.add((code_key(one), prompt_key(B)))
+    assert plan([Need(one, (A, B))], shelf).groups == ()
+
+
+def test_marks_and_groups_are_not_part_of_what_is_read():
+    """The same text with other marks or another template name is one prompt to read."""
+    marked = Prompt(A.text, marks=((2, 5),), group="g")
+    assert plan([Need(subject("one"), (A, marked))], Shelf()).groups[0].n_prompts == 1
+
+
+def test_a_missing_residual_makes_a_warm_prompt_cold():
+    """Codes are there, activations are wanted too: the prompt is read again, and says for which key."""
+    one = subject("one")
+    shelf = Shelf({(code_key(one), prompt_key(A))})
+    reading = plan([Need(one, (A,), residuals=True)], shelf).groups[0].readings[0]
+    assert reading.residuals == {prompt_key(A)}
+    shelf.kept = {(code_key(one), prompt_key(A))}
+    assert plan([Need(one, (A,), residuals=True)], shelf).groups == ()
