@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import SpecError
+from harness.expectations import kinds
 from harness.language.loader import compose
 from harness.language.mistakes import Mistakes
 from harness.language.models import ModelEntry, SaeEntry, SpecKeys, SuiteKeys
@@ -52,7 +53,8 @@ WORDS = [
     "a" * 300 + ".txt",
 ]
 WORDS += ["", "prompts/words.yaml#color", "prompts/code.txt", "prompts/ring.yaml#here", "blocks.3.hook_resid_post"]
-KINDS = ["fires_more", "reconstruction"]
+KINDS = list(kinds())
+NAMES += [name for kind in kinds().values() for name in kind.model_fields]
 SECTIONS = ["models", "saes", "subjects", "corpora"]
 
 scalars = st.none() | st.booleans() | st.integers(-3, 3000) | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5)
@@ -62,9 +64,14 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=5),
     max_leaves=12,
 )
-entries = st.fixed_dictionaries({}, optional=dict.fromkeys([*SpecKeys.model_fields, *KINDS, "prompts"], values))
+claims = {
+    name: values | st.fixed_dictionaries({}, optional=dict.fromkeys(kind.model_fields, values))
+    for name, kind in kinds().items()
+}
+entries = st.fixed_dictionaries({}, optional=dict.fromkeys([*SpecKeys.model_fields, "prompts"], values) | claims)
+one_kind = st.one_of([st.fixed_dictionaries({"id": st.just("a"), name: claim}) for name, claim in claims.items()])
 suites = st.fixed_dictionaries(
-    {"expect": st.lists(entries | values, max_size=3)},
+    {"expect": st.lists(one_kind | entries | values, max_size=3)},
     optional={
         "subjects": values | st.just(["small"]),
         "prompts": st.dictionaries(st.sampled_from(["color", "a"]), values),

@@ -185,11 +185,12 @@ def test_features_are_checked_against_each_subject(tmp_path):
 
 
 def test_what_deserves_a_second_look_is_a_warning(tmp_path):
-    """An unused set, an unpinned model and a family without effect are said, and break nothing."""
+    """Unused sets, weights without a pin and a family without effect are said, and break nothing."""
     text = suite(f"id: a\nfeature: 1\nfamily: f\n{CLAIM}").replace("expect:", "  spare: [x]\nexpect:", 1)
     warnings = "\n".join(load_suite(tmp_path, text).warnings)
     assert "the set 'spare' is not used by any claim" in warnings
     assert "the model 'other' is unpinned" in warnings
+    assert "the SAE 'small-l3' has no `digest`" in warnings
     assert "family 'f' is recorded" in warnings
 
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import check, features, registry, train
+from harness.cli import check, features, registry, training
 from harness.errors import EnvironmentFault, SpecError
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -28,7 +28,7 @@ app.command("diff")(features.diff)
 app.command("scan")(features.scan)
 app.command("kinds")(registry.list_kinds)
 app.command("schema")(registry.write_schema)
-app.command("train-sae")(train.train_sae)
+app.command("train-sae")(training.train_sae)
 
 
 def main() -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from harness.judging import before_running
+from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
-from harness.spec import Broken, Spec
+from harness.spec import Spec
 
 
 def check(
@@ -23,28 +24,13 @@ def check(
 ) -> None:
     """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2"""
     loaded = load(Path.cwd(), paths or None)
-    found = [*_mistakes(loaded), *_undecidable(loaded)]
+    found = [*mistakes_of(loaded), *_undecidable(loaded)]
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         _print(loaded, found)
     if found:
         raise typer.Exit(2 if any(f["code"] != "inconclusive" for f in found) else 1)
-
-
-def _mistakes(loaded: Loaded) -> list[dict[str, Any]]:
-    errors = [error for item in loaded.items if isinstance(item, Broken) for error in item.errors]
-    return [
-        {
-            "code": e.code,
-            "file": e.source.path,
-            "line": e.source.line,
-            "column": e.source.column,
-            "message": e.message,
-            "nearest": list(e.nearest),
-        }
-        for e in dict.fromkeys(errors)
-    ]
 
 
 def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
@@ -61,5 +47,7 @@ def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
 def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     for one in found:
         typer.echo(f"{one['file']}:{one['line']}:{one['column']}: {one['code']}: {one['message']}")
+    for warning in loaded.warnings:
+        typer.echo(f"warning: {warning}")
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     typer.echo(f"{specs} specs read, {len(found)} {'mistake' if len(found) == 1 else 'mistakes'}")

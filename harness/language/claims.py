@@ -257,7 +257,8 @@ class _ClaimReader:
 
 def _encloses(node: Node, source: Source) -> bool:
     first = (node.start.line + 1, node.start.column + 1)
-    return first <= (source.line, source.column) <= (node.end.line + 1, node.end.column + 1)
+    last = (node.end.line + 1, node.end.column + 1)
+    return source.path == node.file.path and first <= (source.line, source.column) <= last
 
 
 def _holding(node: Node, text: str) -> Node | None:

@@ -148,9 +148,14 @@ class _Reader:
             self.warnings.append(
                 f"{node.source}: the model {name!r} is unpinned: its weights may change. Give the commit as `revision`."
             )
+        if entry.digest is None and entry.hub is None:
+            self.unpinned(f"the model {name!r}", node)
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
         return ModelRef(name, source, getattr(entry, source), entry.revision, entry.digest, entry.tokenizer_digest)
+
+    def unpinned(self, what: str, node: Node) -> None:
+        self.warnings.append(f"{node.source}: {what} has no `digest`: other weights in its place would go unnoticed.")
 
     def sae(self, name: str, node: Node) -> SaeRef:
         entry = validated(SaeEntry, node, f"saes.{name}")
@@ -161,6 +166,8 @@ class _Reader:
             _inside_repository(entry.path, node.value["path"])
         if entry.hook is not None:
             _check_hook(entry.hook, node.value["hook"])
+        if entry.digest is None:
+            self.unpinned(f"the SAE {name!r}", node)
         if entry.d_sae is None:
             self.warnings.append(
                 f"{node.source}: the SAE {name!r} states no d_sae, so feature numbers are not checked."
