@@ -1,25 +1,26 @@
 """What comes out of a reading: the same bits whatever else was read, and the numbers that their names say."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from harness.capture import corpora
 from harness.capture import loaded as loaded_module
 from harness.capture.checks import must_be_finite
 from harness.capture.engine import read_model
-from harness.capture.layers import decoder_layers
 from harness.capture.loaded import LoadedModel, padded
 from harness.capture.models import load_model
 from harness.capture.saes import load_sae
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
-from harness.inputs import Corpus, Prompt, Reading
+from harness.inputs import Corpus, Prompt, Reading, SaeRef
 from harness.keys import code_key, corpus_key, prompt_key
 from harness.store import MemoryStore
 from harness.sums import concat_sums
-from interp_tests.tiny_random import D_MODEL, D_SAE, HOOK, TEXTS, Kept, build_tiny
+from interp_tests.tiny_random import D_MODEL, D_SAE, HOOK, TEXTS, Kept, build_tiny, edit_json
 
 PROMPTS = [Prompt(text) for text in TEXTS]
 
@@ -86,6 +87,23 @@ def subject_key(subject, prompt):
     return code_key(subject), prompt_key(prompt)
 
 
+def test_a_prompt_is_always_computed_in_one_shape(tiny, monkeypatch):
+    """Alone or among others, every pass over a bucket has the rows that the table says: short ones are filled."""
+    shapes = set()
+    real = loaded_module.padded
+
+    def note(texts, length):
+        shapes.add((len(texts), length))
+        return real(texts, length)
+
+    monkeypatch.setattr(loaded_module, "padded", note)
+    read(reading(tiny.subject(), PROMPTS[:1]))
+    assert shapes == {(16, 16)}
+    read(reading(tiny.subject(), PROMPTS * 3))
+    read(reading(tiny.subject()))
+    assert shapes == {(16, 16), (8, 32)}
+
+
 def test_other_prompts_have_other_bits(tiny):
     """The comparison above can fail."""
     rows = read(reading(tiny.subject()))[0].rows
@@ -113,7 +131,7 @@ def test_a_wrong_mask_would_show(tiny, monkeypatch):
     right, _ = read(reading(tiny.subject(), residuals=PROMPTS))
     loaded = load_model(tiny.subject(), 2)
     monkeypatch.setattr(loaded_module, "padded", hide_the_second)
-    texts = [loaded.tokenize(prompt).ids for prompt in PROMPTS[:1]]
+    texts = [loaded.texts.tokenize(prompt, 128).ids for prompt in PROMPTS[:1]]
     seen = []
     loaded.read(texts, [HOOK], lambda batch: seen.append(batch.seen[HOOK][0, : len(texts[0])].numpy()))
     key = subject_key(tiny.subject(), PROMPTS[0])
@@ -173,6 +191,26 @@ def test_codes_are_the_same_in_micro_batches(tiny, monkeypatch):
         np.testing.assert_array_equal(whole[key].indptr, cut[key].indptr)
 
 
+def test_an_sae_that_normalizes_is_decoded_at_once(tiny, tmp_path, monkeypatch):
+    """layer_norm keeps each batch's scale for its decode: micro-batches must not mix them, and the flag matters."""
+    from harness.capture import encode
+
+    shutil.copytree(tiny.sae(), tmp_path / "sae")
+    edit_json(tmp_path / "sae/cfg.json", normalize_activations="layer_norm")
+    subject = tiny.subject(sae=SaeRef("normed", "path", str(tmp_path / "sae")))
+    assert code_key(subject) != code_key(tiny.subject())
+    sae = load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    monkeypatch.setattr(encode, "CPU_PEAK_BYTES", 16 * 4 * 4 * D_SAE)
+    sink, _ = read(reading(subject, residuals=PROMPTS))
+    plain, _ = read(reading(tiny.subject()))
+    for prompt in PROMPTS:
+        codes, h = (rows[subject_key(subject, prompt)] for rows in (sink.rows, sink.kept))
+        with torch.no_grad():
+            r = torch.stack([sae.decode(sae.encode(token[None]))[0] for token in torch.from_numpy(h)])
+        np.testing.assert_allclose(codes.ee, ((h - r.numpy()) ** 2).sum(1), rtol=1e-3)
+        assert not np.allclose(codes.ee, plain.rows[subject_key(tiny.subject(), prompt)].ee, rtol=1e-2)
+
+
 def test_several_saes_share_one_load_and_one_pass(tiny):
     """Two SAEs at two places read 6 prompts in the batches that one takes; each only what it asked for."""
     deep = tiny.subject("deep", "topk", hook="blocks.2.hook_mlp_out")
@@ -204,6 +242,13 @@ def test_one_bad_prompt_costs_only_itself(tiny):
     codes = [sink.faults[subject_key(tiny.subject(), prompt)].code for prompt in bad]
     assert codes == ["empty_prompt", "prompt_too_long", "double_bos"]
     assert len(sink.faults) == 3
+
+
+def test_no_model_is_loaded_for_prompts_that_cannot_be_read(tiny):
+    """They are met again in every run: their faults come from the tokenizer alone."""
+    sink, stats = read(reading(tiny.subject(), [Prompt(""), Prompt("ball " * 500)]))
+    assert len(sink.faults) == 2
+    assert (stats["tiny"].loads, stats["tiny"].prompts) == (0, 0)
 
 
 def test_a_prompt_may_be_too_long_for_one_subject_only(tiny):
@@ -335,43 +380,41 @@ def make_corpus(folder, texts=TEXTS, **changes):
     return Corpus("c", str(folder / "corpus.txt"), "d", **{"context_length": 32, "token_limit": 6000, **changes})
 
 
-def test_sums_are_the_sums_of_the_tokens(tiny, tmp_path):
-    """Every block against a plain loop over the codes of the same contexts, read as prompts."""
-    corpus = make_corpus(tmp_path)
-    subject = tiny.subject()
+def test_sums_are_the_sums_of_the_tokens(tiny, tmp_path, monkeypatch):
+    """Against a plain loop over the corpus's tokens, in blocks that follow each other."""
+    monkeypatch.setattr(corpora, "BLOCK_TOKENS", 512)
+    corpus, subject = make_corpus(tmp_path, token_limit=1000), tiny.subject()
     sink, stats = read(reading(subject, (), [corpus]))
-    key = corpus_key(corpus)
-    blocks = [sink.blocks[code_key(subject), key, i] for i in range(len(sink.blocks))]
-    assert blocks[-1].n_blocks == 0
+    blocks = [sink.blocks[code_key(subject), corpus_key(corpus), i] for i in range(len(sink.blocks))]
+    assert [block.n.tolist() for block in blocks] == [[16 * 31], [16 * 31], []]
     found = concat_sums(blocks)
-    loaded = load_model(subject, 2)
-    sae = load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    h, sae = corpus_activations(subject, contexts=32), load_sae(subject.sae, D_MODEL, torch.device("cpu"))
+    twin, fired = {"l0": 0.0, "ee": 0.0, "hh": 0.0, "cosine": 0.0, "norm_ratio": 0.0}, np.zeros(D_SAE)
+    for token in h:
+        f = sae.encode(token[None])
+        x, r = token.double(), sae.decode(f)[0].double()
+        twin["l0"] += float((f != 0).sum())
+        twin["ee"] += float(((x - r) ** 2).sum())
+        twin["hh"] += float((x**2).sum())
+        twin["cosine"] += float(x @ r / x.norm() / r.norm())
+        twin["norm_ratio"] += float(r.norm() / x.norm())
+        fired += (f[0] != 0).numpy()
+    assert found.n_tokens == len(h) == stats["tiny"].tokens == 992
+    for name, value in twin.items():
+        assert getattr(found, name).sum() == pytest.approx(value, rel=1e-4), name
+    np.testing.assert_allclose(found.sum_h.sum(0), h.double().sum(0), rtol=1e-4, atol=1e-3)
+    assert np.abs(found.fired.sum(0) - fired).sum() <= 2  # of 16,000 firings, some stand at their threshold
+    assert found.fired.sum() == found.l0.sum()
+
+
+def corpus_activations(subject, contexts):
+    """[n_tokens, d_model] of the corpus's contexts without BOS, each context read alone by the whole model."""
+    loaded = load_model(subject, 4)
     ids = loaded.tokenizer("\n".join(TEXTS * 40), add_special_tokens=False)["input_ids"]
-    contexts = [[2, *ids[at : at + 31]] for at in range(0, len(ids) - 30, 31)][: 6000 // 31]
-    n, l0, ee, cosine, ratio, fired = 0, 0, 0.0, 0.0, 0.0, np.zeros(D_SAE, int)
-    for ids, mask in (padded([context], 32) for context in contexts):
-        with torch.no_grad():
-            h = loaded.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
-            assert len(h) == 3
-            seen = []
-            handle = decoder_layers(loaded.model)[1].register_forward_hook(lambda m, i, o, s=seen: s.append(o))
-            loaded.model(ids, attention_mask=mask)
-            handle.remove()
-        for h in seen[0][0, 1:]:
-            f = sae.encode(h[None])
-            r = sae.decode(f)[0]
-            n, l0 = n + 1, l0 + int((f != 0).sum())
-            ee += float(((h - r).double() ** 2).sum())
-            cosine += float(torch.cosine_similarity(h.double(), r.double(), dim=0))
-            ratio += float(r.double().norm() / h.double().norm())
-            fired += (f[0] != 0).numpy()
-    assert found.n_tokens == n == stats["tiny"].tokens == 31 * (6000 // 31)
-    assert found.n_blocks == 2
-    assert found.l0.sum() == pytest.approx(l0, abs=2)
-    assert found.ee.sum() == pytest.approx(ee, rel=1e-4)
-    assert found.cosine.sum() == pytest.approx(cosine, rel=1e-4)
-    assert found.norm_ratio.sum() == pytest.approx(ratio, rel=1e-4)
-    assert np.abs(found.fired.sum(0) - fired).sum() <= 2
+    rows = torch.tensor([[2, *ids[31 * i : 31 * (i + 1)]] for i in range(contexts)])
+    with torch.no_grad():
+        states = [loaded.model(row[None], output_hidden_states=True).hidden_states[2] for row in rows]
+    return torch.cat([state[0, 1:] for state in states])
 
 
 def test_sums_go_through_a_store(tiny, tmp_path):

@@ -51,7 +51,8 @@ SLOTS = {  # the slot words of each category: (discovery, test)
         "cat cow pig bear fox elephant chicken deer turtle camel zebra owl goose leopard hamster parrot",
     ),
     "object": (
-        "chair lamp bottle clock hammer basket mirror guitar wallet ladder kettle suitcase pillow radio bucket umbrella",
+        "chair lamp bottle clock hammer basket mirror guitar wallet ladder kettle suitcase pillow radio bucket "
+        "umbrella",
         "table phone knife box computer camera piano helmet blanket vase drum candle shovel bicycle violin carpet",
     ),
 }

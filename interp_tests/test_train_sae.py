@@ -236,8 +236,9 @@ def test_fidelity_follows_its_formulas_on_shifted_activations(config):
     error = spread = fires = 0.0
     seen = set()
     for row in h:
-        codes = sae.encode(row[None])
-        back = sae.decode(codes)[0]
+        with torch.no_grad():
+            codes = sae.encode(row[None])
+            back = sae.decode(codes)[0]
         error += sum((float(row[d]) - float(back[d])) ** 2 for d in range(D_IN))
         spread += sum((float(row[d]) - mean[d]) ** 2 for d in range(D_IN))
         fires += int((codes != 0).sum())

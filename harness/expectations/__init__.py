@@ -8,7 +8,19 @@ from functools import cache
 
 from harness.expectations.base import Expectation
 
-_NOT_KINDS = {"base", "bounds", "evidence", "toy"}
+_NOT_KINDS = {
+    "base",
+    "bounds",
+    "checks",
+    "choosing",
+    "comparing",
+    "evidence",
+    "rates",
+    "results",
+    "showing",
+    "tokenwise",
+    "toy",
+}
 
 
 @cache

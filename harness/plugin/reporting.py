@@ -16,6 +16,7 @@ from harness.reports.write import reports_dir, write_run
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
+LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
 
 def say(config: pytest.Config, line: str) -> None:
@@ -91,7 +92,7 @@ class Controller:
         if not self.records:
             return
         terminalreporter.section("claims")
-        width = terminalreporter.fullwidth if hasattr(terminalreporter, "fullwidth") else 80
+        width = terminalreporter._tw.fullwidth if terminalreporter.isatty else LOG_WIDTH
         for line in table_lines(self.records.values(), width, color=terminalreporter.hasmarkup):
             terminalreporter.write_line(line)
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):

@@ -2,6 +2,8 @@
 
 Rows are content-addressed and never change their meaning, so every checkout and process may share one
 file: WAL lets readers go on while one writes, and writers wait their turn. A damaged row is a miss.
+
+2,000 prompts of 20 tokens at L0 48 and d_in 640 are 41 MB: found in .04 s, read in .2 s.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from harness.codes import Codes
 from harness.errors import EnvironmentFault
 from harness.keys import VERSION_FIELDS
 from harness.store import upkeep
-from harness.store.database import BUSY_TIMEOUT_S, MEMORY, Database
+from harness.store.database import MEMORY, Database
 from harness.store.packing import (
     Damaged,
     pack_codes,
@@ -34,7 +36,7 @@ from harness.store.packing import (
 from harness.store.upkeep import Change, Pruned
 from harness.sums import Sums, concat_sums
 
-__all__ = ["BUSY_TIMEOUT_S", "Change", "MemoryStore", "Overlay", "Pruned", "Store"]
+__all__ = ["Change", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
 
 Found = TypeVar("Found")
 _AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables

@@ -1,0 +1,33 @@
+"""What is refused before anything is read: unsafe ways of loading, and weights that are not numbers."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import nn
+
+from harness.errors import EnvironmentFault
+
+
+def refuse_unsafe_loading() -> None:
+    """TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD makes torch unpickle what a checkpoint holds: code."""
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "").lower() in ("1", "y", "yes", "true"):
+        raise EnvironmentFault(
+            "unsafe_loading",
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set, so that a downloaded checkpoint could run code here.",
+            "Unset it.",
+        )
+
+
+def must_be_finite(module: nn.Module, what: str) -> None:
+    """Every weight is a finite number; raises EnvironmentFault `not_finite` naming the first tensor that is not."""
+    for name, tensor in module.state_dict().items():
+        # The sum is finite only if all are (bar overflow, which the second look settles), and takes no memory.
+        if not torch.isfinite(tensor.sum(dtype=torch.float64)) and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise EnvironmentFault(
+                "not_finite",
+                f"{what}: {bad:,} of {tensor.numel():,} values of {name} are NaN or infinite.",
+                "The checkpoint is damaged, or overflowed when it was converted.",
+            )

@@ -1,0 +1,133 @@
+"""Activations -> sparse codes and scalars, on the host: fp32 through the SAE, fp64 in every sum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.capture.tokens import Tokenized
+from harness.codes import Codes, Kind
+from harness.errors import EnvironmentFault
+
+# encode's peak is about four dense [tokens, d_sae] fp32 arrays (jumprelu; 17 GB for 1,024 tokens at 1M features).
+PEAK_ARRAYS = 4
+CPU_PEAK_BYTES, GPU_PEAK_BYTES = 2**29, 2**32
+
+
+class Encoder(Protocol):
+    """All that reading asks of an SAE: codes of [n, d_in] activations as [n, d_sae], and back."""
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor: ...
+
+    def decode(self, feature_acts: torch.Tensor) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Some tokens read through an SAE: CSR over tokens, the scalars of Codes, and h itself [n_tokens, d_in] fp32."""
+
+    indptr: NDArray[np.int64]
+    index: NDArray[np.int32]
+    value: NDArray[np.float32]
+    hh: NDArray[np.float64]
+    rr: NDArray[np.float64]
+    hr: NDArray[np.float64]
+    ee: NDArray[np.float64]
+    h: NDArray[np.float32]
+    d_sae: int
+
+    def finite(self) -> NDArray[np.bool_]:
+        """Which tokens have finite numbers only, [n_tokens]."""
+        return np.isfinite(self.hh) & np.isfinite(self.rr)
+
+
+@torch.inference_mode()
+def encode(h: torch.Tensor, real: torch.Tensor, sae: Encoder) -> Encoded:
+    """The `real` ([rows, length] bool) tokens of activations h ([rows, length, d_in], any float dtype).
+
+    Padding goes through the SAE, too: the shape of the product then depends on nothing but the bucket.
+    """
+    flat, keep = h.flatten(0, 1), real.flatten()
+    parts = [_encode(flat[at], keep[at], sae) for at in _micro_batches(len(flat), sae, h.device.type)]
+    return _joined(parts) if len(parts) > 1 else parts[0]
+
+
+def _micro_batches(n: int, sae: Encoder, device: str) -> list[slice]:
+    """Equal parts (n and the part are powers of two). Over tokens it is exact; over features it is not (top-k)."""
+    d_sae = int(getattr(getattr(sae, "cfg", None), "d_sae", 0) or 65_536)
+    fits = (GPU_PEAK_BYTES if device == "cuda" else CPU_PEAK_BYTES) // (PEAK_ARRAYS * 4 * d_sae)
+    part = min(n, 1 << max(fits, 1).bit_length() - 1)
+    return [slice(at, at + part) for at in range(0, n, part)]
+
+
+def _encode(h: torch.Tensor, keep: torch.Tensor, sae: Encoder) -> Encoded:
+    h = h.float()
+    codes = sae.encode(h)
+    r = sae.decode(codes)[keep].double()  # at once: layer_norm keeps its scale between encode and decode
+    codes, h = codes[keep], h[keep]
+    wide = h.double()
+    fires = codes.nonzero()
+    counts = torch.bincount(fires[:, 0], minlength=len(codes))
+    return Encoded(
+        indptr=np.concatenate([[0], counts.cumsum(0).cpu().numpy()]).astype(np.int64),
+        index=fires[:, 1].to(torch.int32).cpu().numpy(),
+        value=codes[fires[:, 0], fires[:, 1]].float().cpu().numpy(),
+        hh=(wide * wide).sum(1).cpu().numpy(),
+        rr=(r * r).sum(1).cpu().numpy(),
+        hr=(wide * r).sum(1).cpu().numpy(),
+        ee=((wide - r) ** 2).sum(1).cpu().numpy(),
+        h=h.cpu().numpy(),
+        d_sae=codes.shape[1],
+    )
+
+
+def _joined(parts: list[Encoded]) -> Encoded:
+    nnz = np.cumsum([0] + [len(part.index) for part in parts])
+    return Encoded(
+        indptr=np.concatenate([[0]] + [p.indptr[1:] + n for p, n in zip(parts, nnz, strict=False)]).astype(np.int64),
+        d_sae=parts[0].d_sae,
+        **{
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("index", "value", "hh", "rr", "hr", "ee", "h")
+        },
+    )
+
+
+def codes_of(encoded: Encoded, first: int, prompt: Tokenized) -> Codes:
+    """The Codes of the one prompt whose tokens begin at row `first`; raises EnvironmentFault `not_finite`."""
+    rows = slice(first, first + len(prompt))
+    if not encoded.finite()[rows].all():
+        at = int(np.argmin(encoded.finite()[rows]))
+        raise EnvironmentFault(
+            "not_finite",
+            f"the model's activations are NaN or infinite from token {at} ({prompt.token[at]!r}) on.",
+            "Read the model in float32 or bfloat16; float16 overflows on large activations.",
+        )
+    span = slice(encoded.indptr[rows.start], encoded.indptr[rows.stop])
+    return Codes(
+        indptr=encoded.indptr[rows.start : rows.stop + 1] - encoded.indptr[rows.start],
+        index=encoded.index[span],
+        value=encoded.value[span],
+        prompt=np.zeros(len(prompt), np.int32),
+        position=np.arange(len(prompt), dtype=np.int32),
+        token_id=prompt.ids,
+        token=prompt.token,
+        start=prompt.start,
+        end=prompt.end,
+        kind=prompt.kind,
+        hh=encoded.hh[rows],
+        rr=encoded.rr[rows],
+        hr=encoded.hr[rows],
+        ee=encoded.ee[rows],
+        sum_h=_sum_by_kind(encoded.h[rows], prompt.kind),
+        d_sae=encoded.d_sae,
+    )
+
+
+def _sum_by_kind(h: NDArray[np.float32], kind: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """[1, len(Kind), d_in]: the sum of h over the tokens of each kind."""
+    return np.stack([h[kind == k].sum(axis=0, dtype=np.float64) for k in Kind])[None]

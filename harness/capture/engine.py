@@ -1,0 +1,207 @@
+"""One model load, one pass over the union of what several SAEs have to read through it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from harness.capture.corpora import added, blocks_of, ended, partial_sums
+from harness.capture.encode import Encoder, codes_of, encode
+from harness.capture.loaded import Batch, LoadedModel, Residuals
+from harness.capture.models import load_model, load_texts
+from harness.capture.saes import load_sae
+from harness.capture.sink import CaptureStats, Sink
+from harness.capture.tokens import Texts, Tokenized
+from harness.errors import EnvironmentFault
+from harness.inputs import Corpus, Reading
+from harness.sums import Sums
+
+__all__ = ["CaptureStats", "LoadedModel", "Residuals", "Sink", "read_model"]
+
+Progress = Callable[[str], None]
+PROGRESS_EVERY_S = 5.0
+_Text = tuple[str, int]  # prompt key, max_tokens: subjects of one model may differ in the latter
+
+
+def read_model(readings: Sequence[Reading], sink: Sink, progress: Progress | None = None) -> dict[str, CaptureStats]:
+    """Read prompts and corpora through every SAE of one model; what is done goes to `sink` batch by batch.
+
+    All readings share one model, dtype and device. Returns the counts by subject name. What keeps one prompt, corpus
+    or SAE from being read goes to sink.fault under its keys; what keeps the model from being read raises
+    EnvironmentFault.
+    """
+    if len({(r.subject.model, r.subject.dtype, r.subject.device) for r in readings}) != 1:
+        raise ValueError("read_model reads one model, dtype and device at a time")
+    return _Run(list(readings), sink, progress or (lambda line: None)).read()
+
+
+@dataclass(slots=True)
+class _Through:
+    """One reading whose SAE is loaded."""
+
+    reading: Reading
+    sae: Encoder
+    stats: CaptureStats
+
+    @property
+    def hook(self) -> str:
+        return self.reading.subject.hook
+
+
+@dataclass(slots=True)
+class _Run:
+    readings: list[Reading]
+    sink: Sink
+    progress: Progress
+    stats: dict[str, CaptureStats] = field(init=False)
+    _said: float = 0.0
+    _keys: dict[str, frozenset[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stats = {r.subject.name: CaptureStats() for r in self.readings}
+        self._keys = {r.code_key: frozenset(key for key, _ in r.prompts) for r in self.readings}
+
+    def read(self) -> dict[str, CaptureStats]:
+        first, began = self.readings[0].subject, time.perf_counter()
+        texts = load_texts(first, self.progress)
+        tokenized = self._tokenized(texts)
+        if not tokenized and not any(r.corpora for r in self.readings):
+            return self.stats  # an empty prompt, met again in every run, must not load a model each time
+        loaded = load_model(first, max(r.subject.layer for r in self.readings) + 1, texts, self.progress)
+        throughs = [through for r in self.readings if (through := self._through(r, loaded)) is not None]
+        self._read_all(began, loaded, throughs, tokenized)
+        return self.stats
+
+    def _read_all(
+        self, began: float, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[_Text, Tokenized]
+    ) -> None:
+        shared, ready = self.stats[self.readings[0].subject.name], time.perf_counter()
+        shared.loads, shared.load_seconds = 1, ready - began
+        try:
+            with _explained():
+                self._read_prompts(loaded, throughs, texts)
+                self._read_corpora(loaded, throughs)
+        finally:
+            shared.seconds, shared.batches = time.perf_counter() - ready, loaded.batches
+            shared.rows, shared.oom_halvings = loaded.shapes.table(), loaded.shapes.halvings
+
+    def _through(self, reading: Reading, loaded: LoadedModel) -> _Through | None:
+        """A reading with its SAE; one whose SAE cannot be had fails alone."""
+        try:
+            sae = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+        except EnvironmentFault as fault:
+            for key, _ in (*reading.prompts, *reading.corpora):
+                self.sink.fault(reading.code_key, key, fault)
+            return None
+        return _Through(reading, sae, self.stats[reading.subject.name])
+
+    def _wants(self, reading: Reading, text: _Text) -> bool:
+        return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens
+
+    def _tokenized(self, texts: Texts) -> dict[_Text, Tokenized]:
+        """Every distinct text once; one that cannot be read is a fault of its own."""
+        wanted = {(key, r.subject.max_tokens): prompt for r in self.readings for key, prompt in r.prompts}
+        found: dict[_Text, Tokenized] = {}
+        for text, prompt in wanted.items():
+            try:
+                found[text] = texts.tokenize(prompt, text[1])
+            except EnvironmentFault as fault:
+                for reading in self.readings:
+                    if self._wants(reading, text):
+                        self.sink.fault(reading.code_key, text[0], fault)
+        return found
+
+    def _read_prompts(
+        self, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[_Text, Tokenized]
+    ) -> None:
+        keys = [text for text in texts if any(self._wants(t.reading, text) for t in throughs)]
+        done = 0
+
+        def handle(batch: Batch) -> None:
+            nonlocal done
+            for through in throughs:
+                if any(self._wants(through.reading, keys[i]) for i in batch.indices):
+                    self._emit(through, batch, [(keys[i], texts[keys[i]]) for i in batch.indices])
+            done += len(batch.indices)
+            self._say(f"{done} of {len(keys)} prompts read")
+
+        loaded.read([texts[text].ids for text in keys], sorted({t.hook for t in throughs}), handle)
+
+    def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[_Text, Tokenized]]) -> None:
+        """The whole batch goes through the SAE, so that its shape is the same whatever was selected."""
+        encoded = encode(batch.seen[through.hook], batch.real, through.sae)
+        code_key, codes, residuals, first = through.reading.code_key, [], [], 0
+        for text, tokens in texts:
+            if self._wants(through.reading, text):
+                try:
+                    codes.append((text[0], codes_of(encoded, first, tokens)))
+                except EnvironmentFault as fault:
+                    self.sink.fault(code_key, text[0], fault)
+                else:
+                    if text[0] in through.reading.residuals:
+                        residuals.append((text[0], encoded.h[first : first + len(tokens)]))
+            first += len(tokens)
+        if residuals:
+            self.sink.residuals(code_key, residuals)
+        if codes:
+            self.sink.codes(code_key, codes)
+        through.stats.prompts += len(codes)
+        through.stats.tokens += sum(one.n_tokens for _, one in codes)
+
+    def _read_corpora(self, loaded: LoadedModel, throughs: Sequence[_Through]) -> None:
+        corpora: dict[str, Corpus] = {key: corpus for t in throughs for key, corpus in t.reading.corpora}
+        for key, corpus in corpora.items():
+            takers = [t for t in throughs if key in dict(t.reading.corpora)]
+            try:
+                self._read_corpus(loaded, takers, key, corpus)
+            except EnvironmentFault as fault:
+                for through in takers:
+                    self.sink.fault(through.reading.code_key, key, fault)
+
+    def _read_corpus(self, loaded: LoadedModel, takers: Sequence[_Through], key: str, corpus: Corpus) -> None:
+        specials = np.array(loaded.tokenizer.all_special_ids)
+        done, last, number = 0, [], 0
+        for number, contexts in enumerate(blocks_of(loaded, corpus)):
+            last = self._read_block(loaded, takers, contexts, specials)
+            for through, sums in zip(takers, last, strict=True):
+                self.sink.sums(through.reading.code_key, key, number, sums)
+                through.stats.tokens += sums.n_tokens
+            done += last[0].n_tokens
+            self._say(f"{done:,} of at most {corpus.token_limit:,} tokens of {corpus.name} read")
+        for through, sums in zip(takers, last, strict=True):
+            self.sink.sums(through.reading.code_key, key, number + 1, ended(sums))
+
+    def _read_block(
+        self, loaded: LoadedModel, takers: Sequence[_Through], contexts: Sequence[Sequence[int]], specials: np.ndarray
+    ) -> list[Sums]:
+        parts: list[list[Sums]] = []
+
+        def handle(batch: Batch) -> None:
+            ids = np.concatenate([np.asarray(contexts[i]) for i in batch.indices])
+            counted = ~np.isin(ids, specials)
+            parts.append([partial_sums(encode(batch.seen[t.hook], batch.real, t.sae), counted) for t in takers])
+
+        loaded.read(contexts, sorted({t.hook for t in takers}), handle)
+        return [added(batches) for batches in zip(*parts, strict=True)]
+
+    def _say(self, line: str) -> None:
+        if time.monotonic() - self._said > PROGRESS_EVERY_S:
+            self._said = time.monotonic()
+            self.progress(line)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What torch raises in the middle of a pass, as one message. Memory has been dealt with below."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EnvironmentFault("out_of_memory", "the device has no room for one text.", "Free it.") from error
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0][:300]
+        raise EnvironmentFault("reading_failed", f"the forward pass failed: {first}.") from error

@@ -1,0 +1,178 @@
+"""Loading a causal language model: the pinned weights, all of them, finite, in eager attention, or a clear fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.capture.batching import Shapes
+from harness.capture.checks import must_be_finite, refuse_unsafe_loading
+from harness.capture.loaded import LoadedModel
+from harness.capture.tokens import Texts
+from harness.digests import MODEL_FILES, TOKENIZER_FILES, located, model_folder, verify_model
+from harness.errors import EnvironmentFault
+from harness.inputs import ModelRef, Subject
+from harness.keys import ATTENTION, resolve_device
+
+Progress = Callable[[str], None]
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+# Plain stacks, where layer L is the same module in a shorter model: gemma-2-2b to layer 10 takes 2.89 GB instead of
+# 5.23. Others (layers that share keys and values, encoders) are loaded whole and stopped early.
+PLAIN_STACKS = frozenset({"gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3"})
+
+
+def load_texts(subject: Subject, progress: Progress = lambda line: None) -> Texts:
+    """The tokenizer of `subject`'s model alone: a prompt that cannot be read is known before weights are loaded.
+
+    Raises EnvironmentFault: `weights_missing`, `weights_unreadable`, `digest_mismatch`.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    folder = _folder(subject.model, progress)
+    with _quiet(), _explained(subject.model):
+        config = AutoConfig.from_pretrained(folder, **_LOCAL)
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **_LOCAL)
+    return Texts(tokenizer, str(config.model_type))
+
+
+def load_model(
+    subject: Subject, layers: int, texts: Texts | None = None, progress: Progress = lambda line: None
+) -> LoadedModel:
+    """The model of `subject` with at least its first `layers` layers, and its tokenizer, checked.
+
+    Raises EnvironmentFault: `unsafe_loading`, `device_missing`, `weights_missing`, `weights_unreadable`,
+    `digest_mismatch`, `not_finite`, `out_of_memory`, or what harness/capture/converted.py raises.
+    """
+    refuse_unsafe_loading()
+    device = usable_device(subject)
+    folder = _folder(subject.model, progress)
+    with _quiet(), _explained(subject.model):
+        model = _load(folder, subject, layers).to(device)
+    must_be_finite(model, f"model {subject.model.name}")
+    tokenizer = (texts or load_texts(subject, progress)).tokenizer
+    return LoadedModel(model, tokenizer, device, Shapes.for_memory(_gpu_gib(device)))
+
+
+def usable_device(subject: Subject) -> torch.device:
+    """The subject's device, `auto` resolved; raises EnvironmentFault `device_missing`."""
+    name = resolve_device(subject.device)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault(
+            "device_missing",
+            f"{subject.name} is read on cuda, and torch {torch.__version__} finds no such device here.",
+            "Run it where one is, or import the evidence.",
+        )
+    return torch.device(name)
+
+
+def _folder(ref: ModelRef, progress: Progress) -> Path:
+    """Where the files lie, fetched or converted if need be, with the pins held against them."""
+    if ref.source == "package":
+        from harness.capture.converted import converted_checkpoint
+
+        folder: Path | None = converted_checkpoint(ref.location, progress)
+    else:
+        folder = model_folder(ref)
+    if ref.source == "hub" and not _has_weights(folder):
+        folder = _fetched(ref, progress)
+    if folder is None or not _has_weights(folder):
+        raise _missing(ref, f"no *.safetensors in {located(ref.location)}")
+    verify_model(ref, folder)
+    return folder
+
+
+def _has_weights(folder: Path | None) -> bool:
+    return folder is not None and any(folder.glob("*.safetensors"))
+
+
+def _fetched(ref: ModelRef, progress: Progress) -> Path:
+    """Only what is digested, so that nothing else is ever read; no *.bin, no code."""
+    from huggingface_hub import snapshot_download
+
+    progress(f"fetching {ref.location}")
+    with _explained(ref):
+        wanted = [*MODEL_FILES, *TOKENIZER_FILES]
+        return Path(snapshot_download(ref.location, revision=ref.revision, allow_patterns=wanted))
+
+
+def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, **_LOCAL)
+    _shorten(config, layers)
+    model, info = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=getattr(torch, subject.dtype),
+        attn_implementation=ATTENTION,
+        use_safetensors=True,
+        output_loading_info=True,
+        **_LOCAL,
+    )
+    absent = sorted(name for name in info["missing_keys"] if not name.startswith("lm_head"))
+    if absent:  # transformers would go on with random numbers in their place
+        raise _missing(subject.model, f"{len(absent)} tensors are not in the checkpoint, the first {absent[0]}")
+    loaded: nn.Module = model.eval().requires_grad_(False)
+    return loaded
+
+
+def _shorten(config: Any, layers: int) -> None:
+    if config.model_type in PLAIN_STACKS and layers < config.num_hidden_layers:
+        config.num_hidden_layers = layers
+        if getattr(config, "layer_types", None):
+            config.layer_types = config.layer_types[:layers]
+
+
+def _gpu_gib(device: torch.device) -> float | None:
+    return torch.cuda.get_device_properties(device).total_memory / 2**30 if device.type == "cuda" else None
+
+
+def _missing(ref: ModelRef, detail: str) -> EnvironmentFault:
+    mend = {
+        "path": "Build or fetch them, or mend the path in specs/subjects.yaml.",
+        "hub": f"Log in and run `hf download {ref.location}`, or allow network access.",
+        "package": f"Reinstall {ref.location}.",
+    }[ref.source]
+    return EnvironmentFault("weights_missing", f"the weights of model {ref.name} are not here: {detail}.", mend)
+
+
+@contextmanager
+def _explained(ref: ModelRef) -> Iterator[None]:
+    """What third-party loaders raise, as one message: they raise anything from OSError to bare KeyError."""
+    try:
+        yield
+    except EnvironmentFault:
+        raise
+    except torch.OutOfMemoryError as error:
+        raise EnvironmentFault("out_of_memory", f"model {ref.name} does not fit on the device.") from error
+    except OSError as error:
+        raise _missing(ref, _first_line(error)) from error
+    except Exception as error:
+        text = f"the weights of model {ref.name} cannot be loaded: {type(error).__name__}: {_first_line(error)}."
+        raise EnvironmentFault("weights_unreadable", text, "Fetch them again.") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without bars, and without the report of layers left out on purpose."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

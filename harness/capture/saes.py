@@ -1,0 +1,126 @@
+"""Loading an SAE through sae-lens: the pinned weights, in fp32, of the shape that specs were checked against."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.capture.checks import must_be_finite, refuse_unsafe_loading
+from harness.capture.encode import Encoder
+from harness.digests import SAE_FILES, located, mismatch, verify_sae
+from harness.errors import EnvironmentFault
+from harness.inputs import SaeRef
+
+# Only what can be read token by token. `batchtopk` and `matryoshka` are forms for training: which features fire
+# depends on the rest of the batch. A transcoder writes elsewhere than it reads, temporal SAEs read whole contexts.
+TOKENWISE = frozenset({"standard", "gated", "jumprelu", "topk", "abstopk", "matching_pursuit"})
+TRAINING_ONLY = frozenset({"batchtopk", "matryoshka_batchtopk"})
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """An SAE's cfg.json, without sae-lens. Raises EnvironmentFault `sae_missing`."""
+    try:
+        config: dict[str, Any] = json.loads((folder / SAE_FILES[0]).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(
+            "sae_missing", f"no readable {SAE_FILES[0]} in {folder}.", "Fetch or train the SAE, or mend its path."
+        ) from error
+    return config
+
+
+def load_sae(ref: SaeRef, d_model: int, device: torch.device) -> Encoder:
+    """The SAE, fp32, its decoder norms not folded, checked against its pins and the model's width.
+
+    Raises EnvironmentFault: `unsafe_loading`, `sae_missing`, `sae_unsupported`, `sae_unreadable`,
+    `digest_mismatch`, `sae_mismatch`, `not_finite`.
+    """
+    refuse_unsafe_loading()
+    sae = _from_path(ref, device) if ref.source == "path" else _from_release(ref, device)
+    sae = sae.float().to(device).eval().requires_grad_(False)
+    _check_shape(ref, sae, d_model)
+    must_be_finite(sae, f"SAE {ref.name}")
+    return sae  # type: ignore[no-any-return]
+
+
+def _from_path(ref: SaeRef, device: torch.device) -> Any:
+    folder = located(ref.location)
+    verify_sae(ref, folder)
+    _check_architecture(ref, str(read_config(folder).get("architecture", "standard")))
+    if not (folder / SAE_FILES[1]).is_file():
+        raise EnvironmentFault("sae_missing", f"no {SAE_FILES[1]} in {folder}.", "Fetch or train the SAE.")
+    from sae_lens import SAE
+
+    with _SaeFaults(ref):
+        return SAE.load_from_disk(folder, device=str(device), dtype="float32")
+
+
+def _from_release(ref: SaeRef, device: torch.device) -> Any:
+    from sae_lens import SAE
+
+    with _SaeFaults(ref), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        sae = SAE.from_pretrained(ref.location, ref.sae_id or "", device=str(device), dtype="float32")
+    _check_architecture(ref, sae.cfg.architecture())
+    if ref.digest is not None and (found := weights_digest(sae)) != ref.digest:
+        raise mismatch(f"SAE {ref.name}", ref.digest, found)
+    return sae
+
+
+def weights_digest(sae: Any) -> str:
+    """sha256 over the sorted lines `<name> <shape> <sha256 of the fp32 bytes>`: what a release is pinned by.
+
+    No loader of sae-lens takes a revision, and each writes its files elsewhere, so the tensors are digested.
+    """
+    lines = []
+    for name, tensor in sorted(sae.state_dict().items()):
+        data = tensor.detach().float().cpu().contiguous().numpy()
+        lines.append(f"{name} {list(tensor.shape)} {hashlib.sha256(data).hexdigest()}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check_architecture(ref: SaeRef, found: str) -> None:
+    if found in TOKENWISE:
+        return
+    mend = "Read an SAE of the residual stream or an MLP's output."
+    if found in TRAINING_ONLY:
+        mend = "Save its inference form with sae-lens (`save_inference_model`): a JumpReLU SAE."
+    raise EnvironmentFault("sae_unsupported", f"SAE {ref.name} is {found}, which cannot be read token by token.", mend)
+
+
+def _check_shape(ref: SaeRef, sae: Any, d_model: int) -> None:
+    d_in, d_sae = int(sae.cfg.d_in), int(sae.cfg.d_sae)
+    if getattr(sae.cfg, "reshape_activations", "none") not in ("none", None):
+        raise EnvironmentFault("sae_unsupported", f"SAE {ref.name} reads attention heads (hook_z), not a stream.")
+    if d_in != d_model:
+        text = f"SAE {ref.name} reads {d_in} dimensions, the model has {d_model} there."
+        raise EnvironmentFault("sae_mismatch", text, "Pair the SAE with the model that it was trained on.")
+    for name, pinned, found in (("d_in", ref.d_in, d_in), ("d_sae", ref.d_sae, d_sae)):
+        if pinned is not None and pinned != found:
+            text = f"SAE {ref.name}: specs/subjects.yaml says {name} {pinned}, the weights have {found}."
+            raise EnvironmentFault("sae_mismatch", text, "Mend it in specs/subjects.yaml.")
+
+
+class _SaeFaults:
+    """What sae-lens raises, as one message; never a reason to take another SAE instead."""
+
+    def __init__(self, ref: SaeRef) -> None:
+        self.ref = ref
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception) or isinstance(error, EnvironmentFault):
+            return
+        code = "sae_missing" if isinstance(error, OSError) else "sae_unreadable"
+        first = (str(error).strip().splitlines() or [""])[0][:300]
+        raise EnvironmentFault(
+            code,
+            f"SAE {self.ref.name} cannot be loaded: {type(error).__name__}: {first}",
+            "Check its path or release in specs/subjects.yaml, and fetch it where there is network access.",
+        ) from error

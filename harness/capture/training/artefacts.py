@@ -1,0 +1,74 @@
+"""What stays of a run beside the weights: loss.csv, loss.svg and CARD.md."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from harness.capture.training.config import Fidelity, TrainConfig, sha256_of
+
+FILES = ("sae_weights.safetensors", "cfg.json")
+
+
+def write_curve(curve: Sequence[dict[str, float]], out: Path) -> None:
+    """loss.csv, one row a step: step, tokens, loss (in normalised units), fvu and l0 of that batch."""
+    with (out / "loss.csv").open("w", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, ["step", "tokens", "loss", "fvu", "l0"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(curve)
+
+
+def write_figure(curve: Sequence[dict[str, float]], out: Path) -> None:
+    """loss.svg: FVU and L0 of each batch over the tokens trained on."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("fvu", "l0"), strict=True):
+        axes.semilogy([row["tokens"] for row in curve], [row[name] for row in curve], linewidth=0.8)
+        axes.set(xlabel="tokens", title={"fvu": "FVU of the batch", "l0": "L0 of the batch"}[name])
+        axes.grid(visible=True, which="both", alpha=0.3)
+    with rc_context({"svg.hashsalt": "interp-specs", "svg.fonttype": "none"}):
+        figure.savefig(out / "loss.svg", metadata={"Date": None})
+
+
+def write_card(config: TrainConfig, curve: Sequence[dict[str, float]], measured: Sequence[Fidelity]) -> None:
+    """CARD.md: what it reads, how it was trained, what it reaches on held-out tokens, and the files' digests."""
+    parts = [_head(config), config.about, _table("Training", _training(config, curve)), _held_out(measured)]
+    parts.append(_table("Corpus (sha256)", {p.name: sha256_of(p) for p in (*config.corpus, *config.held_out)}))
+    parts.append(_table("Files (sha256)", {name: sha256_of(config.out / name) for name in FILES}))
+    (config.out / "CARD.md").write_text("\n\n".join(p for p in parts if p) + "\n", encoding="utf-8")
+
+
+def _head(config: TrainConfig) -> str:
+    return (
+        f"# SAE of {config.name or config.model.name}, {config.hook}\n\n"
+        f"{config.d_sae} features, trained as BatchTopK with k = {config.k:g}, saved as JumpReLU by sae-lens "
+        f"{version('sae-lens')}. It reads raw activations. Matrices are {config.weights} on disk; use it in float32."
+    )
+
+
+def _training(config: TrainConfig, curve: Sequence[dict[str, float]]) -> dict[str, object]:
+    last = curve[-len(curve) // 20 :]
+    return {
+        "tokens": f"{int(curve[-1]['tokens']):,}, each once, no special tokens",
+        "steps": f"{len(curve):,} of {config.batch_tokens:,} tokens",
+        "contexts": f"{config.context_length} tokens",
+        "learning rate": f"{config.lr:g} (Adam; warm-up over the first twentieth, decay over the last quarter)",
+        "seed": config.seed,
+        "precision while training": config.precision,
+        "FVU of the last twentieth of the batches": f"{sum(row['fvu'] for row in last) / len(last):.3f}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in ("sae-lens", "torch", "transformers")),
+    }
+
+
+def _held_out(measured: Sequence[Fidelity]) -> str:
+    rows = [f"| {m.domain} | {m.tokens:,} | {m.fvu:.3f} | {m.l0:.1f} | {m.dead:.1%} |" for m in measured]
+    head = "## Held-out documents\n\n| domain | tokens | FVU | L0 | features that never fire |\n|---|---|---|---|---|\n"
+    return head + "\n".join(rows) if rows else "## Held-out documents\n\nNone: the corpus is too small."
+
+
+def _table(title: str, values: dict[str, object]) -> str:
+    return f"## {title}\n\n| | |\n|---|---|\n" + "\n".join(f"| {k} | {v} |" for k, v in values.items())

@@ -1,0 +1,163 @@
+"""Two sets compared, for all features at once; a claim reads off one of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from harness.codes import Floats, Pooled
+from harness.expectations.base import Claim
+from harness.expectations.checks import signed_codes_fault
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import only, too_few
+from harness.inputs import PromptSet
+from harness.stats.auroc import SignedCodes, auroc_of_all, auroc_within_all, stacked
+from harness.stats.intervals import Limits, auroc_limits, mean_limits, rate_limits, welch_limits
+from harness.stats.permutation import P, rank_sum, smallest_p, stratified_p
+from harness.stats.units import LEFT_OUT, Design, by_unit, count_units, design_of, units_of
+from harness.verdict import Verdict
+
+Which = Literal["positive", "negative"]
+FEWEST = 5
+ENOUGH_TO_REFUTE = 8
+_MOST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sets, one row per unit (per prompt inside shared templates), and the AUROC of every feature."""
+
+    design: Design
+    positive: Pooled
+    negative: Pooled
+    auroc: Floats
+
+    def rows(self, feature: int) -> tuple[Floats, Floats]:
+        """The feature's values on both sides, one per row that is not left out."""
+        a, b = self.positive.column(feature), self.negative.column(feature)
+        if not self.design.within:
+            return a, b
+        return a[self.design.positive != LEFT_OUT], b[self.design.negative != LEFT_OUT]
+
+    def n_firing(self, feature: int) -> int:
+        """Rows, of both sides, on which the feature fires."""
+        return int(sum(np.count_nonzero(side) for side in self.rows(feature)))
+
+    def p(self, feature: int) -> P:
+        """Exact one-sided p that positives rank higher, labels permuted by unit or inside templates."""
+        a, b = self.positive.column(feature), self.negative.column(feature)
+        if not self.design.within:
+            return stratified_p([rank_sum(a, b)])
+        return stratified_p(
+            [rank_sum(a[self.design.positive == g], b[self.design.negative == g]) for g in range(self.design.n)]
+        )
+
+    def auroc_limits(self, feature: int, alpha: float) -> Limits:
+        """Newcombe's limits; the mean over shared templates has those of a rate of that many (conservative)."""
+        value, design = float(self.auroc[feature]), self.design
+        if design.within:
+            return rate_limits(value * design.n, design.n, alpha)
+        return auroc_limits(value, design.n_positive, design.n_negative, alpha)
+
+    def difference(self, feature: int, alpha: float) -> Limits:
+        """Difference of means over units, with Welch's t limits, or paired ones inside shared templates."""
+        a, b = self.positive.column(feature), self.negative.column(feature)
+        if self.design.within:
+            gaps = [
+                a[self.design.positive == g].mean() - b[self.design.negative == g].mean() for g in range(self.design.n)
+            ]
+            return mean_limits(np.array(gaps), alpha) if len(gaps) > 1 else only(float(np.mean(gaps)))
+        return welch_limits(a, b, alpha) if min(len(a), len(b)) > 1 else only(float(a.mean() - b.mean()))
+
+    @property
+    def n_text(self) -> str:
+        """`n=24 v 24`, `n=6 v 6 templates`, or `n=8 shared templates`."""
+        if self.design.within:
+            return f"n={self.design.n} shared templates"
+        unit = " templates" if self.design.grouped else ""
+        return f"n={self.design.n_positive} v {self.design.n_negative}{unit}"
+
+
+def compared(evidence: Evidence, claim: Claim, positive: str, negative: str) -> Comparison:
+    """The comparison of two roles; computed once per pair of sets and policy. Signed codes are a fault."""
+    codes = evidence.codes(positive), evidence.codes(negative)
+    groups = tuple(tuple(p.group for p in evidence.prompts(role).prompts) for role in (positive, negative))
+    policy = (claim.tokens, claim.special_tokens, claim.pool)
+    key = ("compared", id(codes[0]), id(codes[1]), groups, policy)
+    pooled = evidence.pooled(positive, claim), evidence.pooled(negative, claim)
+    try:
+        return evidence.memo(key, lambda: _compare(*pooled, *groups), keep=codes)
+    except SignedCodes:
+        raise signed_codes_fault() from None
+
+
+def unit_rows(evidence: Evidence, claim: Claim, positive: str, negative: str) -> tuple[Pooled, Pooled, bool]:
+    """Both sets with one row per unit, and whether rows of the same number are one shared template."""
+    found = compared(evidence, claim, positive, negative)
+    if not found.design.within:
+        return found.positive, found.negative, False
+    a, b = by_unit(found.positive, found.design.positive), by_unit(found.negative, found.design.negative)
+    return a, b, True
+
+
+def _compare(
+    positive: Pooled, negative: Pooled, groups_a: tuple[str | None, ...], groups_b: tuple[str | None, ...]
+) -> Comparison:
+    design = design_of(groups_a, groups_b, positive.lengths > 0, negative.lengths > 0)
+    if design.within:
+        side = np.arange(positive.n_prompts + negative.n_prompts) < positive.n_prompts
+        stratum = np.r_[design.positive, design.negative]
+        auroc = auroc_within_all(stacked(positive, negative), side, stratum, design.n)
+        return Comparison(design, positive, negative, auroc)
+    a, b = by_unit(positive, design.positive), by_unit(negative, design.negative)
+    return Comparison(design, a, b, auroc_of_all(a, b))
+
+
+def set_design(sets: Mapping[str, PromptSet], positive: str, negative: str) -> Design:
+    """The design as the sets alone show it, before anything has run."""
+    groups = [[p.group for p in sets[role].prompts] for role in (positive, negative)]
+    return design_of(groups[0], groups[1])
+
+
+def too_few_to_compare(
+    design: Design, alpha: float, sets: Mapping[str, PromptSet], positive: str, negative: str
+) -> Verdict | None:
+    """Inconclusive where no outcome could reach alpha, or a side is under 5 units (STATISTICS: floor <= alpha / 10
+    excuses a small `than`), with the number that would do."""
+    a, b = design.n_positive, design.n_negative
+    if design.within:
+        return _too_few_templates(design, alpha, sets[positive].name)
+    if _enough(a, b, alpha):
+        return None
+    unit = "templates" if design.grouped else "prompts"
+    if a < FEWEST:
+        because = f"{FEWEST} are the fewest, on the side that should fire"
+        return too_few(a, FEWEST - a, sets[positive].name, because, unit)
+    more = next((n for n in range(b + 1, _MOST) if _enough(a, n, alpha)), None)
+    because = f"the smallest p that {a} against {b} can reach is {smallest_p(a, b) if b else 1:.2g}"
+    return too_few(b, None if more is None else more - b, sets[negative].name, because, unit)
+
+
+def _enough(a: int, b: int, alpha: float) -> bool:
+    floor = smallest_p(a, b)
+    return a >= FEWEST and b > 0 and floor <= alpha and (b >= FEWEST or floor <= alpha / 10)
+
+
+def _too_few_templates(design: Design, alpha: float, name: str) -> Verdict | None:
+    sizes = [(int((design.positive == g).sum()), int((design.negative == g).sum())) for g in range(design.n)]
+    floor = math.prod(smallest_p(a, b) for a, b in sizes)
+    if design.n >= FEWEST and floor <= alpha:
+        return None
+    because = f"both sets are made from the same templates, so these are the units, and {FEWEST} are the fewest"
+    if design.n >= FEWEST:
+        because = f"the smallest p that {design.n} shared templates can reach is {floor:.2g}"
+    return too_few(design.n, max(1, FEWEST - design.n), f"{name} and what it is compared with", because, "templates")
+
+
+def units_in(sets: Mapping[str, PromptSet], role: str) -> int:
+    """Prompts, or templates where prompts share them."""
+    return count_units(units_of([p.group for p in sets[role].prompts]))

@@ -1,0 +1,125 @@
+"""density: on which share of tokens a feature fires."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from harness.codes import Floats, Mask
+from harness.expectations.base import Claim, KindExample, Side
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import feature_of
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import side_of, units_used, within_bound
+from harness.expectations.results import against, part, verdict_of
+from harness.expectations.tokenwise import Tokenwise
+from harness.expectations.toy import rows
+from harness.stats.fidelity import ratio_limits
+from harness.stats.firing import tokens_firing_of_all
+from harness.stats.units import count_units
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
+
+FEWEST_FOR_DENSITY = 10_000
+
+
+class Density(Tokenwise):
+    """The feature fires on a share of the tokens of a corpus (or of `prompts`) within a bound.
+
+    Limits by jackknife over blocks of the corpus: tokens that stand together are not independent. 10,000 tokens
+    are the fewest.
+    """
+
+    kind: ClassVar[str] = "density"
+    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
+
+    rate: Bound = Field(description="Bound on the share of counted tokens on which the feature fires.")
+
+    def fewest_tokens(self) -> int:
+        return FEWEST_FOR_DENSITY
+
+    def side(self) -> Side:
+        return side_of(self.rate)
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features' densities are inside the bound, [d_sae]."""
+        return within_bound(self.rate, self._densities(evidence, claim))
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        undecidable = self.unmeasurable(evidence, claim)
+        if undecidable is not None:
+            return undecidable
+        density = self._densities(evidence, claim)
+        feature = feature_of(claim, len(density))
+        fired, n = self._by_block(evidence, claim, feature)
+        total, hits = int(n.sum()), int(fired.sum())
+        dead = self._dead(evidence, claim, total, hits, bool(density.any()))
+        if dead is not None:
+            return dead
+        found = part("density", ratio_limits(fired, n, claim.alpha), self.rate, claim, total)
+        return verdict_of(
+            [found],
+            f"feature {claim.feature} fires on {hits:,} of {total:,} tokens of {self.source_name(evidence)}: "
+            f"{against(found, claim)}",
+        )
+
+    def _by_block(self, evidence: Evidence, claim: Claim, feature: int) -> tuple[Floats, Floats]:
+        """(tokens on which it fires, counted tokens) of each block."""
+        if self.corpus is not None:
+            sums = evidence.sums("corpus")
+            use = sums.n > 0
+            return sums.fired[use, feature].astype(np.float64), sums.n[use].astype(np.float64)
+        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
+        units = units_used(evidence, claim, "prompts")
+        unit, n_units = units[codes.prompt[counted]], count_units(units)
+        fires = (codes.token_column(feature) != 0)[counted].astype(np.float64)
+        return (
+            np.bincount(unit, weights=fires, minlength=n_units).astype(np.float64),
+            np.bincount(unit, minlength=n_units).astype(np.float64),
+        )
+
+    def _densities(self, evidence: Evidence, claim: Claim) -> Floats:
+        """The share of counted tokens on which each feature fires, [d_sae]."""
+        if self.corpus is not None:
+            sums = evidence.sums("corpus")
+            return evidence.memo(("density", id(sums)), lambda: sums.fired.sum(0) / max(sums.n_tokens, 1), keep=sums)
+        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
+        key = ("density", id(codes), claim.tokens, claim.special_tokens)
+        n = max(int(counted.sum()), 1)
+        return evidence.memo(key, lambda: tokens_firing_of_all(codes, counted) / n, keep=codes)
+
+    def _dead(self, evidence: Evidence, claim: Claim, n: int, hits: int, any_alive: bool) -> Verdict | None:
+        """A density of 0 refutes at_least; it never proves at_most, which a mistyped number would meet too."""
+        if hits or (any_alive and not self.rate.holds(0.0)):
+            return None
+        what = f"feature {claim.feature}" if any_alive else "no feature at all"
+        return inconclusive(
+            Reason.DEAD,
+            f"{what} {'never fires' if any_alive else 'fires'} on the {n:,} tokens of {self.source_name(evidence)}: "
+            "silence cannot tell a dead or mistyped feature from a rare one.",
+            measurement=Measurement("tokens that fire", 0, n),
+        )
+
+
+_TEXT = " ".join(f"w{i}" for i in range(1000))
+Density.examples = (
+    KindExample(
+        "2 of 1,001 tokens",
+        Outcome.MET,
+        {"rate": {"at_most": 0.01}},
+        {"corpus": rows(10, _TEXT, w0=1, w7=2)},
+    ),
+    KindExample(
+        "2 of 1,001 tokens are not 1 %",
+        Outcome.UNMET,
+        {"rate": {"at_least": 0.01}},
+        {"corpus": rows(10, _TEXT, w0=1, w7=2)},
+    ),
+    KindExample(
+        "never fires: dead, not rare",
+        Outcome.INCONCLUSIVE,
+        {"rate": {"at_most": 0.01}},
+        {"corpus": rows(10, _TEXT)},
+    ),
+)

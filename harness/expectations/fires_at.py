@@ -1,0 +1,218 @@
+"""fires_at: fires on the marked tokens, and not elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from harness.codes import Floats, Mask
+from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import broken, dead, feature_of, signed_codes_fault
+from harness.expectations.comparing import ENOUGH_TO_REFUTE
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import within_bound
+from harness.expectations.results import (
+    Part,
+    bound_text,
+    by_limits,
+    by_value,
+    measured,
+    only,
+    short,
+    spread,
+    too_few,
+    verdict_of,
+)
+from harness.expectations.showing import MOST_SHOWN, examples_at
+from harness.expectations.toy import rows
+from harness.inputs import PromptSet
+from harness.stats.auroc import SignedCodes
+from harness.stats.intervals import Limits, rate_limits
+from harness.stats.permutation import P
+from harness.stats.units import count_units, units_of
+from harness.stats.within import Marked, marked_units
+from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
+
+FEWEST_MARKED = 2
+_LATE = 0.5
+
+
+class FiresAt(Expectation):
+    """The feature fires on the marked tokens of `prompts` and not elsewhere in them.
+
+    The mean over prompts of the AUROC of marked against unmarked tokens inside the prompt; a marked span is one
+    unit, its strongest token. p is exact: labels are permuted inside each prompt.
+    """
+
+    kind: ClassVar[str] = "fires_at"
+    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "shuffled_labels", "random_sae", "one_layer_off"})
+
+    prompts: SetRef = Field(description="A set with `marks: true`; [[...]] marks where the feature should fire.")
+    auroc: Bound = Field(
+        Bound(at_least=0.9), description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect."
+    )
+
+    @field_validator("auroc")
+    @classmethod
+    def _claims_more(cls, bound: Bound) -> Bound:
+        if bound.at_most is not None:
+            raise ValueError("fires_at claims that marked tokens fire more, so auroc takes at_least (or between)")
+        return bound
+
+    def side(self) -> Side:
+        return "high"
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        marked = count_units(units_of([p.group for p in sets["prompts"].prompts if p.marks]))
+        if claim.scope == "sample" and marked:
+            return None
+        return _too_few_marked(marked, sets["prompts"].name)
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features' mean AUROC is inside the bound, [d_sae] (the effect alone, without its p)."""
+        return within_bound(self.auroc, _auroc_of_all(evidence, claim))
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        undecidable = broken(evidence, claim, ("prompts",)) or _unmarked(evidence, claim)
+        if undecidable is not None:
+            return undecidable
+        marked = _marked(evidence, claim)
+        feature = feature_of(claim, marked.value.d_sae)
+        value = float(_auroc_of_all(evidence, claim)[feature])
+        p = marked.p(feature) if claim.scope == "population" else None
+        few = _too_few_tokens(marked, claim, evidence) or dead(evidence, claim, ("prompts",))
+        if few is not None:
+            return few
+        limits = rate_limits(value * marked.n, marked.n, claim.alpha) if p else only(value)
+        found = Part("auroc", limits, self.auroc, self._outcome(limits, marked.n, claim, p), marked.n, "")
+        return verdict_of(
+            [found],
+            self._finding(evidence, claim, found, p),
+            p=p.value if p else None,
+            also=_also(marked, feature, claim),
+            examples=_examples(evidence, claim, marked, feature),
+            warnings=_warnings(evidence, claim, marked),
+            details={"p_exact": p.exact} if p else {},
+        )
+
+    def _outcome(self, limits: Limits, n: int, claim: Claim, p: P | None) -> Outcome:
+        if p is None:
+            return by_value(self.auroc, limits.value)
+        if self.auroc.at_least is None:
+            return by_limits(self.auroc, limits)
+        if limits.value >= self.auroc.low and p.value <= claim.alpha:
+            return Outcome.MET
+        refuted = limits.value < self.auroc.low and p.value > claim.alpha and n >= ENOUGH_TO_REFUTE
+        return Outcome.UNMET if refuted or limits.high1 < self.auroc.low else Outcome.INCONCLUSIVE
+
+    def _finding(self, evidence: Evidence, claim: Claim, found: Part, p: P | None) -> str:
+        verb = {Outcome.MET: "fires", Outcome.UNMET: "does not fire", Outcome.INCONCLUSIVE: "may or may not fire"}
+        shown = f"p{'=' if p.exact else '~'}{short(p.value)}" if p is not None else "these prompts only"
+        return (
+            f"feature {claim.feature} {verb[found.outcome]} on the marked tokens of "
+            f"{evidence.prompts('prompts').name} rather than elsewhere: AUROC inside a prompt {spread(found.limits)} "
+            f"(n={found.n}{_unit(evidence)}, {shown}), {bound_text(self.auroc)}"
+        )
+
+
+def _unit(evidence: Evidence) -> str:
+    grouped = any(p.group is not None for p in evidence.prompts("prompts").prompts)
+    return " templates" if grouped else ""
+
+
+def _marked(evidence: Evidence, claim: Claim) -> Marked:
+    codes = evidence.codes("prompts")
+    prompts = evidence.prompts("prompts").prompts
+    marks, groups = tuple(p.marks for p in prompts), tuple(p.group for p in prompts)
+    key = ("marked", id(codes), claim.tokens, claim.special_tokens, marks, groups)
+    counted = evidence.counted("prompts", claim)
+    return evidence.memo(key, lambda: marked_units(codes, counted, marks, units_of(groups)), keep=codes)
+
+
+def _auroc_of_all(evidence: Evidence, claim: Claim) -> Floats:
+    marked = _marked(evidence, claim)
+    try:
+        return evidence.memo(("auroc_at", id(marked)), marked.auroc_of_all, keep=marked)
+    except SignedCodes:
+        raise signed_codes_fault() from None
+
+
+def _too_few_marked(n: int, name: str) -> Verdict | None:
+    if n >= FEWEST_MARKED:
+        return None
+    if n == 0:
+        return inconclusive(
+            Reason.TOO_FEW_PROMPTS,
+            f"no prompt of {name} has a marked token: write `marks: true` in the set and [[...]] around the tokens.",
+            measurement=Measurement("marked prompts", 0, 0),
+        )
+    return too_few(n, FEWEST_MARKED - n, name, f"{FEWEST_MARKED} marked prompts are the fewest")
+
+
+def _unmarked(evidence: Evidence, claim: Claim) -> Verdict | None:
+    """Marks that meet no counted token, or prompts that are marked from end to end, leave nothing to compare."""
+    n, name = _marked(evidence, claim).n, evidence.prompts("prompts").name
+    if claim.scope == "population" or n == 0:
+        return _too_few_marked(n, name)
+    return None
+
+
+def _too_few_tokens(marked: Marked, claim: Claim, evidence: Evidence) -> Verdict | None:
+    """Short prompts have few places to be wrong in: the smallest p is 1 over the product of their choices."""
+    if claim.scope == "sample":
+        return None
+    floor = marked.smallest_p()
+    if floor <= claim.alpha:
+        return None
+    because = f"the smallest p that their tokens can reach is {short(floor)}"
+    return too_few(marked.n, 1, evidence.prompts("prompts").name, because)
+
+
+def _also(marked: Marked, feature: int, claim: Claim) -> tuple[Measurement, ...]:
+    """The share of marked spans, of unmarked tokens, and of tokens right after a span, on which it fires."""
+    on, off = marked.firing(feature, True), marked.firing(feature, False)
+    rates = [("marked spans that fire", *on), ("unmarked tokens that fire", *off)]
+    after = marked.firing_after(feature)
+    shown = [*rates, ("tokens right after a mark that fire", *after)] if after[1] else rates
+    return tuple(measured(name, rate_limits(k, n, claim.alpha), n) for name, k, n in shown)
+
+
+def _warnings(evidence: Evidence, claim: Claim, marked: Marked) -> tuple[str, ...]:
+    n = len(evidence.prompts("prompts"))
+    feature = feature_of(claim, marked.value.d_sae)
+    usable = len(marked.prompt)
+    unusable = (f"{n - usable} of {n} prompts have no marked, or no unmarked, counted token and are left out",)
+    (on, spans), (late, after) = marked.firing(feature, True), marked.firing_after(feature)
+    fires_late = after > 0 and late / after > max(_LATE, on / spans)
+    hint = (f"fires on the token right after the mark in {late} of {after} places: it may read the word late",)
+    return (*(unusable if usable < n else ()), *(hint if fires_late else ()))
+
+
+def _examples(evidence: Evidence, claim: Claim, marked: Marked, feature: int) -> tuple[Example, ...]:
+    """The prompts with the lowest AUROC inside."""
+    auroc = marked.auroc_by_prompt(feature)
+    order = np.argsort(auroc, kind="stable")[:MOST_SHOWN]
+    return tuple(
+        example
+        for i in order
+        for example in examples_at(
+            evidence, claim, "prompts", [int(marked.prompt[i])], f"AUROC inside {short(float(auroc[i]))}"
+        )
+    )
+
+
+_TEXT = "the [[red]] ball rolled away from the old green house"
+FiresAt.examples = (
+    KindExample("fires on the marked word only", Outcome.MET, {}, {"prompts": rows(5, _TEXT, red=3)}),
+    KindExample(
+        "fires on the word after the mark",
+        Outcome.UNMET,
+        {},
+        {"prompts": rows(10, _TEXT, ball=3)},
+    ),
+    KindExample("one marked prompt", Outcome.INCONCLUSIVE, {}, {"prompts": rows(1, _TEXT, red=3)}),
+)

@@ -1,0 +1,249 @@
+"""fires_more: on one set of prompts more than on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from harness.codes import Floats, Mask
+from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
+from harness.expectations.comparing import (
+    ENOUGH_TO_REFUTE,
+    FEWEST,
+    Comparison,
+    compared,
+    set_design,
+    too_few_to_compare,
+)
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import (
+    Part,
+    bound_text,
+    by_limits,
+    by_value,
+    measured,
+    only,
+    part,
+    short,
+    spread,
+    verdict_of,
+    worst,
+)
+from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.toy import rows
+from harness.inputs import PromptSet
+from harness.stats.intervals import Limits, rate_limits
+from harness.stats.permutation import P
+from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
+
+
+class FiresMore(Expectation):
+    """The feature fires more on `prompts` than on `than`.
+
+    AUROC: the chance that a prompt of the first set has a higher activation than one of the second, ties half.
+    Met if the AUROC reaches the bound and its exact permutation p is at most alpha.
+    """
+
+    kind: ClassVar[str] = "fires_more"
+    mutants: ClassVar[frozenset[str]] = frozenset(
+        {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}
+    )
+
+    prompts: SetRef = Field(description="Where the feature should fire.")
+    than: SetRef = Field(description="Where it should fire less; near misses make the claim worth more.")
+    auroc: Bound = Field(
+        Bound(at_least=0.75), description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect."
+    )
+    mean_difference: Bound | None = Field(
+        None, description="Bound on mean activation on `prompts` minus that on `than`; both bounds must hold."
+    )
+
+    def side(self) -> Side:
+        return "high"
+
+    @field_validator("auroc")
+    @classmethod
+    def _claims_more(cls, bound: Bound) -> Bound:
+        if bound.at_most is not None:
+            raise ValueError("fires_more claims more, so auroc takes at_least (or between); for less, use silent_on")
+        return bound
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        if claim.scope == "sample":
+            return None
+        return too_few_to_compare(set_design(sets, "prompts", "than"), claim.alpha, sets, "prompts", "than")
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features reach the bound on these sets, [d_sae] (the effect alone, without its p)."""
+        auroc = compared(evidence, claim, "prompts", "than").auroc
+        return (auroc >= self.auroc.low) & (auroc <= self.auroc.high)
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        undecidable = self._undecidable(evidence, claim)
+        if undecidable is not None:
+            return undecidable
+        found = compared(evidence, claim, "prompts", "than")
+        feature = feature_of(claim, len(found.auroc))
+        p = found.p(feature) if claim.scope == "population" else None
+        parts = self._parts(found, feature, claim, p)
+        return verdict_of(
+            parts,
+            self._finding(evidence, claim, found, parts, p),
+            p=p.value if p else None,
+            also=_also(evidence, claim, found, feature, self.mean_difference is None),
+            examples=_examples(evidence, claim),
+            warnings=self._warnings(evidence, claim, p),
+            details={"p_exact": p.exact} if p else {},
+        )
+
+    def _undecidable(self, evidence: Evidence, claim: Claim) -> Verdict | None:
+        roles = ("prompts", "than")
+        bad = broken(evidence, claim, roles)
+        if bad is not None:
+            return bad
+        found = compared(evidence, claim, *roles)
+        few = None
+        if claim.scope == "population":
+            few = too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles)
+        return few or _no_units(evidence, found) or dead(evidence, claim, roles) or self._unfit(evidence, claim, found)
+
+    def _unfit(self, evidence: Evidence, claim: Claim, found: Comparison) -> Verdict | None:
+        """Too sparse, or of unlike lengths in the direction that helps the claim."""
+        firing = found.n_firing(feature_of(claim, len(found.auroc)))
+        if claim.scope == "population" and firing < FEWEST:
+            n = found.positive.n_prompts + found.negative.n_prompts
+            return inconclusive(
+                Reason.TOO_SPARSE,
+                f"feature {claim.feature} fires on {firing} of {n} prompts; a comparison needs {FEWEST} that fire.",
+                measurement=Measurement("firing prompts", firing, n),
+                examples=_examples(evidence, claim),
+            )
+        return length_confound(evidence, claim, "prompts", "than")
+
+    def _parts(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> list[Part]:
+        limits = found.auroc_limits(feature, claim.alpha) if p is not None else only(float(found.auroc[feature]))
+        parts = [Part("auroc", limits, self.auroc, self._outcome(limits, found, claim, p), found.design.n)]
+        if self.mean_difference is not None:
+            difference = found.difference(feature, claim.alpha)
+            parts.append(part("mean difference", difference, self.mean_difference, claim, found.design.n))
+        return parts
+
+    def _outcome(self, limits: Limits, found: Comparison, claim: Claim, p: P | None) -> Outcome:
+        """at_least: by effect and p. Other bounds: by the limits."""
+        if p is None:
+            return by_value(self.auroc, limits.value)
+        if self.auroc.at_least is None:
+            return by_limits(self.auroc, limits)
+        if limits.value >= self.auroc.low and p.value <= claim.alpha:
+            return Outcome.MET
+        enough = min(found.design.n_positive, found.design.n_negative) >= ENOUGH_TO_REFUTE
+        refuted = limits.value < self.auroc.low and p.value > claim.alpha and enough
+        return Outcome.UNMET if refuted or limits.high1 < self.auroc.low else Outcome.INCONCLUSIVE
+
+    def _finding(self, evidence: Evidence, claim: Claim, found: Comparison, parts: list[Part], p: P | None) -> str:
+        first = parts[0]
+        sets = f"{evidence.prompts('prompts').name} than on {evidence.prompts('than').name}"
+        shown = f"AUROC {spread(first.limits)} ({found.n_text}{_p_text(p)}), {bound_text(self.auroc)}"
+        for other in parts[1:]:
+            shown += f"; {other.name} {spread(other.limits)}, {bound_text(other.bound)}"
+        return f"feature {claim.feature} {_verb(worst(parts).outcome, claim, p)} {sets}: {shown}"
+
+    def _warnings(self, evidence: Evidence, claim: Claim, p: P | None) -> tuple[str, ...]:
+        approximate = ("p is the tie-corrected normal approximation: too many prompts to count exactly",)
+        return (
+            *left_out(evidence, claim, ("prompts", "than")),
+            *length_warning(evidence, claim, "prompts", "than"),
+            *(approximate if p is not None and not p.exact else ()),
+        )
+
+
+def _verb(outcome: Outcome, claim: Claim, p: P | None) -> str:
+    """What can be said in a word: a significant effect under the bound is still an effect."""
+    differs = p is not None and p.value <= claim.alpha
+    return {
+        Outcome.MET: "fires more on",
+        Outcome.UNMET: "fires more, but less than claimed, on" if differs else "does not fire more, as claimed, on",
+    }.get(outcome, "fires more, perhaps less than claimed, on" if differs else "cannot be told to fire more on")
+
+
+def _no_units(evidence: Evidence, found: Comparison) -> Verdict | None:
+    """A set without a single counted token cannot be compared."""
+    sides = {"prompts": found.design.n_positive, "than": found.design.n_negative}
+    empty = [evidence.prompts(role).name for role, n in sides.items() if n == 0]
+    if not empty:
+        return None
+    return inconclusive(Reason.TOO_FEW_PROMPTS, f"no prompt of {' or '.join(empty)} has a counted token.")
+
+
+def _also(
+    evidence: Evidence, claim: Claim, found: Comparison, feature: int, with_difference: bool
+) -> tuple[Measurement, ...]:
+    """Both firing rates, both means, their difference and ratio, and how many prompts fire."""
+    a, b = found.rows(feature)
+    names = evidence.prompts("prompts").name, evidence.prompts("than").name
+    rates = [_rate(side, name, claim.alpha) for side, name in zip((a, b), names, strict=True)]
+    means = [
+        Measurement(f"mean on {name}", float(side.mean()), len(side)) for side, name in zip((a, b), names, strict=True)
+    ]
+    ratio = float(a.mean() / b.mean()) if b.mean() else float("inf") if a.mean() else float("nan")
+    found_difference = found.difference(feature, claim.alpha)
+    difference = (measured("mean difference", found_difference, found.design.n),) if with_difference else ()
+    n = len(a) + len(b)
+    return (
+        *rates,
+        *means,
+        *difference,
+        *((Measurement("ratio of means", ratio, n),) if np.isfinite(ratio) else ()),
+        Measurement("firing prompts", found.n_firing(feature), n),
+    )
+
+
+def _rate(side: Floats, name: str, alpha: float) -> Measurement:
+    fires = int(np.count_nonzero(side))
+    return measured(f"firing rate on {name}", rate_limits(fires, len(side), alpha), len(side))
+
+
+def _examples(evidence: Evidence, claim: Claim) -> tuple[Example, ...]:
+    """What speaks against the claim: prompts that stay silent, and the strongest of the other set."""
+    shown = *silent_prompts(evidence, claim, "prompts"), *firing_prompts(evidence, claim, "than")
+    return shown[:MOST_SHOWN]
+
+
+def _p_text(p: P | None) -> str:
+    return f", p{'=' if p.exact else '~'}{short(p.value)}" if p is not None else ", these prompts only"
+
+
+_COLOR = "the red ball rolled"
+_PLAIN = "the old ball rolled"
+FiresMore.examples = (
+    KindExample(
+        "fires on all color prompts and on no other",
+        Outcome.MET,
+        {"auroc": {"at_least": 0.9}},
+        {"prompts": rows(10, _COLOR, red=3), "than": rows(10, _PLAIN)},
+    ),
+    KindExample(
+        "fires on both sets alike",
+        Outcome.UNMET,
+        {"auroc": {"at_least": 0.9}},
+        {"prompts": rows(10, _COLOR, ball=3), "than": rows(10, _PLAIN, ball=3)},
+    ),
+    KindExample(
+        "three prompts cannot show it for prompts in general",
+        Outcome.INCONCLUSIVE,
+        {},
+        {"prompts": rows(3, _COLOR, red=3), "than": rows(3, _PLAIN)},
+    ),
+    KindExample(
+        "the same three, claimed of themselves only",
+        Outcome.MET,
+        {"mean_difference": {"at_least": 2}},
+        {"prompts": rows(3, _COLOR, red=3), "than": rows(3, _PLAIN)},
+        {"scope": "sample"},
+    ),
+)

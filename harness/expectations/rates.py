@@ -1,0 +1,115 @@
+"""The share of prompts for which something holds, against a bound: Clopper-Pearson on units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.codes import Floats, Mask, Pooled
+from harness.expectations.base import Claim, Side
+from harness.expectations.bounds import Bound
+from harness.expectations.comparing import units_in
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import Part, fewest, part, short, too_few
+from harness.inputs import PromptSet
+from harness.stats.contrast import mean_of_all
+from harness.stats.intervals import clopper_pearson, rate_limits
+from harness.stats.ranking import firing_as_one
+from harness.stats.units import Units, by_unit, units_of
+from harness.verdict import Verdict
+
+
+def side_of(bound: Bound) -> Side:
+    """high for at_least, low for at_most, none for between."""
+    return "high" if bound.at_least is not None else "low" if bound.at_most is not None else "none"
+
+
+def units_used(evidence: Evidence, claim: Claim, role: str) -> Units:
+    """The unit of each prompt of a role; -1 for prompts without a counted token."""
+    groups = [p.group for p in evidence.prompts(role).prompts]
+    return units_of(groups, evidence.pooled(role, claim).lengths > 0)
+
+
+def unit_word(evidence: Evidence, role: str) -> str:
+    grouped = any(p.group is not None for p in evidence.prompts(role).prompts)
+    return "templates" if grouped else "prompts"
+
+
+def firing_rates(evidence: Evidence, claim: Claim, role: str) -> Floats:
+    """The share of units on which each feature fires, [d_sae]; a template counts with its share of prompts."""
+    key = ("rates", id(evidence.codes(role)), claim.tokens, claim.special_tokens, claim.pool, _groups(evidence, role))
+    pooled = evidence.pooled(role, claim)
+    units = units_used(evidence, claim, role)
+    return evidence.memo(key, lambda: unit_shares(firing_as_one(pooled), units), keep=evidence.codes(role))
+
+
+def unit_shares(ones: Pooled, units: Units) -> Floats:
+    """The mean over units of the share of their prompts that hold a 1, for every feature, [d_sae]."""
+    return mean_of_all(by_unit(ones, units))
+
+
+def _groups(evidence: Evidence, role: str) -> tuple[str | None, ...]:
+    return tuple(p.group for p in evidence.prompts(role).prompts)
+
+
+def share_part(name: str, share: float, n: int, bound: Bound, claim: Claim) -> Part:
+    """A share of n units held against a bound."""
+    return part(name, rate_limits(share * n, n, claim.alpha), bound, claim, n)
+
+
+def within_bound(bound: Bound, values: Floats) -> Mask:
+    """Which features' numbers are inside the bound; NaN is outside."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((values >= bound.low) & (values <= bound.high))
+
+
+def too_few_for_rate(
+    sets: Mapping[str, PromptSet], role: str, bound: Bound, claim: Claim, n: int | None = None
+) -> Verdict | None:
+    """Inconclusive where no outcome on this many units could meet the bound, with the n that would do."""
+    if claim.scope == "sample":
+        return None
+    n = units_in(sets, role) if n is None else n
+    if reachable(bound, n, claim.alpha):
+        return None
+    least = fewest(lambda m: reachable(bound, m, claim.alpha), n + 1, most=_most(bound))
+    unit = "templates" if any(p.group is not None for p in sets[role].prompts) else "prompts"
+    because = f"even {best_text(bound, n)} would not prove a rate {bound_words(bound)} at alpha {short(claim.alpha)}"
+    return too_few(n, None if least is None else least - n, sets[role].name, because, unit)
+
+
+def reachable(bound: Bound, n: int, alpha: float) -> bool:
+    """Whether some count of n has its one-sided limits inside the bound: rate >= .8 needs 14, <= .05 needs 59."""
+    if n == 0:
+        return False
+    if bound.between is None:
+        floor = alpha ** (1 / n)  # Clopper-Pearson's lower limit at n of n; its mirror is the upper one at 0
+        return bool(floor >= bound.low) if bound.at_least is not None else bool(1 - floor <= bound.high)
+    limits = (clopper_pearson(k, n, alpha) for k in range(n + 1))
+    return any(bound.low <= low and high <= bound.high for low, high in limits)
+
+
+def _most(bound: Bound) -> int:
+    """How far to search for the n that would do: a range costs n^2."""
+    return 400 if bound.between is not None else 10_000
+
+
+def best_text(bound: Bound, n: int) -> str:
+    if bound.between is not None:
+        return f"the best count of {n}"
+    return f"{n} of {n}" if bound.at_least is not None else f"0 of {n}"
+
+
+def bound_words(bound: Bound) -> str:
+    if bound.between is not None:
+        return f"between {short(bound.low)} and {short(bound.high)}"
+    return f">= {short(bound.low)}" if bound.at_least is not None else f"<= {short(bound.high)}"
+
+
+def out_of(share: float, n: int) -> str:
+    """`18 of 20`; a template that fires in part counts in part."""
+    k = share * n
+    shown = str(round(k)) if math.isclose(k, round(k), abs_tol=1e-9) else f"{k:.3g}"
+    return f"{shown} of {n}"

@@ -1,0 +1,159 @@
+"""reconstruction: how well the SAE gives back what it reads."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from harness.expectations.base import Claim, KindExample
+from harness.expectations.bounds import Bound, RelativeBound
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import Part, against, only, part, short, verdict_of
+from harness.expectations.tokenwise import Tokenwise
+from harness.expectations.toy import rows
+from harness.stats.fidelity import METRICS, SINK_NORM, jackknife, mse_of_tokens, sink_tokens, value_of
+from harness.stats.intervals import Limits
+from harness.verdict import Measurement, Outcome, Reason, Verdict
+
+_NAMES = ("mse", "fvu", "cosine", "norm_ratio")
+
+
+class Reconstruction(Tokenwise):
+    """The SAE reconstructs the activations of `prompts` (or a corpus) within a bound, alone or over another subject's.
+
+    Limits by jackknife over prompts. Across models hold fvu against a bound, never bare mse, which follows the scale
+    of the activations.
+    """
+
+    kind: ClassVar[str] = "reconstruction"
+    reads_feature: ClassVar[bool] = False
+    mutants: ClassVar[frozenset[str]] = frozenset({"shuffled_decoder", "random_sae", "one_layer_off"})
+
+    mse: RelativeBound | None = Field(
+        None, description="Bound on the mean over tokens and dimensions of the squared error, or on its difference."
+    )
+    fvu: RelativeBound | None = Field(
+        None, description="Bound on the fraction of variance unexplained, or on its difference over another subject's."
+    )
+    cosine: Bound | None = Field(None, description="Bound on the mean cosine of activation and reconstruction.")
+    norm_ratio: Bound | None = Field(None, description="Bound on the mean ratio of their norms; under 1 is shrinkage.")
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Reconstruction:
+        if not self._bounds():
+            raise ValueError("reconstruction needs a bound: mse, fvu, cosine or norm_ratio")
+        return self
+
+    def _bounds(self) -> dict[str, Bound]:
+        return {name: bound for name in _NAMES if (bound := getattr(self, name)) is not None}
+
+    def other_subjects(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(s for bound in self._bounds().values() if (s := _over(bound)) is not None))
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        for subject in (None, *self.other_subjects()):
+            bad = self.unmeasurable(evidence, claim, subject)
+            if bad is not None:
+                return bad
+        blocks = self.blocks(evidence, claim)
+        parts = [self._part(name, bound, evidence, claim) for name, bound in self._bounds().items()]
+        n = int(blocks.n.sum())
+        return verdict_of(
+            parts,
+            f"reconstruction on {n:,} tokens of {self.source_name(evidence)}: "
+            + "; ".join(against(found, claim) for found in parts),
+            _reason(parts),
+            also=(
+                *(
+                    Measurement(name, value_of(METRICS[name], blocks), n)
+                    for name in _NAMES
+                    if name not in self._bounds()
+                ),
+                *self._sinks(evidence, claim),
+            ),
+            warnings=(*self._sink_warnings(evidence, claim), *self._scale_warning()),
+        )
+
+    def _part(self, name: str, bound: Bound, evidence: Evidence, claim: Claim) -> Part:
+        other = _over(bound)
+        blocks = self.blocks(evidence, claim)
+        beside = self.blocks(evidence, claim, other) if other is not None else None
+        limits = jackknife(METRICS[name], blocks, claim.alpha, beside)
+        shown = f"{name} over {other}'s" if other is not None else name
+        return part(shown, _known(limits), bound, claim, int(blocks.n.sum()))
+
+    def _scale_warning(self) -> tuple[str, ...]:
+        if self.mse is None or self.mse.over is None:
+            return ()
+        return ("mse follows the scale of the activations, which differs between models: compare fvu",)
+
+    def _sinks(self, evidence: Evidence, claim: Claim) -> tuple[Measurement, ...]:
+        """Tokens of enormous norm, reported separately: a few of them carry most of the mse."""
+        if self.corpus is not None:
+            return ()
+        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
+        sinks = sink_tokens(codes, counted)
+        if not sinks.any():
+            return ()
+        rest = counted & ~sinks
+        return (
+            Measurement("mse of sink tokens", mse_of_tokens(codes, sinks), int(sinks.sum())),
+            *(
+                (Measurement("mse without sink tokens", mse_of_tokens(codes, rest), int(rest.sum())),)
+                if rest.any()
+                else ()
+            ),
+        )
+
+    def _sink_warnings(self, evidence: Evidence, claim: Claim) -> tuple[str, ...]:
+        found = self._sinks(evidence, claim)
+        if not found:
+            return ()
+        return (
+            f"{found[0].n} counted tokens have a norm over {SINK_NORM:g} times the median (sinks): their mse is "
+            f"{short(found[0].value)}",
+        )
+
+
+def _known(limits: Limits) -> Limits:
+    """A number that cannot be computed has no limits either."""
+    return limits if limits.value == limits.value else only(limits.value)
+
+
+def _reason(parts: list[Part]) -> Reason:
+    unknown = any(p.limits.value != p.limits.value for p in parts)
+    return Reason.NOT_FINITE if unknown else Reason.UNDERPOWERED
+
+
+def _over(bound: Bound) -> str | None:
+    """The subject that a relative bound is measured over."""
+    return bound.over.subject if isinstance(bound, RelativeBound) and bound.over is not None else None
+
+
+_TEXT = " ".join(f"w{i}" for i in range(24))
+_NEAR = {f"w{i}": 1 + i % 3 for i in range(24)}
+_FAR = {f"w{i}": 9 + i % 3 for i in range(24)}
+Reconstruction.examples = (
+    KindExample(
+        "misses activations of variance 1 by .1 to .3 in every dimension",
+        Outcome.MET,
+        {"mse": {"at_most": 0.1}, "fvu": {"at_most": 0.12}, "cosine": {"at_least": 0.9}},
+        {"prompts": rows(10, _TEXT, **_NEAR)},
+    ),
+    KindExample(
+        "misses them by about 1", Outcome.UNMET, {"fvu": {"at_most": 0.12}}, {"prompts": rows(10, _TEXT, **_FAR)}
+    ),
+    KindExample(
+        "nine prompts are too few to leave one out",
+        Outcome.INCONCLUSIVE,
+        {"fvu": {"at_most": 0.12}},
+        {"prompts": rows(9, _TEXT, **_NEAR)},
+    ),
+    KindExample(
+        "the same over a corpus",
+        Outcome.MET,
+        {"fvu": {"at_most": 0.12}, "norm_ratio": {"between": [0.9, 1.2]}},
+        {"corpus": rows(10, _TEXT, **_NEAR)},
+    ),
+)

@@ -1,0 +1,239 @@
+"""selective: its true and false positive rate as a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from harness.codes import Floats, Mask
+from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
+from harness.expectations.comparing import units_in
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import out_of, too_few_for_rate, unit_shares, units_used, within_bound
+from harness.expectations.results import Part, against, fewest, part, short, too_few, verdict_of
+from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.toy import rows
+from harness.inputs import PromptSet
+from harness.stats.intervals import Limits, clopper_pearson, rate_limits
+from harness.stats.levels import detected, max_of_all
+from harness.stats.units import count_units
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
+
+LEVELS = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """True and false positive rates of every feature, [d_sae], on so many units."""
+
+    tpr: Floats
+    fpr: Floats
+    n_pos: int
+    n_neg: int
+
+
+class Selective(Expectation):
+    """The feature detects `prompts` and not `than`: it is a precise detector, at firing or at an activation level.
+
+    precision = TPR / (TPR + FPR), which does not follow the sizes of the sets as raw counts do; recall = TPR.
+    """
+
+    kind: ClassVar[str] = "selective"
+    mutants: ClassVar[frozenset[str]] = frozenset(
+        {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}
+    )
+
+    prompts: SetRef = Field(description="What the feature should detect.")
+    than: SetRef = Field(description="What it should let pass.")
+    precision: Bound = Field(
+        Bound(at_least=0.8), description="Bound on TPR / (TPR + FPR): the precision on as many of each."
+    )
+    recall: Bound | None = Field(None, description="Bound on the share of `prompts` that it detects (TPR).")
+    false_positives: Bound | None = Field(None, description="Bound on the share of `than` that it detects (FPR).")
+    threshold: float | None = Field(
+        None, ge=0, description="The activation above which it detects; left out, any firing is a detection."
+    )
+    level: float | None = Field(
+        None, gt=0, lt=1, description="The threshold as a share of its largest activation on these prompts."
+    )
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> Selective:
+        if self.threshold is not None and self.level is not None:
+            raise ValueError("`threshold` and `level` both set the activation that counts; keep one")
+        return self
+
+    def side(self) -> Side:
+        return "low" if self.precision.at_most is not None else "high"
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        return self._too_few(sets, claim, units_in(sets, "prompts"), units_in(sets, "than"))
+
+    def _too_few(self, sets: Mapping[str, PromptSet], claim: Claim, a: int, b: int) -> Verdict | None:
+        if claim.scope == "sample":
+            return None
+        found = self._too_few_for_precision(sets, claim, a, b)
+        if found is None and self.recall is not None:
+            found = too_few_for_rate(sets, "prompts", self.recall, claim, a)
+        if found is None and self.false_positives is not None:
+            found = too_few_for_rate(sets, "than", self.false_positives, claim, b)
+        return found
+
+    def _too_few_for_precision(self, sets: Mapping[str, PromptSet], claim: Claim, a: int, b: int) -> Verdict | None:
+        bound = self.precision.low
+        if self.precision.at_least is None or (a and b and _best_precision(a, b, claim.alpha) >= bound):
+            return None
+        need = fewest(lambda m: _best_precision(max(a, m), max(b, m), claim.alpha) >= bound, min(a, b) + 1)
+        small = [sets[role].name for role, n in (("prompts", a), ("than", b)) if need is None or n < need]
+        because = f"even {a} of {a} and 0 of {b} would not prove a precision of {short(bound)}"
+        return too_few(min(a, b), None if need is None else need - min(a, b), " and ".join(small), because)
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features' rates are inside all bounds, [d_sae]."""
+        rates = self._rates(evidence, claim, self.level)
+        bounds = [(self.precision, _precision(rates)), (self.recall, rates.tpr), (self.false_positives, rates.fpr)]
+        inside = [within_bound(bound, values) for bound, values in bounds if bound is not None]
+        return np.asarray(np.logical_and.reduce(inside))
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        roles = ("prompts", "than")
+        rates = self._rates(evidence, claim, self.level)
+        undecidable = (
+            broken(evidence, claim, roles)
+            or self._too_few(evidence.sets, claim, rates.n_pos, rates.n_neg)
+            or dead(evidence, claim, roles)
+            or length_confound(evidence, claim, *roles)
+        )
+        if undecidable is not None:
+            return undecidable
+        feature = feature_of(claim, len(rates.tpr))
+        tpr, fpr = float(rates.tpr[feature]), float(rates.fpr[feature])
+        if tpr + fpr == 0:
+            return _detects_nothing(claim, rates)
+        parts = self._parts(tpr, fpr, rates, claim)
+        return verdict_of(
+            parts,
+            f"feature {claim.feature} detects {out_of(tpr, rates.n_pos)} of {evidence.prompts('prompts').name} and "
+            f"{out_of(fpr, rates.n_neg)} of {evidence.prompts('than').name}: "
+            + "; ".join(against(found, claim) for found in parts),
+            also=self._also(evidence, claim, feature),
+            examples=(*silent_prompts(evidence, claim, "prompts"), *firing_prompts(evidence, claim, "than"))[
+                :MOST_SHOWN
+            ],
+            warnings=(*left_out(evidence, claim, roles), *length_warning(evidence, claim, *roles)),
+        )
+
+    def _parts(self, tpr: float, fpr: float, rates: _Rates, claim: Claim) -> list[Part]:
+        precision = precision_limits(tpr, rates.n_pos, fpr, rates.n_neg, claim.alpha)
+        parts = [part("precision", precision, self.precision, claim, rates.n_pos + rates.n_neg)]
+        rest = [
+            ("recall", tpr, rates.n_pos, self.recall),
+            ("false positive rate", fpr, rates.n_neg, self.false_positives),
+        ]
+        return parts + [
+            part(name, rate_limits(rate * n, n, claim.alpha), bound, claim, n)
+            for name, rate, n, bound in rest
+            if bound is not None
+        ]
+
+    def _rates(self, evidence: Evidence, claim: Claim, level: float | None) -> _Rates:
+        codes = evidence.codes("prompts"), evidence.codes("than")
+        groups = tuple(tuple(p.group for p in evidence.prompts(role).prompts) for role in ("prompts", "than"))
+        policy = (claim.tokens, claim.special_tokens, claim.pool, self.threshold, level)
+        key = ("selective", id(codes[0]), id(codes[1]), groups, policy)
+        return evidence.memo(key, lambda: self._rates_of_all(evidence, claim, level), keep=codes)
+
+    def _rates_of_all(self, evidence: Evidence, claim: Claim, level: float | None) -> _Rates:
+        sides = [evidence.pooled(role, claim) for role in ("prompts", "than")]
+        units = [units_used(evidence, claim, role) for role in ("prompts", "than")]
+        if level is not None:
+            threshold = level * np.maximum(max_of_all(sides[0]), max_of_all(sides[1]))
+        else:
+            threshold = np.full(sides[0].d_sae, self.threshold or 0.0)
+        tpr, fpr = (unit_shares(detected(p, threshold), u) for p, u in zip(sides, units, strict=True))
+        return _Rates(tpr, fpr, count_units(units[0]), count_units(units[1]))
+
+    def _also(self, evidence: Evidence, claim: Claim, feature: int) -> tuple[Measurement, ...]:
+        """Precision and recall at a quarter, half and three quarters of its largest activation."""
+        found = []
+        for level in LEVELS:
+            rates = self._rates(evidence, claim, level)
+            tpr, precision = float(rates.tpr[feature]), float(_precision(rates)[feature])
+            if np.isfinite(precision):
+                found.append(Measurement(f"precision at level {level:g}", precision, rates.n_pos + rates.n_neg))
+            found.append(Measurement(f"recall at level {level:g}", tpr, rates.n_pos))
+        return tuple(found)
+
+
+def _precision(rates: _Rates) -> Floats:
+    """NaN where nothing is detected."""
+    both = rates.tpr + rates.fpr
+    return np.asarray(rates.tpr / np.where(both > 0, both, np.nan))
+
+
+def precision_limits(tpr: float, n_pos: int, fpr: float, n_neg: int, alpha: float) -> Limits:
+    """TPR / (TPR + FPR) from both rates' exact limits, each at half the error: both hold at once (Bonferroni)."""
+    low1, high1 = _precision_tails(tpr, n_pos, fpr, n_neg, alpha / 2)
+    low, high = _precision_tails(tpr, n_pos, fpr, n_neg, 0.0125)
+    return Limits(tpr / (tpr + fpr), low1, high1, low, high)
+
+
+def _precision_tails(tpr: float, n_pos: int, fpr: float, n_neg: int, tail: float) -> tuple[float, float]:
+    t_low, t_high = clopper_pearson(tpr * n_pos, n_pos, tail)
+    f_low, f_high = clopper_pearson(fpr * n_neg, n_neg, tail)
+    return t_low / (t_low + f_high) if t_low else 0.0, t_high / (t_high + f_low)
+
+
+def _best_precision(n_pos: int, n_neg: int, alpha: float) -> float:
+    """The lower limit of a detector without a single error."""
+    t_low, f_high = (alpha / 2) ** (1 / n_pos), 1 - (alpha / 2) ** (1 / n_neg)
+    return float(t_low / (t_low + f_high))
+
+
+def _detects_nothing(claim: Claim, rates: _Rates) -> Verdict:
+    return inconclusive(
+        Reason.TOO_SPARSE,
+        f"feature {claim.feature} detects nothing on either set at this threshold, so it has no precision.",
+        measurement=Measurement("prompts detected", 0, rates.n_pos + rates.n_neg),
+    )
+
+
+_COLOR, _PLAIN = "the red ball rolled", "the old ball rolled"
+Selective.examples = (
+    KindExample(
+        "detects 20 of 20 and 0 of 20",
+        Outcome.MET,
+        {"recall": {"at_least": 0.8}},
+        {"prompts": rows(20, _COLOR, red=3), "than": rows(20, _PLAIN)},
+    ),
+    KindExample(
+        "detects both alike",
+        Outcome.UNMET,
+        {},
+        {"prompts": rows(20, _COLOR, ball=3), "than": rows(20, _PLAIN, ball=3)},
+    ),
+    KindExample(
+        "fires weakly on the others: no precision as it stands",
+        Outcome.UNMET,
+        {"precision": {"at_least": 0.9}},
+        {"prompts": rows(40, _COLOR, red=3), "than": [*rows(30, _PLAIN, ball=0.5), *rows(10, _PLAIN)]},
+    ),
+    KindExample(
+        "and precise at half of its largest activation",
+        Outcome.MET,
+        {"precision": {"at_least": 0.9}, "level": 0.5},
+        {"prompts": rows(40, _COLOR, red=3), "than": [*rows(30, _PLAIN, ball=0.5), *rows(10, _PLAIN)]},
+    ),
+    KindExample(
+        "ten of each cannot show a precision of .8",
+        Outcome.INCONCLUSIVE,
+        {},
+        {"prompts": rows(10, _COLOR, red=3), "than": rows(10, _PLAIN)},
+    ),
+)

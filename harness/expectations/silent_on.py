@@ -1,0 +1,142 @@
+"""silent_on: does not fire on one set, though it does on another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from harness.codes import Mask
+from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import broken, feature_of, left_out
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import (
+    firing_rates,
+    out_of,
+    share_part,
+    side_of,
+    too_few_for_rate,
+    unit_word,
+    units_used,
+    within_bound,
+)
+from harness.expectations.results import against, measured, verdict_of
+from harness.expectations.showing import MOST_SHOWN, firing_prompts
+from harness.expectations.toy import rows
+from harness.inputs import PromptSet
+from harness.stats.intervals import rate_limits
+from harness.stats.units import count_units
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
+
+
+class SilentOn(Expectation):
+    """The feature does not fire on `prompts`, though it does on `but_fires_on`.
+
+    Met if the exact upper limit of the firing rate is under the bound; the second set shows that the feature lives.
+    """
+
+    kind: ClassVar[str] = "silent_on"
+    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "swapped_sets", "random_sae", "one_layer_off"})
+
+    prompts: SetRef = Field(description="Where the feature should stay silent.")
+    but_fires_on: SetRef = Field(
+        description="Where it should fire at least once: a dead or mistyped feature is silent everywhere."
+    )
+    rate: Bound = Field(
+        Bound(at_most=0.2),
+        description="Bound on the share of prompts on which it fires (0 of 14 shows .2, 0 of 59 .05).",
+    )
+
+    def side(self) -> Side:
+        return side_of(self.rate)
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        return too_few_for_rate(sets, "prompts", self.rate, claim)
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features fire on the second set and within the bound on the first, [d_sae]."""
+        alive = firing_rates(evidence, claim, "but_fires_on") > 0
+        return alive & within_bound(self.rate, firing_rates(evidence, claim, "prompts"))
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        roles = ("prompts", "but_fires_on")
+        n = count_units(units_used(evidence, claim, "prompts"))
+        undecidable = (
+            broken(evidence, claim, roles)
+            or too_few_for_rate(evidence.sets, "prompts", self.rate, claim, n)
+            or _not_alive(evidence, claim)
+        )
+        if undecidable is not None:
+            return undecidable
+        rates = firing_rates(evidence, claim, "prompts")
+        share = float(rates[feature_of(claim, len(rates))])
+        found = share_part("firing rate", share, n, self.rate, claim)
+        return verdict_of(
+            [found],
+            f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, 'prompts')} of "
+            f"{evidence.prompts('prompts').name}: {against(found, claim)} (alive: {_alive_text(evidence, claim)})",
+            also=(_alive_rate(evidence, claim),),
+            examples=firing_prompts(evidence, claim, "prompts", MOST_SHOWN),
+            warnings=(*left_out(evidence, claim, roles), *_topk_warning(claim)),
+        )
+
+
+def _topk_warning(claim: Claim) -> tuple[str, ...]:
+    return ("in a TopK SAE silence means that other features won, not that the input was absent",) * claim.sae_is_topk
+
+
+def _alive_rate(evidence: Evidence, claim: Claim) -> Measurement:
+    column = evidence.pooled("but_fires_on", claim).column(feature_of(claim, evidence.codes("but_fires_on").d_sae))
+    counted = evidence.pooled("but_fires_on", claim).lengths > 0
+    n, k = int(counted.sum()), int(np.count_nonzero(column[counted]))
+    return measured(f"firing rate on {evidence.prompts('but_fires_on').name}", rate_limits(k, n, claim.alpha), n)
+
+
+def _alive_text(evidence: Evidence, claim: Claim) -> str:
+    rate = _alive_rate(evidence, claim)
+    return f"fires on {out_of(rate.value, rate.n)} of {evidence.prompts('but_fires_on').name}"
+
+
+def _not_alive(evidence: Evidence, claim: Claim) -> Verdict | None:
+    rate = _alive_rate(evidence, claim)
+    if rate.value > 0:
+        return None
+    return inconclusive(
+        Reason.DEAD,
+        f"feature {claim.feature} fires on 0 of {rate.n} prompts of {evidence.prompts('but_fires_on').name}, where it "
+        "should: silence cannot tell a dead or mistyped feature from a quiet one.",
+        measurement=rate,
+    )
+
+
+_CODE, _COLOR = "for i in range", "the red ball rolled"
+_FIRES = rows(3, _COLOR, red=3)
+SilentOn.examples = (
+    KindExample(
+        "silent on 14 code prompts, alive on color",
+        Outcome.MET,
+        {},
+        {"prompts": rows(14, _CODE), "but_fires_on": _FIRES},
+    ),
+    KindExample(
+        "fires on 10 of 14 code prompts",
+        Outcome.UNMET,
+        {},
+        {"prompts": [*rows(10, _CODE, i=2), *rows(4, _CODE)], "but_fires_on": _FIRES},
+    ),
+    KindExample(
+        "fires nowhere: dead, not silent",
+        Outcome.INCONCLUSIVE,
+        {},
+        {"prompts": rows(14, _CODE), "but_fires_on": rows(3, _COLOR)},
+    ),
+    KindExample(
+        "0 of 13 cannot show a rate under .2",
+        Outcome.INCONCLUSIVE,
+        {},
+        {"prompts": rows(13, _CODE), "but_fires_on": _FIRES},
+    ),
+)

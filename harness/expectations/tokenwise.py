@@ -1,0 +1,117 @@
+"""What reconstruction, sparsity and density share: numbers over the tokens of prompts or of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from harness.expectations.base import Claim, CorpusRef, Expectation, OptionalSetRef
+from harness.expectations.checks import not_finite
+from harness.expectations.comparing import units_in
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import units_used
+from harness.expectations.results import too_few
+from harness.inputs import PromptSet
+from harness.stats.fidelity import Blocks, blocks_of_codes, blocks_of_sums
+from harness.verdict import Measurement, Reason, Verdict, inconclusive
+
+FEWEST_PROMPTS = 10
+FEWEST_BLOCKS = 5
+FEWEST_TOKENS = 200
+
+
+class Tokenwise(Expectation):
+    """A claim about all counted tokens of `prompts`, or of a `corpus` that is read in a stream."""
+
+    prompts: OptionalSetRef = Field(None, description="The prompts whose counted tokens are measured.")
+    corpus: CorpusRef = Field(None, description="Or a corpus from specs/subjects.yaml, for many tokens.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Tokenwise:
+        if (self.prompts is None) == (self.corpus is None):
+            raise ValueError(f"{self.kind} needs either `prompts` or `corpus`")
+        return self
+
+    def fewest_tokens(self) -> int:
+        """Counted tokens below which nothing is said of tokens in general."""
+        return FEWEST_TOKENS
+
+    def has_limits(self) -> bool:
+        """False where all that is claimed describes these tokens only."""
+        return True
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        if self.prompts is None or claim.scope == "sample" or not self.has_limits():
+            return None
+        return _too_few_prompts(units_in(sets, "prompts"), sets["prompts"].name)
+
+    def role(self) -> str:
+        return "corpus" if self.corpus is not None else "prompts"
+
+    def source_name(self, evidence: Evidence) -> str:
+        return str(self.corpus) if self.corpus is not None else evidence.prompts("prompts").name
+
+    def blocks(self, evidence: Evidence, claim: Claim, subject: str | None = None) -> Blocks:
+        """Sums per prompt (or template), or per block of the corpus."""
+        if self.corpus is not None:
+            return blocks_of_sums(evidence.sums("corpus", subject))
+        codes = evidence.codes("prompts", subject)
+        groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
+        key = ("blocks", id(codes), claim.tokens, claim.special_tokens, groups)
+        units = units_used(evidence, claim, "prompts")
+        counted = evidence.counted("prompts", claim, subject)
+        return evidence.memo(key, lambda: blocks_of_codes(codes, counted, units), keep=codes)
+
+    def unmeasurable(self, evidence: Evidence, claim: Claim, subject: str | None = None) -> Verdict | None:
+        """Not finite, or too few prompts or tokens to speak of tokens in general."""
+        bad = self._not_finite(evidence, claim, subject)
+        if bad is not None or claim.scope == "sample" or not self.has_limits():
+            return bad
+        blocks, name = self.blocks(evidence, claim, subject), self.source_name(evidence)
+        few = _too_few_prompts if self.corpus is None else _too_few_blocks
+        return self._too_few_tokens(int(blocks.n.sum()), name) or few(blocks.n_blocks, name)
+
+    def _not_finite(self, evidence: Evidence, claim: Claim, subject: str | None) -> Verdict | None:
+        if self.corpus is None:
+            return not_finite(evidence, claim, "prompts", subject)
+        blocks = self.blocks(evidence, claim, subject)
+        bad = int((~np.isfinite(blocks.hh + blocks.ee + blocks.cosine + blocks.norm_ratio)).sum())
+        if not bad:
+            return None
+        return inconclusive(
+            Reason.NOT_FINITE,
+            f"{bad} of {blocks.n_blocks} blocks of {self.corpus} hold NaN or infinite numbers: a checkpoint or dtype "
+            "is broken.",
+            measurement=Measurement("blocks not finite", bad, blocks.n_blocks),
+        )
+
+    def _too_few_tokens(self, n: int, name: str) -> Verdict | None:
+        least = self.fewest_tokens()
+        if n >= least:
+            return None
+        return inconclusive(
+            Reason.TOO_FEW_PROMPTS,
+            f"{n:,} counted tokens of {name} cannot show this for tokens in general: {least:,} are the fewest. Add "
+            "prompts, read a corpus, or write `scope: sample` to claim it of these tokens only.",
+            measurement=Measurement("counted tokens", n, n),
+        )
+
+
+def _too_few_prompts(n: int, name: str) -> Verdict | None:
+    if n >= FEWEST_PROMPTS:
+        return None
+    return too_few(n, FEWEST_PROMPTS - n, name, f"leaving out one at a time needs {FEWEST_PROMPTS}")
+
+
+def _too_few_blocks(n: int, name: str) -> Verdict | None:
+    """A block holds many contexts, so fewer will do; t limits widen by themselves."""
+    if n >= FEWEST_BLOCKS:
+        return None
+    return inconclusive(
+        Reason.TOO_FEW_PROMPTS,
+        f"{n} blocks of {name} cannot show this for tokens in general (leaving out one at a time needs "
+        f"{FEWEST_BLOCKS}): raise its token_limit, or write `scope: sample` to claim it of these tokens only.",
+        measurement=Measurement("blocks", n, n),
+    )

@@ -1,0 +1,177 @@
+"""Toy evidence from a KindExample: small codes on which every kind shows what met, unmet and could-not-tell mean.
+
+A toy SAE has eight features. Feature 0 is what the example's rows say; the others are the same in all toys:
+1 fires on every token at 1, 2 on the first token of a prompt, 3 on every third token, 4 nowhere, 5 to 7 on
+tokens picked by a seed. Each prompt starts with a <bos> on which all features fire at 50, so that a kind that
+counts specials unasked shows it. An activation h is a seeded vector of four numbers, and its reconstruction
+misses it by a tenth of feature 0's value in every dimension: mse = (value / 10)^2.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from harness.codes import Codes, Floats, Kind
+from harness.expectations.base import Claim, Expectation, KindExample
+from harness.expectations.evidence import Evidence
+from harness.inputs import Prompt, PromptSet
+from harness.sums import Sums
+
+Row = Sequence[tuple[str, float]]
+D_SAE, D_IN = 8, 4
+BOS = "<bos>"
+
+
+def row(text: str, **values: float) -> Row:
+    """Words as tokens; those named fire: row("a [[red]] ball", red=3)."""
+    return tuple((word, float(values.get(word.strip("[]"), 0.0))) for word in text.split())
+
+
+def rows(n: int, text: str, **values: float) -> list[Row]:
+    """n prompts alike but for a number as their last token; the firing values differ a little, so as not to tie."""
+    made: list[Row] = []
+    for i in range(n):
+        found = row(text, **values)
+        made.append((*((t, v + 0.01 * i if v else 0.0) for t, v in found), (f"no{i}", 0.0)))
+    return made
+
+
+def evidence_of(example: KindExample) -> Evidence:
+    """The evidence of an example: codes, sums and residuals of each of its roles."""
+    return evidence_of_rows(**example.rows)
+
+
+def evidence_of_rows(**given: Sequence[Row]) -> Evidence:
+    """Evidence from rows by role."""
+    built = {role: toy_codes(some, seed) for seed, (role, some) in enumerate(given.items())}
+    return Evidence(
+        sets={role: _prompt_set(role, some) for role, some in given.items()},
+        codes_of={(role, None): codes for role, (codes, _) in built.items()},
+        sums_of={(role, None): sums_of(codes) for role, (codes, _) in built.items()},
+        residuals_of={role: h for role, (_, h) in built.items()},
+    )
+
+
+def claim_of(example: KindExample) -> Claim:
+    """What stands beside the kind; feature 0 unless the example says otherwise."""
+    known = {f.name for f in fields(Claim)}
+    return Claim(**{"feature": 0, **{k: v for k, v in example.settings.items() if k in known}})
+
+
+def expectation_of(kind: type[Expectation], example: KindExample) -> Expectation:
+    """The claim itself; roles are named after themselves, since toy sets are."""
+    names = {role: role for role in example.rows}
+    return kind.model_validate({**names, **example.fields})
+
+
+def toy_codes(given: Sequence[Row], seed: int = 0) -> tuple[Codes, Floats]:
+    """Codes of prompts given token by token, and their activations h, [n_tokens, 4]."""
+    tokens = [(i, j, t, v) for i, one in enumerate(given) for j, (t, v) in enumerate([(BOS, 50.0), *one])]
+    dense = np.stack([_features(j, v, n + 1000 * seed) for n, (_, j, _, v) in enumerate(tokens)])
+    prompt, position = (np.array([t[k] for t in tokens], np.int32) for k in (0, 1))
+    token = tuple(str(t[2]).replace("[[", "").replace("]]", "") for t in tokens)
+    h = np.random.default_rng(seed).normal(size=(len(tokens), D_IN))
+    h[position == 0] *= 20
+    start, end = _offsets(token, position)
+    special = np.where(position == 0, Kind.SPECIAL, Kind.TEXT).astype(np.uint8)
+    made = codes_from_dense(dense, h, h - np.array([[t[3] / 10] for t in tokens]), prompt, len(given), special)
+    token_id = np.array([zlib.crc32(t.encode()) >> 1 for t in token], np.int32)
+    return replace(made, token_id=token_id, position=position, token=token, start=start, end=end), h
+
+
+def codes_from_dense(dense: Floats, h: Floats, r: Floats, prompt: Any, n_prompts: int, kind: Any = None) -> Codes:
+    """Codes from a dense [n_tokens, d_sae] array with activations h and reconstructions r, [n_tokens, d_in]."""
+    kinds = np.full(len(dense), Kind.TEXT, np.uint8) if kind is None else kind
+    token, feature = np.nonzero(dense)
+    sum_h = np.zeros((n_prompts, len(Kind), h.shape[1]))
+    np.add.at(sum_h, (prompt, kinds), h)
+    zeros = np.zeros(len(dense), np.int32)
+    return Codes(
+        indptr=np.r_[0, np.cumsum(np.count_nonzero(dense, axis=1))].astype(np.int64),
+        index=feature.astype(np.int32),
+        value=dense[token, feature].astype(np.float32),
+        prompt=np.asarray(prompt, np.int32),
+        position=zeros,
+        token_id=zeros,
+        token=("",) * len(dense),
+        start=zeros,
+        end=zeros,
+        kind=kinds,
+        hh=(h * h).sum(1),
+        rr=(r * r).sum(1),
+        hr=(h * r).sum(1),
+        ee=((h - r) ** 2).sum(1),
+        sum_h=sum_h,
+        d_sae=dense.shape[1],
+    )
+
+
+def sums_of(codes: Codes) -> Sums:
+    """The same evidence as streaming sums, a block per prompt: counted text tokens only."""
+    counted = codes.counted()
+    block = codes.prompt
+
+    def total(values: Any) -> Floats:
+        kept = np.asarray(values, np.float64)[counted]
+        return np.bincount(block[counted], weights=kept, minlength=codes.n_prompts).astype(np.float64)
+
+    token = np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))
+    fired = np.zeros((codes.n_prompts, codes.d_sae), np.int64)
+    np.add.at(fired, (block[token[counted[token]]], codes.index[counted[token]]), 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cosine, ratio = codes.hr / np.sqrt(codes.hh * codes.rr), np.sqrt(codes.rr / codes.hh)
+    return Sums(
+        n=total(np.ones(codes.n_tokens)).astype(np.int64),
+        hh=total(codes.hh),
+        rr=total(codes.rr),
+        hr=total(codes.hr),
+        ee=total(codes.ee),
+        cosine=total(cosine),
+        norm_ratio=total(ratio),
+        l0=total(np.diff(codes.indptr)),
+        sum_h=codes.sum_h[:, Kind.TEXT],
+        fired=fired,
+    )
+
+
+def _features(position: int, value: float, n: int) -> Floats:
+    if position == 0:
+        return np.full(D_SAE, 50.0)
+    picked = np.random.default_rng(n).random(3)
+    fixed = [value, 1.0, 2.0 * (position == 1), 0.5 * (position % 3 == 0), 0.0]
+    return np.array([*fixed, *np.where(picked < 0.2, picked * 4, 0.0)])
+
+
+def _offsets(token: Sequence[str], position: Any) -> tuple[Any, Any]:
+    """Where each token stands in its prompt's text, which is the tokens joined by spaces; -1 for <bos>."""
+    start, end, at = [], [], 0
+    for text, place in zip(token, position, strict=True):
+        if place == 0:
+            at = 0
+            start.append(-1)
+            end.append(-1)
+            continue
+        start.append(at)
+        end.append(at + len(text))
+        at += len(text) + 1
+    return np.array(start, np.int32), np.array(end, np.int32)
+
+
+def _prompt_set(role: str, given: Sequence[Row]) -> PromptSet:
+    return PromptSet(role, tuple(_prompt(one) for one in given))
+
+
+def _prompt(one: Row) -> Prompt:
+    text, marks = "", []
+    for token, _ in one:
+        plain = token.replace("[[", "").replace("]]", "")
+        begin = len(text) + (1 if text else 0)
+        text = f"{text} {plain}" if text else plain
+        if token.startswith("[["):
+            marks.append((begin, len(text)))
+    return Prompt(text, tuple(marks))

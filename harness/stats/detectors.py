@@ -1,0 +1,146 @@
+"""A feature held against other detectors of the same concept: a bag of tokens, and DiffMean.
+
+The baselines are fitted with the tested prompts left out (stratified folds, a template never split). The bag
+of tokens is a ridge regression in its dual form: it has a closed form, so no seed, no iterations and no
+stopping rule; it shrinks instead of choosing words, and with fewer prompts than words it separates any
+training set, which makes it a harder rival than a centroid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.codes import Codes, Floats, Mask, Pool
+from harness.stats.permutation import P, doubled_midranks
+
+Ints = NDArray[np.int64]
+FOLDS = 5
+RIDGE = 0.1
+
+
+def token_bags(codes: Codes, counted: Mask, vocabulary: Sequence[int]) -> Floats:
+    """Which token ids each prompt holds, rows of unit length, [n_prompts, len(vocabulary)]; other ids are left out."""
+    column = {token: i for i, token in enumerate(vocabulary)}
+    bags = np.zeros((codes.n_prompts, len(vocabulary)))
+    for prompt, token in zip(codes.prompt[counted], codes.token_id[counted], strict=True):
+        if int(token) in column:
+            bags[prompt, column[int(token)]] = 1
+    size = np.linalg.norm(bags, axis=1, keepdims=True)
+    return bags / np.where(size, size, 1)
+
+
+def folds_of(is_positive: Mask, unit: Ints, folds: int = FOLDS) -> Ints:
+    """The fold of each prompt: units dealt out in turn, positives and negatives each for themselves, [n].
+
+    A unit that stands on both sides (a shared template) keeps the fold of its first prompt.
+    """
+    fold: dict[int, int] = {}
+    dealt = [0, 0]
+    for positive, one in zip(is_positive, unit, strict=True):
+        if int(one) not in fold:
+            fold[int(one)] = dealt[int(positive)] % folds
+            dealt[int(positive)] += 1
+    return np.array([fold[int(one)] for one in unit], np.int64)
+
+
+def ridge_scores(X: Floats, is_positive: Mask, fold: Ints) -> Floats:
+    """Each prompt's score from a class-balanced ridge fitted on the other folds, [n]; standardised per fold.
+
+    Dual form: a = (K + lambda W^-1)^-1 y with K = X X', W the class-balancing weights, lambda = RIDGE x mean
+    diagonal of K. Scores are centred and scaled by the training scores, so that folds compare.
+    """
+    scores = np.zeros(len(X))
+    for k in np.unique(fold):
+        train, test = fold != k, fold == k
+        y, weight = _balanced(is_positive[train])
+        centre = (X[train] * weight[:, None]).sum(0) / weight.sum()
+        A, B = X[train] - centre, X[test] - centre
+        K = A @ A.T
+        ridge = RIDGE * max(float(np.mean(np.diag(K))), 1e-12)
+        a = np.linalg.solve(K + ridge * np.diag(1 / weight), y)
+        scores[test] = (B @ A.T @ a) / max(float(np.std(K @ a)), 1e-12)
+    return scores
+
+
+def diffmean_scores(
+    residuals: Floats, codes: Codes, counted: Mask, is_positive: Mask, fold: Ints, pool: Pool = "max"
+) -> Floats:
+    """Each prompt's score along the difference of mean activations (tokens of positives minus tokens of
+    negatives), fitted on the other folds; pooled over the counted tokens as the feature is, [n_prompts].
+
+    residuals: [n_tokens, d_in] of all prompts, aligned with `codes`. `any` pools by max.
+    """
+    scores = np.zeros(codes.n_prompts)
+    for k in np.unique(fold):
+        used = counted & (fold[codes.prompt] != k)
+        side = is_positive[codes.prompt]
+        direction = residuals[used & side].mean(0) - residuals[used & ~side].mean(0)
+        middle = (residuals[used & side].mean(0) + residuals[used & ~side].mean(0)) @ direction / 2
+        along = (residuals @ direction - middle) / max(float(np.std(residuals[used] @ direction)), 1e-12)
+        pooled = _pool(along, codes, counted, pool)
+        scores[fold == k] = pooled[fold == k]
+    return scores
+
+
+def _pool(along: Floats, codes: Codes, counted: Mask, pool: Pool) -> Floats:
+    """One number per prompt from one per token; these may be negative, so silence is not zero here."""
+    rows = [along[counted & (codes.prompt == i)] for i in range(codes.n_prompts)]
+    return np.array([_one_of(row, pool) if len(row) else np.nan for row in rows])
+
+
+def _one_of(row: Floats, pool: Pool) -> float:
+    if pool == "mean":
+        return float(row.mean())
+    return float(row[-1] if pool == "last" else row.max())
+
+
+def _balanced(is_positive: Mask) -> tuple[Floats, Floats]:
+    """Targets +1 and -1, and weights that give both classes the same total, mean 1."""
+    n, share = len(is_positive), is_positive.mean()
+    y = np.where(is_positive, 1.0, -1.0)
+    weight = np.where(is_positive, 0.5 / max(share, 1 / n), 0.5 / max(1 - share, 1 / n))
+    return y, weight
+
+
+def paired_auroc(first: Floats, second: Floats, is_positive: Mask) -> tuple[float, P]:
+    """AUROC of `first` minus that of `second` on the same units, with its exact one-sided permutation p.
+
+    Null: the two scores of a unit, each turned into midranks over all units, may be exchanged (Bandos, Rockette
+    and Gur, Statistics in Medicine 2005;24:2873). The difference is then a sum over units of a constant times
+    the sign of its exchange, so all 2^n exchanges are counted by convolution: exact, without random numbers.
+    """
+    if len(first) != len(second) or not (is_positive.any() and (~is_positive).any()):
+        raise ValueError("two scores per unit and units of both sides are needed")
+    a, b = doubled_midranks(first), doubled_midranks(second)
+    terms = exchange_terms(a, b, is_positive)
+    observed = int(terms.sum())
+    reach = int(np.abs(terms).sum())
+    null = np.zeros(2 * reach + 1)
+    null[reach] = 1
+    for term in np.abs(terms):
+        null = 0.5 * (np.roll(null, int(term)) + np.roll(null, -int(term)))
+    pairs = int(is_positive.sum()) * int((~is_positive).sum())
+    return observed / (4 * pairs), P(min(1.0, float(null[reach + observed :].sum())))
+
+
+def exchange_terms(a: Ints, b: Ints, is_positive: Mask) -> Ints:
+    """What each unit adds to 4 x the difference of U statistics; an exchange of its two scores turns the sign.
+
+    With k(x, y) = 1 for x > y, 1/2 for a tie: a pair's difference under signs s, t is
+    (s + t) / 2 [k(a, a') - k(b, b')] + (s - t) / 2 [k(a, b') - k(b, a')], linear in s and t.
+    """
+    pos, neg = is_positive, ~is_positive
+    same = _twice(a[pos], a[neg]) - _twice(b[pos], b[neg])
+    cross = _twice(a[pos], b[neg]) - _twice(b[pos], a[neg])
+    terms = np.zeros(len(a), np.int64)
+    terms[pos] = (same + cross).sum(1)
+    terms[neg] = (same - cross).sum(0)
+    return terms
+
+
+def _twice(x: Ints, y: Ints) -> Ints:
+    """2 k(x_i, y_j), [len(x), len(y)]."""
+    return np.asarray(np.sign(x[:, None] - y[None, :]) + 1, np.int64)

@@ -1,0 +1,171 @@
+"""How well an SAE gives back what it reads: mse, fvu, cosine, norm ratio, L0; sums pooled over tokens, fp64.
+
+h is an activation, r its reconstruction, both in R^d_in, over N counted tokens. Explained variance is 1 - fvu by
+this formula only; other tools use four formulas under that name, and some of their mse scale with the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.codes import Codes, Kind, Mask
+from harness.stats.firing import token_of_entry
+from harness.stats.intervals import Limits, t_limits
+from harness.stats.units import Units, count_units
+from harness.sums import Sums
+
+Floats = NDArray[np.float64]
+SINK_NORM = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Sums over the counted tokens of each block (a prompt, a template, a stretch of a corpus), [n_blocks].
+
+    cosine: sum of h.r / |h||r|; norm_ratio: sum of |r| / |h|; l0: sum of non-zero features; sum_h: [n_blocks, d_in].
+    """
+
+    n: Floats
+    hh: Floats
+    ee: Floats
+    cosine: Floats
+    norm_ratio: Floats
+    l0: Floats
+    sum_h: Floats
+
+    @property
+    def d_in(self) -> int:
+        return int(self.sum_h.shape[1])
+
+    @property
+    def n_blocks(self) -> int:
+        return len(self.n)
+
+    def total(self) -> Blocks:
+        """All blocks as one."""
+        return Blocks(*(getattr(self, name).sum(0, keepdims=True) for name in _FIELDS))
+
+    def without_each(self) -> Blocks:
+        """The sums with one block left out, for each block: the jackknife's samples."""
+        return Blocks(*(getattr(self, name).sum(0, keepdims=True) - getattr(self, name) for name in _FIELDS))
+
+
+_FIELDS = ("n", "hh", "ee", "cosine", "norm_ratio", "l0", "sum_h")
+Metric = Callable[[Blocks], Floats]
+
+
+def mse(blocks: Blocks) -> Floats:
+    """Mean over tokens and dimensions of (h - r)^2."""
+    return blocks.ee / (blocks.n * blocks.d_in)
+
+
+def fvu(blocks: Blocks) -> Floats:
+    """sum |h - r|^2 / sum |h - mean h|^2, the mean per dimension over all counted tokens.
+
+    The denominator is sum h.h - |sum h|^2 / N: exact sums, no second pass. NaN where all activations are equal.
+    """
+    around_mean = blocks.hh - (blocks.sum_h**2).sum(1) / blocks.n
+    return blocks.ee / np.where(around_mean > 1e-12 * blocks.hh, around_mean, np.nan)
+
+
+def cosine(blocks: Blocks) -> Floats:
+    """Mean over tokens of cos(h, r)."""
+    return blocks.cosine / blocks.n
+
+
+def norm_ratio(blocks: Blocks) -> Floats:
+    """Mean over tokens of |r| / |h|."""
+    return blocks.norm_ratio / blocks.n
+
+
+def l0(blocks: Blocks) -> Floats:
+    """Mean over tokens of the number of non-zero features."""
+    return blocks.l0 / blocks.n
+
+
+METRICS: dict[str, Metric] = {"mse": mse, "fvu": fvu, "cosine": cosine, "norm_ratio": norm_ratio, "l0": l0}
+
+
+def blocks_of_codes(codes: Codes, counted: Mask, unit: Units) -> Blocks:
+    """The sums of each unit of prompts. `counted` must be a choice of token kinds, as Codes.counted gives it:
+    the sum of h is kept per prompt and kind. A token whose reconstruction is 0 has cosine 0."""
+    n = count_units(unit)
+    use = counted & (unit[codes.prompt] >= 0)
+    block = unit[codes.prompt[use]]
+
+    def total(values: Floats) -> Floats:
+        return np.bincount(block, weights=values[use], minlength=n).astype(np.float64)
+
+    kinds = np.isin(np.arange(len(Kind)), np.unique(codes.kind[counted]))
+    sum_h = np.zeros((n, codes.d_in))
+    np.add.at(sum_h, unit[unit >= 0], codes.sum_h[unit >= 0][:, kinds].sum(1))
+    active = np.bincount(token_of_entry(codes), weights=codes.value != 0, minlength=codes.n_tokens).astype(np.float64)
+    norm = np.sqrt(codes.hh * codes.rr)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cos = np.where((norm == 0) & (codes.hh > 0), 0.0, codes.hr / norm)
+        ratio = np.sqrt(codes.rr / codes.hh)
+    ones = np.ones(codes.n_tokens)
+    return Blocks(total(ones), total(codes.hh), total(codes.ee), total(cos), total(ratio), total(active), sum_h)
+
+
+def blocks_of_sums(sums: Sums) -> Blocks:
+    """Streaming sums as blocks; blocks without a token are left out."""
+    use = sums.n > 0
+    n = sums.n[use].astype(np.float64)
+    return Blocks(n, sums.hh[use], sums.ee[use], sums.cosine[use], sums.norm_ratio[use], sums.l0[use], sums.sum_h[use])
+
+
+def value_of(metric: Metric, blocks: Blocks) -> float:
+    """The metric over all blocks."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(metric(blocks.total())[0]) if blocks.n_blocks else math.nan
+
+
+def jackknife(metric: Metric, blocks: Blocks, alpha: float, other: Blocks | None = None) -> Limits:
+    """The metric with t limits from leaving out one block at a time; minus that of `other`, block by block.
+
+    `other`: the same blocks read through another subject. Fewer than 2 blocks give no limits (+-inf).
+    """
+    value = value_of(metric, blocks) - (value_of(metric, other) if other is not None else 0.0)
+    if blocks.n_blocks < 2:
+        return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        left_out = metric(blocks.without_each())
+        if other is not None:
+            if other.n_blocks != blocks.n_blocks:
+                raise ValueError(f"the two subjects have {blocks.n_blocks} and {other.n_blocks} blocks: not paired")
+            left_out = left_out - metric(other.without_each())
+    return jackknife_limits(value, left_out, alpha)
+
+
+def jackknife_limits(value: float, left_out: Floats, alpha: float) -> Limits:
+    """t limits with n - 1 degrees of freedom; se^2 = (n - 1) / n x sum (left_out - their mean)^2."""
+    n = len(left_out)
+    error = math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum()))
+    return t_limits(value, error, n - 1, alpha)
+
+
+def ratio_limits(part: Floats, whole: Floats, alpha: float) -> Limits:
+    """sum(part) / sum(whole) with jackknife limits over blocks (density: firing tokens over tokens)."""
+    value = float(part.sum() / whole.sum()) if whole.sum() else math.nan
+    if len(part) < 2:
+        return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
+    return jackknife_limits(value, (part.sum() - part) / (whole.sum() - whole), alpha)
+
+
+def sink_tokens(codes: Codes, counted: Mask) -> Mask:
+    """Counted tokens whose activation norm exceeds 10 x the median of the counted ones, [n_tokens] bool."""
+    if not counted.any():
+        return counted
+    norm = np.sqrt(codes.hh)
+    return counted & (norm > SINK_NORM * float(np.median(norm[counted])))
+
+
+def mse_of_tokens(codes: Codes, tokens: Mask) -> float:
+    """mse over these tokens; NaN for none."""
+    return float(codes.ee[tokens].sum() / (tokens.sum() * codes.d_in)) if tokens.any() else math.nan

@@ -1,0 +1,1 @@
+"""Slow, obvious versions of every statistic, written from the formulas; they import nothing of harness."""

@@ -1,0 +1,35 @@
+"""Baselines fitted the long way: primal ridge by normal equations, DiffMean with loops."""
+
+import numpy as np
+
+
+def ridge(X, positive, fold, strength):
+    """Class-balanced ridge in the primal: minimise sum w (y - x.b)^2 + lambda |b|^2 on the other folds."""
+    scores = np.zeros(len(X))
+    for k in sorted(set(fold.tolist())):
+        train, test = [i for i in range(len(X)) if fold[i] != k], [i for i in range(len(X)) if fold[i] == k]
+        share = sum(positive[i] for i in train) / len(train)
+        w = np.array([0.5 / share if positive[i] else 0.5 / (1 - share) for i in train])
+        y = np.array([1.0 if positive[i] else -1.0 for i in train])
+        centre = sum(w[j] * X[i] for j, i in enumerate(train)) / w.sum()
+        A = np.array([X[i] - centre for i in train])
+        penalty = strength * np.mean([a @ a for a in A])
+        beta = np.linalg.solve(A.T @ np.diag(w) @ A + penalty * np.eye(X.shape[1]), A.T @ (w * y))
+        spread = np.std([a @ beta for a in A])
+        for i in test:
+            scores[i] = (X[i] - centre) @ beta / spread
+    return scores
+
+
+def diffmean(h, prompt, counted, positive, fold, pool):
+    """For each prompt: the direction from the other folds' tokens, then the pooled projection of its own."""
+    scores = []
+    for p in range(len(positive)):
+        up = [h[t] for t in range(len(h)) if counted[t] and fold[prompt[t]] != fold[p] and positive[prompt[t]]]
+        down = [h[t] for t in range(len(h)) if counted[t] and fold[prompt[t]] != fold[p] and not positive[prompt[t]]]
+        direction = sum(up) / len(up) - sum(down) / len(down)
+        middle = (sum(up) / len(up) + sum(down) / len(down)) / 2
+        spread = np.std([x @ direction for x in [*up, *down]])
+        own = [(h[t] - middle) @ direction / spread for t in range(len(h)) if counted[t] and prompt[t] == p]
+        scores.append({"max": max, "mean": lambda x: sum(x) / len(x), "last": lambda x: x[-1]}[pool](own))
+    return np.array(scores)

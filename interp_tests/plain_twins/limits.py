@@ -1,0 +1,58 @@
+"""Intervals straight from their definitions, by bisection on probabilities."""
+
+import math
+
+
+def binomial_at_least(k, n, p):
+    return sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+
+
+def bisect(f, low, high):
+    """Where an increasing f crosses 0."""
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if f(middle) < 0 else (low, middle)
+    return (low + high) / 2
+
+
+def clopper_pearson(k, n, tail):
+    """The rates at which k or more, and k or fewer, have probability `tail`."""
+    low = 0.0 if k == 0 else bisect(lambda p: binomial_at_least(k, n, p) - tail, 0, 1)
+    high = 1.0 if k == n else bisect(lambda p: tail - (1 - binomial_at_least(k + 1, n, p)), 0, 1)
+    return low, high
+
+
+def hanley_mcneil_variance(theta, m, n):
+    """Newcombe's method 5, term by term: q1 = theta / (2 - theta), q2 = 2 theta^2 / (1 + theta), both with the
+    mean sample size less one in place of m - 1 and n - 1."""
+    shared = (m + n) / 2 - 1
+    q1, q2 = theta / (2 - theta), 2 * theta**2 / (1 + theta)
+    return (theta * (1 - theta) + shared * (q1 - theta**2) + shared * (q2 - theta**2)) / (m * n)
+
+
+def newcombe(auroc, m, n, z):
+    """The lowest and highest theta on a fine grid whose z-score against the observed AUROC is within z."""
+    inside = [
+        t / 20000
+        for t in range(20001)
+        if abs(t / 20000 - auroc) <= z * math.sqrt(max(0.0, hanley_mcneil_variance(t / 20000, m, n)))
+    ]
+    return min(inside, default=auroc), max(inside, default=auroc)
+
+
+def jackknife_error(statistic, blocks):
+    """The standard error from leaving out one block at a time, recomputing from the raw data."""
+    n = len(blocks)
+    left_out = [statistic(blocks[:i] + blocks[i + 1 :]) for i in range(n)]
+    mean = sum(left_out) / n
+    return math.sqrt((n - 1) / n * sum((x - mean) ** 2 for x in left_out))
+
+
+def median_lower_limit(values, tail):
+    """The largest order statistic that lies above the median with probability at most `tail`."""
+    ordered, best = sorted(values), -math.inf
+    for k in range(1, len(ordered) + 1):
+        above = sum(math.comb(len(ordered), i) for i in range(k)) / 2 ** len(ordered)
+        if above <= tail:
+            best = ordered[k - 1]
+    return best

@@ -1,0 +1,165 @@
+"""Every kind keeps its own examples, reads what it declares, and says what it could not tell."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from harness.codes import Kind
+from harness.expectations import kinds
+from harness.expectations.evidence import Evidence
+from harness.expectations.toy import D_SAE, claim_of, evidence_of, expectation_of
+from harness.verdict import Outcome, Reason
+
+EXAMPLES = [(kind, example) for kind in kinds().values() for example in kind.examples]
+IDS = [f"{kind.kind}: {example.title}" for kind, example in EXAMPLES]
+FEATURE_KINDS = [kind for kind in kinds().values() if kind.reads_feature]
+
+
+def judged(kind, example, evidence=None, **changes):
+    claim = dataclasses.replace(claim_of(example), **changes)
+    return expectation_of(kind, example).judge(evidence_of(example) if evidence is None else evidence, claim)
+
+
+def with_codes(evidence, change):
+    """The same evidence with each role's codes changed."""
+    return Evidence(
+        sets=evidence.sets,
+        codes_of={key: change(codes) for key, codes in evidence.codes_of.items()},
+        sums_of=evidence.sums_of,
+        residuals_of=evidence.residuals_of,
+    )
+
+
+def met_example(kind):
+    return next(e for e in kind.examples if e.outcome is Outcome.MET and "prompts" in e.rows)
+
+
+def first_met(kind):
+    return next(e for e in kind.examples if e.outcome is Outcome.MET)
+
+
+def test_the_thirteen_kinds_are_there():
+    """All kinds of the first issue are registered."""
+    wanted = (
+        "fires_more fire_rate silent_on activation top_feature distinguishes fires_at top_tokens selective "
+        "beats_keywords reconstruction sparsity density"
+    )
+    assert set(wanted.split()) <= kinds().keys()
+
+
+@pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)
+def test_an_example_has_the_outcome_that_it_promises(kind, example):
+    """Each example is judged as it says, with a finding, and a measurement where something was measured."""
+    verdict = judged(kind, example)
+    assert verdict.outcome is example.outcome, verdict.finding
+    assert verdict.finding
+    assert (verdict.reason is not None) == (verdict.outcome is Outcome.INCONCLUSIVE)
+    if verdict.outcome is not Outcome.INCONCLUSIVE:
+        assert verdict.measurement is not None
+        assert verdict.measurement.n > 0
+        assert math.isfinite(verdict.measurement.value)
+        assert verdict.bound
+
+
+@pytest.mark.parametrize("kind", kinds().values(), ids=kinds())
+def test_a_kind_shows_met_unmet_and_could_not_tell(kind):
+    """The examples of a kind show all three outcomes, and each field says what it is for."""
+    assert {e.outcome for e in kind.examples} >= {Outcome.MET, Outcome.UNMET, Outcome.INCONCLUSIVE}
+    assert kind.summary().endswith(".")
+    assert all(info.description and info.description.endswith(".") for info in kind.model_fields.values())
+
+
+@pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)
+def test_what_is_said_beforehand_is_what_judging_says(kind, example):
+    """A static verdict is inconclusive, and the evidence does not change it."""
+    evidence, claim = evidence_of(example), claim_of(example)
+    early = expectation_of(kind, example).beforehand(evidence.sets, claim)
+    if early is not None:
+        late = expectation_of(kind, example).judge(evidence, claim)
+        assert (early.outcome, early.reason) == (Outcome.INCONCLUSIVE, late.reason)
+        assert early.finding == late.finding
+
+
+@pytest.mark.parametrize("kind", FEATURE_KINDS, ids=lambda kind: kind.kind)
+def test_the_mask_of_all_features_agrees_with_the_verdict_on_one(kind):
+    """`meeting` holds for the feature of a met example, is [d_sae], and not every feature is in it."""
+    example = first_met(kind)
+    mask = expectation_of(kind, example).meeting(evidence_of(example), claim_of(example))
+    assert mask.shape == (D_SAE,)
+    assert mask.dtype == bool
+    assert mask[0]
+    assert not mask.all()
+
+
+@pytest.mark.parametrize("kind", [k for k in kinds().values() if "wrong_feature" in k.mutants], ids=lambda k: k.kind)
+def test_another_feature_does_not_meet_the_claim(kind):
+    """Where a kind declares the mutant wrong_feature, some other feature fails its met example."""
+    example = first_met(kind)
+    others = [judged(kind, example, feature=f).outcome for f in range(1, D_SAE)]
+    assert any(outcome is not Outcome.MET for outcome in others)
+
+
+@pytest.mark.parametrize("kind", [k for k in kinds().values() if "swapped_sets" in k.mutants], ids=lambda k: k.kind)
+def test_swapped_sets_do_not_meet_the_claim(kind):
+    """Where a kind declares the mutant swapped_sets, its met example fails the other way round."""
+    example = met_example(kind)
+    first, second = kind.roles("prompts")
+    swapped = {first: example.rows[second], second: example.rows[first]}
+    assert judged(kind, dataclasses.replace(example, rows=swapped)).outcome is not Outcome.MET
+
+
+SHUFFLED = [k for k in kinds().values() if "shuffled_labels" in k.mutants]
+
+
+@pytest.mark.parametrize("kind", SHUFFLED, ids=lambda kind: kind.kind)
+def test_shuffled_labels_do_not_meet_the_claim(kind):
+    """Where a kind declares the mutant shuffled_labels, its met example fails with every second label exchanged."""
+    example = met_example(kind)
+    roles = kind.roles("prompts")
+    if len(roles) == 1:
+        shuffled = {roles[0]: [[(exchanged(t), v) for t, v in row] for row in example.rows[roles[0]]]}
+    else:
+        a, b = (list(example.rows[role]) for role in roles)
+        a[::2], b[::2] = b[::2], a[::2]
+        shuffled = dict(zip(roles, (a, b), strict=True))
+    assert judged(kind, dataclasses.replace(example, rows=shuffled)).outcome is not Outcome.MET
+
+
+def exchanged(token):
+    """The mark moved from the word `red` to the word `ball`."""
+    return {"[[red]]": "red", "ball": "[[ball]]"}.get(token, token)
+
+
+@pytest.mark.parametrize("kind", kinds().values(), ids=kinds())
+def test_broken_numbers_are_inconclusive(kind):
+    """One NaN activation on a counted token makes any claim inconclusive: not_finite, and a NaN on <bos> does not."""
+    example = met_example(kind) if any("prompts" in e.rows for e in kind.examples) else None
+    example = example if example is not None and kind.kind != "density" else None
+    if example is None:
+        return _broken_sums(kind)
+
+    def poisoned(kind_of_token):
+        def change(codes):
+            hh = codes.hh.copy()
+            hh[np.flatnonzero(codes.kind == kind_of_token)[0]] = np.nan
+            return dataclasses.replace(codes, hh=hh)
+
+        return change
+
+    evidence = evidence_of(example)
+    assert judged(kind, example, with_codes(evidence, poisoned(Kind.TEXT))).reason is Reason.NOT_FINITE
+    assert judged(kind, example, with_codes(evidence, poisoned(Kind.SPECIAL))).outcome is Outcome.MET
+    return None
+
+
+def _broken_sums(kind):
+    example = first_met(kind)
+    evidence = evidence_of(example)
+    sums = evidence.sums_of["corpus", None]
+    hh = sums.hh.copy()
+    hh[3] = np.inf
+    broken = Evidence(sets=evidence.sets, sums_of={("corpus", None): dataclasses.replace(sums, hh=hh)})
+    assert judged(kind, example, broken).reason is Reason.NOT_FINITE
+    assert judged(kind, example, evidence).outcome is Outcome.MET

@@ -1,0 +1,472 @@
+"""The rules of the kinds at their edges: templates, lengths, sparsity, signs, silence, samples."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from harness.errors import EnvironmentFault
+from harness.expectations import kinds
+from harness.expectations.base import Claim
+from harness.expectations.choosing import best_feature
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import short
+from harness.expectations.toy import evidence_of_rows, row, rows
+from harness.inputs import Prompt, PromptSet
+from harness.verdict import Outcome, Reason
+from interp_tests.plain_twins import limits as twin_limits
+from interp_tests.plain_twins import ranks as twin
+
+COLOR, PLAIN = "the red ball rolled", "the old ball rolled"
+CLAIM = Claim(feature=0)
+SAMPLE = Claim(feature=0, scope="sample")
+
+
+def claimed(kind, evidence, claim=CLAIM, **fields):
+    """The verdict of a claim whose roles are named after themselves."""
+    roles = {role: role for role in evidence.sets}
+    return kinds()[kind].model_validate({**roles, **fields}).judge(evidence, claim)
+
+
+def grouped(evidence, groups):
+    """The same evidence, with the template of each prompt named."""
+    sets = {
+        role: PromptSet(
+            role,
+            tuple(
+                Prompt(p.text, p.marks, g) for p, g in zip(s.prompts, groups.get(role) or [None] * len(s), strict=True)
+            ),
+        )
+        for role, s in evidence.sets.items()
+    }
+    return Evidence(sets=sets, codes_of=evidence.codes_of, sums_of=evidence.sums_of)
+
+
+def values(*numbers):
+    """Prompts whose feature 0 has these pooled values."""
+    return [row(f"a red n{i}", red=v) for i, v in enumerate(numbers)]
+
+
+def test_fires_more_reports_the_plain_numbers():
+    """AUROC, p, rates and means equal those of the pooled values, counted one by one."""
+    a, b = (3.0, 2.0, 0.0, 5.0, 4.0, 1.5), (0.0, 0.0, 2.0, 1.0, 0.0, 0.0, 1.75)
+    verdict = claimed("fires_more", evidence_of_rows(prompts=values(*a), than=values(*b)))
+    assert verdict.measurement.value == pytest.approx(twin.auroc(a, b))
+    assert verdict.p == pytest.approx(twin.permutation_p(a, b))
+    assert verdict.measurement.n == 13
+    low, high = twin_limits.newcombe(twin.auroc(a, b), 6, 7, 1.959964)
+    assert (verdict.measurement.low, verdict.measurement.high) == pytest.approx((low, high), abs=2e-4)
+    also = {m.name: m for m in verdict.also}
+    assert also["firing rate on prompts"].value == pytest.approx(5 / 6)
+    assert also["mean difference"].value == pytest.approx(np.mean(a) - np.mean(b))
+    assert also["ratio of means"].value == pytest.approx(np.mean(a) / np.mean(b))
+    assert also["firing prompts"].value == 8
+    assert "n=6 v 7" in verdict.finding
+
+
+def test_a_significant_effect_under_the_bound_is_not_met():
+    """AUROC .8 with a small p, bound .95: unmet only when the limits exclude the bound."""
+    few = evidence_of_rows(prompts=values(*range(4, 16)), than=values(*range(12)))
+    verdict = claimed("fires_more", few, auroc={"at_least": 0.95})
+    assert verdict.p < 0.01
+    assert verdict.outcome is Outcome.UNMET
+    assert "fires more, but less than claimed" in verdict.finding
+    assert claimed("fires_more", few, auroc={"at_least": 0.75}).outcome is Outcome.MET
+    assert claimed("fires_more", few, auroc={"at_least": 0.85}).reason is Reason.UNDERPOWERED
+
+
+def test_both_bounds_of_fires_more_must_hold():
+    """A mean difference under its bound fails a perfect AUROC, and is then the measurement."""
+    evidence = evidence_of_rows(prompts=rows(10, COLOR, red=3), than=rows(10, PLAIN))
+    verdict = claimed("fires_more", evidence, mean_difference={"at_least": 5})
+    assert (verdict.outcome, verdict.measurement.name) == (Outcome.UNMET, "mean difference")
+    assert claimed("fires_more", evidence, mean_difference={"at_least": 2}).outcome is Outcome.MET
+
+
+def test_fires_more_claims_more():
+    """An at_most on the AUROC is another claim, and is refused with its name."""
+    with pytest.raises(ValidationError, match="silent_on"):
+        kinds()["fires_more"].model_validate({"prompts": "a", "than": "b", "auroc": {"at_most": 0.5}})
+
+
+def test_templates_are_the_units():
+    """Twenty prompts a side from four templates are four units; with other templates on each side, five suffice."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, PLAIN))
+    four = grouped(evidence, {"prompts": list("abcd") * 5, "than": list("efgh") * 5})
+    verdict = claimed("fires_more", four)
+    assert verdict.reason is Reason.TOO_FEW_PROMPTS
+    assert verdict.finding.startswith("4 templates cannot show this")
+    assert "Add 1 template to prompts" in verdict.finding
+    five = grouped(evidence, {"prompts": list("abcde") * 4, "than": list("fghij") * 4})
+    found = claimed("fires_more", five)
+    assert (found.outcome, found.measurement.n) == (Outcome.MET, 10)
+    assert "n=5 v 5 templates" in found.finding
+    assert found.p == pytest.approx(1 / 252)
+
+
+def test_shared_templates_are_compared_inside():
+    """A frame that raises both sides alike cancels: labels are permuted inside each template."""
+    frame = np.repeat([0.0, 10.0, 20.0, 30.0, 40.0, 50.0], 2)
+    a, b = frame + 2 + np.tile([0.0, 0.5], 6), frame + 1 + np.tile([0.0, 0.5], 6)
+    evidence = evidence_of_rows(prompts=values(*a), than=values(*b))
+    loose = claimed("fires_more", evidence)
+    assert loose.outcome is not Outcome.MET
+    names = {"prompts": [g for g in "abcdef" for _ in "12"], "than": [g for g in "abcdef" for _ in "12"]}
+    verdict = claimed("fires_more", grouped(evidence, names))
+    strata = [(a[2 * i : 2 * i + 2], b[2 * i : 2 * i + 2]) for i in range(6)]
+    assert verdict.outcome is Outcome.MET
+    assert verdict.measurement.value == pytest.approx(twin.mean_auroc_within(strata)) == 1.0
+    assert verdict.p == pytest.approx(1 / 6**6)
+    assert verdict.measurement.n == 6
+    assert "6 shared templates" in verdict.finding
+
+
+def test_longer_prompts_are_a_confound_in_the_direction_that_helps():
+    """Pool max grows with length: 1.5 times is refused, the other direction and other pools are not."""
+    long, plain = "the red ball rolled over the hill and away again", "the old ball rolled"
+    evidence = evidence_of_rows(prompts=rows(10, long, red=3), than=rows(10, plain))
+    assert claimed("fires_more", evidence).reason is Reason.LENGTH_CONFOUND
+    assert claimed("fires_more", evidence, dataclasses.replace(CLAIM, pool="mean")).outcome is Outcome.MET
+    assert claimed("fires_more", evidence, SAMPLE).outcome is Outcome.MET
+    swapped = evidence_of_rows(prompts=rows(10, COLOR, red=3), than=rows(10, long.replace("red", "old")))
+    assert claimed("fires_more", swapped).outcome is Outcome.MET
+    longer = evidence_of_rows(prompts=rows(10, COLOR + " far", red=3), than=rows(10, PLAIN))
+    assert claimed("fires_more", longer).warnings == ()
+    warned = evidence_of_rows(prompts=rows(10, COLOR + " far off", red=3), than=rows(10, PLAIN))
+    assert "1.4 times as long" in claimed("fires_more", warned).warnings[0]
+
+
+def test_four_firing_prompts_are_too_sparse():
+    """Five must fire for a comparison of prompts in general."""
+    four = evidence_of_rows(prompts=[*rows(4, COLOR, red=3), *rows(6, COLOR)], than=rows(10, PLAIN))
+    five = evidence_of_rows(prompts=[*rows(5, COLOR, red=3), *rows(5, COLOR)], than=rows(10, PLAIN))
+    assert claimed("fires_more", four).reason is Reason.TOO_SPARSE
+    assert claimed("fires_more", five).reason is not Reason.TOO_SPARSE
+
+
+def test_a_feature_that_never_fires_is_dead():
+    """Nothing is said of it, in any kind that silence could flatter."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR), than=rows(20, PLAIN))
+    for kind in ("fires_more", "distinguishes", "selective", "beats_keywords"):
+        assert claimed(kind, evidence).reason is Reason.DEAD
+    alone = evidence_of_rows(prompts=rows(20, COLOR))
+    assert claimed("fire_rate", alone, rate={"at_most": 0.2}).reason is Reason.DEAD
+    assert claimed("fire_rate", alone).outcome is Outcome.UNMET
+    assert claimed("activation", alone, median={"at_most": 2}).reason is Reason.DEAD
+
+
+def test_codes_that_are_all_zero_are_no_evidence():
+    """No feature fires on any counted token: the SAE is broken, whatever the claim."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, PLAIN))
+
+    def emptied(codes):
+        text = codes.kind == 0
+        keep = ~text[np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))]
+        indptr = np.r_[0, np.cumsum(np.where(text, 0, np.diff(codes.indptr)))]
+        return dataclasses.replace(codes, indptr=indptr, index=codes.index[keep], value=codes.value[keep])
+
+    silent = Evidence(sets=evidence.sets, codes_of={k: emptied(c) for k, c in evidence.codes_of.items()})
+    for kind in ("fires_more", "fire_rate"):
+        only = {k: v for k, v in silent.sets.items() if kind == "fires_more" or k == "prompts"}
+        verdict = claimed(kind, Evidence(sets=only, codes_of=silent.codes_of))
+        assert verdict.reason is Reason.DEAD
+        assert "no feature at all" in verdict.finding
+
+
+def test_signed_codes_are_a_fault_by_name():
+    """AUROC kinds refuse codes below 0; firing rates take them."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=-3), than=rows(20, PLAIN))
+    with pytest.raises(EnvironmentFault, match="signed_codes"):
+        claimed("fires_more", evidence)
+    alone = evidence_of_rows(prompts=rows(20, COLOR, red=-3))
+    assert claimed("fire_rate", alone).outcome is Outcome.MET
+
+
+def test_an_unknown_feature_is_a_fault():
+    """A number beyond the codes is not silence."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3))
+    with pytest.raises(EnvironmentFault, match="feature 8 does not exist: the codes have 8 features, 0 to 7"):
+        claimed("fire_rate", evidence, dataclasses.replace(CLAIM, feature=8))
+
+
+def test_a_prompt_without_a_counted_token_is_no_unit():
+    """It pools to 0 but is not in n, and a warning says so."""
+    evidence = evidence_of_rows(prompts=[*rows(14, COLOR, red=3), ()])
+    verdict = claimed("fire_rate", evidence)
+    assert (verdict.outcome, verdict.measurement.n) == (Outcome.MET, 14)
+    assert verdict.warnings == ("1 of 15 prompts of prompts have no counted token and are left out",)
+    thirteen = evidence_of_rows(prompts=[*rows(13, COLOR, red=3), ()])
+    assert claimed("fire_rate", thirteen).reason is Reason.TOO_FEW_PROMPTS
+
+
+def test_a_template_fires_with_its_share_of_prompts():
+    """Half of each template's prompts firing is a rate of one half over templates."""
+    evidence = evidence_of_rows(prompts=[*rows(20, COLOR, red=3), *rows(20, COLOR)])
+    verdict = claimed("fire_rate", grouped(evidence, {"prompts": list(range(20)) * 2}), rate={"between": [0.2, 0.8]})
+    assert (verdict.measurement.value, verdict.measurement.n) == (0.5, 20)
+    assert verdict.outcome is Outcome.MET
+
+
+def test_specials_count_only_where_the_spec_says_so():
+    """<bos> fires at 50 in every toy: counting it makes any feature fire everywhere."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR))
+    assert claimed("fire_rate", evidence).outcome is Outcome.UNMET
+    assert claimed("fire_rate", evidence, dataclasses.replace(CLAIM, special_tokens="counted")).outcome is Outcome.MET
+
+
+def test_the_first_error_of_a_newcomer_says_what_to_do():
+    """How many are missing, where, and what can be claimed of these few."""
+    verdict = claimed("fires_more", evidence_of_rows(prompts=rows(3, COLOR, red=3), than=rows(20, PLAIN)))
+    assert verdict.finding == (
+        "3 prompts cannot show this for prompts in general (5 are the fewest, on the side that should fire). Add 2 to "
+        "prompts (`interp draft` suggests some), or write `scope: sample` to claim it of these three only."
+    )
+    assert verdict.details == {"add": 2, "to": "prompts"}
+
+
+def test_the_number_that_would_do_does():
+    """Adding as many as the static verdict asks for makes the next static verdict go away."""
+    sets = {"prompts": PromptSet("p", tuple(Prompt(f"a{i}") for i in range(30)))}
+    for kind, fields in (("fire_rate", {"rate": {"at_least": 0.93}}), ("fire_rate", {"rate": {"between": [0.7, 0.9]}})):
+        expectation = kinds()[kind].model_validate({"prompts": "p", **fields})
+        add = expectation.beforehand(sets, CLAIM).details["add"]
+        for more, enough in ((add - 1, False), (add, True)):
+            grown = {"prompts": PromptSet("p", tuple(Prompt(f"a{i}") for i in range(30 + more)))}
+            assert (expectation.beforehand(grown, CLAIM) is None) == enough
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.001, 1e-6])
+def test_a_stricter_alpha_needs_more_negatives(alpha):
+    """The floor of the permutation p is known before running, and so is the cheapest way under it."""
+    made = {n: PromptSet(n, tuple(Prompt(f"{n}{i}") for i in range(5))) for n in ("prompts", "than")}
+    claim = kinds()["fires_more"].model_validate({"prompts": "prompts", "than": "than"})
+    early = claim.beforehand(made, Claim(feature=0, alpha=alpha))
+    assert (early is None) == (alpha == 0.05)
+    if early is not None:
+        n = 5 + early.details["add"]
+        assert early.details["to"] == "than"
+        assert 1 / math.comb(5 + n, 5) <= alpha < 1 / math.comb(4 + n, 5)
+
+
+def test_a_rate_of_all_prompts_is_for_samples_only():
+    """No number of prompts shows 100 %; the text says what else to do."""
+    evidence = evidence_of_rows(prompts=rows(30, COLOR, red=3))
+    verdict = claimed("fire_rate", evidence, rate={"at_least": 1})
+    assert verdict.reason is Reason.TOO_FEW_PROMPTS
+    assert "No number of prompts can: change the bound" in verdict.finding
+    assert claimed("fire_rate", evidence, SAMPLE, rate={"at_least": 1}).outcome is Outcome.MET
+
+
+def test_mean_and_max_are_for_samples_only():
+    """They have no honest limits at small n, so for prompts in general they are inconclusive before running."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3))
+    verdict = claimed("activation", evidence, max={"at_least": 1})
+    assert (verdict.reason, "scope: sample" in verdict.finding) == (Reason.UNDERPOWERED, True)
+    assert claimed("activation", evidence, SAMPLE, max={"at_least": 3}, mean={"at_most": 3.2}).outcome is Outcome.MET
+
+
+def test_a_sample_claim_has_no_p_and_no_limits():
+    """`scope: sample` compares the number itself."""
+    evidence = evidence_of_rows(prompts=rows(2, COLOR, red=3), than=rows(2, PLAIN))
+    verdict = claimed("fires_more", evidence, SAMPLE)
+    assert (verdict.outcome, verdict.p, verdict.measurement.low) == (Outcome.MET, None, None)
+    assert "these prompts only" in verdict.finding
+
+
+def test_the_worst_prompts_are_shown_with_their_tokens():
+    """Positives that stay silent and negatives that fire most, counted tokens only, at most five."""
+    than = [*rows(9, PLAIN), row("a loud one", loud=9)]
+    evidence = evidence_of_rows(prompts=[*rows(8, COLOR, red=3), *rows(4, "nothing here at all")], than=than)
+    shown = claimed("fires_more", evidence).examples
+    assert [(e.role, e.value) for e in shown] == [("prompts", 0.0)] * 3 + [("than", 9.0)]
+    assert shown[3].tokens == (("a", 0.0), ("loud", 9.0), ("one", 0.0))
+    assert shown[3].text == "a loud one"
+
+
+def test_fires_at_says_when_the_next_token_fires():
+    """A feature that fires one token late gets a hint."""
+    evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", ball=3))
+    verdict = claimed("fires_at", evidence)
+    assert verdict.outcome is Outcome.UNMET
+    assert "right after the mark in 10 of 10" in verdict.warnings[0]
+    good = claimed("fires_at", evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3)))
+    assert good.warnings == ()
+
+
+def test_marked_prompts_of_one_template_are_one():
+    """Ten prompts of one template are one unit, and too few."""
+    evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3))
+    verdict = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 10}))
+    assert verdict.reason is Reason.TOO_FEW_PROMPTS
+    two = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 5 + ["other"] * 5}))
+    assert (two.outcome, two.measurement.n) == (Outcome.MET, 2)
+    assert "n=2 templates" in two.finding
+
+
+def test_fires_at_needs_marks():
+    """A set without marks says how to write them."""
+    verdict = claimed("fires_at", evidence_of_rows(prompts=rows(10, COLOR, red=3)))
+    assert verdict.reason is Reason.TOO_FEW_PROMPTS
+    assert "marks: true" in verdict.finding
+
+
+def test_a_list_of_tokens_ignores_case_and_space_signs():
+    """Red and ▁red are the same word; whitespace is not listed."""
+    from harness.expectations.top_tokens import plain
+
+    assert {plain(t) for t in ("Red", "\u2581red", "\u0120red", " red")} == {"red"}
+    assert plain("\u2581\u2581") == ""
+
+
+def test_a_pattern_matches_the_whole_token():
+    """`ball` is not `ball3`; a broken pattern is refused where it stands."""
+    found = kinds()["top_tokens"].model_validate({"prompts": "p", "pattern": "ball"})
+    assert found._matches(["ball", "ball3", "BALL"]).tolist() == [True, False, True]
+    with pytest.raises(ValidationError, match="not a regular expression"):
+        kinds()["top_tokens"].model_validate({"prompts": "p", "pattern": "("})
+
+
+def test_precision_does_not_follow_the_sizes_of_the_sets():
+    """TPR / (TPR + FPR): four times as many negatives leave it alone."""
+
+    def of(n):
+        than = [*rows(n // 2, PLAIN, old=1), *rows(n - n // 2, PLAIN)]
+        return claimed("selective", evidence_of_rows(prompts=rows(20, COLOR, red=3), than=than), SAMPLE)
+
+    assert of(20).measurement.value == of(80).measurement.value == pytest.approx(1 / 1.5)
+
+
+def test_beats_keywords_is_about_words():
+    """A word that all prompts of the set share makes keywords as good; the feature then beats nothing."""
+    words = [row(f"s{i} red q{i}", red=3) for i in range(20)], [row(f"s{i} old q{i}") for i in range(20, 40)]
+    verdict = claimed("beats_keywords", evidence_of_rows(prompts=words[0], than=words[1]), margin={"at_least": 0.01})
+    also = {m.name: m.value for m in verdict.also}
+    assert verdict.outcome is Outcome.UNMET
+    assert also["auroc of a bag of tokens"] == 1.0
+
+
+def test_a_baseline_below_chance_is_a_coin():
+    """Beating a baseline that happens to be worse than chance is no feat: the feature must beat .5."""
+    rng = np.random.default_rng(0)
+    beaten, below = [], 0
+    for _ in range(40):
+        a, b = (
+            [row(" ".join(f"w{w}" for w in rng.integers(0, 9, 5)) + " x", x=v) for v in rng.random(12) + 1]
+            for _ in "ab"
+        )
+        verdict = claimed("beats_keywords", evidence_of_rows(prompts=a, than=b))
+        rival = verdict.also[1]
+        assert rival.value >= 0.5
+        below += "at chance" in rival.name
+        beaten.append(verdict.outcome is Outcome.MET)
+    assert below > 5
+    assert sum(beaten) <= 5
+
+
+def test_diffmean_is_a_second_rival():
+    """With and_diffmean both must be beaten, and activations are asked for."""
+    a = [row(f"s{i} w{i} x{i}", **{f"x{i}": 3 + i}) for i in range(20)]
+    evidence = evidence_of_rows(prompts=a, than=[row(f"t{i} v{i} y{i}") for i in range(20)])
+    verdict = claimed("beats_keywords", evidence, and_diffmean=True)
+    assert (
+        kinds()["beats_keywords"].model_validate({"prompts": "a", "than": "b", "and_diffmean": True}).needs_residuals()
+    )
+    assert "DiffMean" in verdict.finding
+    assert verdict.outcome is Outcome.MET
+    side = {"prompts": 4.0, "than": -4.0}
+    shifted = {role: h + side[role] for role, h in evidence.residuals_of.items()}
+    told = Evidence(sets=evidence.sets, codes_of=evidence.codes_of, residuals_of=shifted)
+    assert claimed("beats_keywords", told, and_diffmean=True).outcome is not Outcome.MET
+
+
+def test_a_corpus_needs_five_blocks_and_says_so():
+    """Blocks hold many contexts each; prompts need ten, and live features need neither."""
+    text = " ".join(f"w{i}" for i in range(100))
+    four, five = (Evidence(sums_of=evidence_of_rows(corpus=rows(n, text)).sums_of) for n in (4, 5))
+    verdict = claimed("sparsity", four, corpus="c", l0={"at_most": 3})
+    assert verdict.reason is Reason.TOO_FEW_PROMPTS
+    assert verdict.finding.startswith("4 blocks of c cannot show this for tokens in general")
+    assert claimed("sparsity", five, corpus="c", l0={"at_most": 3}).outcome is Outcome.MET
+    assert claimed("sparsity", four, corpus="c", live_features={"at_least": 6}).outcome is Outcome.MET
+    few = claimed("density", five, corpus="c", rate={"at_most": 0.5})
+    assert "505 counted tokens of c" in few.finding
+    assert "10,000 are the fewest" in few.finding
+
+
+def test_reconstruction_over_another_subject_is_paired():
+    """The difference over another subject's fvu, read on the same prompts."""
+    text = " ".join(f"w{i}" for i in range(24))
+    near, far = ({f"w{i}": v for i in range(24)} for v in (1.0, 3.0))
+    a, b = (evidence_of_rows(prompts=rows(12, text, **v)) for v in (far, near))
+    both = Evidence(
+        sets=a.sets, codes_of={("prompts", None): a.codes("prompts"), ("prompts", "base"): b.codes("prompts")}
+    )
+    claim = {"fvu": {"over": {"subject": "base"}, "at_most": 0.05}}
+    verdict = claimed("reconstruction", both, **claim)
+    alone = [claimed("reconstruction", e, fvu={"at_most": 1}).measurement.value for e in (a, b)]
+    assert verdict.measurement.value == pytest.approx(alone[0] - alone[1])
+    assert verdict.outcome is Outcome.UNMET
+    assert kinds()["reconstruction"].model_validate({"prompts": "p", **claim}).other_subjects() == ("base",)
+    claim["fvu"]["at_most"] = 0.5
+    assert claimed("reconstruction", both, **claim).outcome is Outcome.MET
+
+
+def test_a_number_that_cannot_be_computed_is_no_pass():
+    """One token has no variance: fvu is not a number, and the claim inconclusive."""
+    evidence = evidence_of_rows(prompts=[row("w")])
+    verdict = claimed("reconstruction", evidence, SAMPLE, fvu={"at_most": 100})
+    assert verdict.reason is Reason.NOT_FINITE
+
+
+def test_best_feature_is_the_first_of_the_ranking():
+    """Chosen on discovery prompts, by any of the three scores."""
+    evidence = evidence_of_rows(prompts=rows(8, COLOR, red=3), than=rows(8, PLAIN))
+    for by, score in (("auroc", 1.0), ("rate", 1.0), ("mean", 3.035)):
+        found = best_feature(evidence, CLAIM, by)
+        assert (found.feature, round(found.score, 3)) == (0, score)
+    swapped = evidence_of_rows(prompts=rows(8, PLAIN), than=rows(8, COLOR, red=3))
+    assert best_feature(swapped, CLAIM, "auroc").feature != 0
+
+
+def test_evidence_of_two_specs_on_the_same_sets_is_computed_once():
+    """The second claim on another feature finds everything in the shared cache."""
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, PLAIN))
+    for kind in ("fires_more", "distinguishes", "selective", "beats_keywords"):
+        claimed(kind, evidence)
+        known = set(evidence.cache)
+        again = Evidence(sets=evidence.sets, codes_of=evidence.codes_of, residuals_of={}, cache=evidence.cache)
+        claimed(kind, again, dataclasses.replace(CLAIM, feature=1))
+        assert set(evidence.cache) == known
+
+
+def test_a_second_set_of_the_same_shape_is_not_mistaken_for_the_first():
+    """The cache is keyed on the codes, not on names."""
+    first = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, PLAIN))
+    second = evidence_of_rows(prompts=rows(20, COLOR), than=rows(20, PLAIN, old=3))
+    second.cache = first.cache
+    assert claimed("fires_more", first).outcome is Outcome.MET
+    assert claimed("fires_more", second).outcome is Outcome.UNMET
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.9412, ".94"),
+        (1.0, "1"),
+        (12.34, "12.3"),
+        (2.4e-7, "2e-7"),
+        (0.00213, ".0021"),
+        (4820.4, "4,820"),
+        (0.0, "0"),
+        (-0.25, "-.25"),
+        (float("nan"), "nan"),
+        (99.96, "100"),
+        (0.9995, ".9995"),
+        (0.05, ".05"),
+    ],
+)
+def test_numbers_are_short(value, text):
+    """Two or three digits, as a tired reader wants them."""
+    assert short(value) == text
