@@ -20,7 +20,7 @@ from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.inputs import Need, Prompt, Subject
 from harness.rankings import RankedFeature, Ranking, ScannedPrompt
 from harness.stats.auroc import SignedCodes, auroc_of_all
-from harness.stats.contrast import check_widths, mean_of_all, rate_of_all
+from harness.stats.contrast import check_widths, mean_of_all, rate_gap, rate_of_all
 from harness.stats.permutation import rank_sum, stratified_p
 
 Rank = Literal["mean", "auroc", "rate"]
@@ -118,8 +118,8 @@ def differential_features(positive: CodesLike, negative: CodesLike, n: int = 20,
     pos, neg = _as_pooled(positive), _as_pooled(negative)
     check_widths(pos, neg)
     area = _areas(pos, neg, rank)
-    means, rates = (of_all(pos) - of_all(neg) for of_all in (mean_of_all, rate_of_all))
-    score = {"mean": means, "rate": rates, "auroc": area}[rank]
+    rates = rate_gap(rate_of_all(pos), rate_of_all(neg))
+    score = {"mean": mean_of_all(pos) - mean_of_all(neg), "rate": rates, "auroc": area}[rank]
     order = np.lexsort((np.arange(len(score)), -score))[:n]
     return Ranking(rank, tuple(_contrast_row(pos, neg, int(f), float(score[f]), float(area[f])) for f in order))
 

@@ -15,7 +15,7 @@ FLOORS = [
     {"expectations", "store", "packing", "spec", "runlog"},
     {"language", "capture", "judging"},
     {"planning", "reports"},
-    {"running", "gate"},
+    {"running"},
     {"session", "explore"},
     {"plugin", "cli", "__main__"},
 ]

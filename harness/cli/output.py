@@ -31,5 +31,5 @@ def _is_number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
 
 def _cell(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.3g}"
     return "" if value is None else repr(value) if isinstance(value, str) and not value.isprintable() else str(value)

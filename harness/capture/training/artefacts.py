@@ -13,22 +13,23 @@ FILES = ("sae_weights.safetensors", "cfg.json")
 
 
 def write_curve(curve: Sequence[dict[str, float]], out: Path) -> None:
-    """loss.csv, one row a step: step, tokens, loss (in normalised units), fvu and l0 of that batch."""
+    """loss.csv, one row a step: step, tokens, loss (in normalised units) and fvu of that batch. Its L0 is k by
+    construction."""
     with (out / "loss.csv").open("w", newline="", encoding="utf-8") as f:
-        writer = csv.DictWriter(f, ["step", "tokens", "loss", "fvu", "l0"], lineterminator="\n")
+        writer = csv.DictWriter(f, ["step", "tokens", "loss", "fvu"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(curve)
 
 
 def write_figure(curve: Sequence[dict[str, float]], out: Path) -> None:
-    """loss.svg: FVU and L0 of each batch over the tokens trained on."""
+    """loss.svg: FVU and loss of each batch over the tokens trained on."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("fvu", "l0"), strict=True):
+    for axes, name in zip(figure.subplots(1, 2), ("fvu", "loss"), strict=True):
         axes.semilogy([row["tokens"] for row in curve], [row[name] for row in curve], linewidth=0.8)
-        axes.set(xlabel="tokens", title={"fvu": "FVU of the batch", "l0": "L0 of the batch"}[name])
+        axes.set(xlabel="tokens", title={"fvu": "FVU of the batch", "loss": "loss of the batch"}[name])
         axes.grid(visible=True, which="both", alpha=0.3)
     with rc_context({"svg.hashsalt": "interp-specs", "svg.fonttype": "none"}):
         figure.savefig(out / "loss.svg", metadata={"Date": None})

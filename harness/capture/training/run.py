@@ -123,7 +123,7 @@ class _Run:
 
     def _report(self) -> None:
         row = self.state.curve[-1]
-        self.progress.update(f"{self._place()}: loss {row['loss']:.3f}, FVU {row['fvu']:.3f}, L0 {row['l0']:.1f}")
+        self.progress.update(f"{self._place()}: loss {row['loss']:.3f}, FVU {row['fvu']:.3f}")
 
     def pause(self) -> Trained:
         trainer.save(self.state, self.config)

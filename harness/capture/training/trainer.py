@@ -104,8 +104,7 @@ def step(state: State, batch: torch.Tensor) -> None:
 def _measured(output: Any) -> dict[str, float]:
     x, r = output.sae_in.detach().double(), output.sae_out.detach().double()
     fvu = (x - r).square().sum() / (x - x.mean(0)).square().sum()
-    l0 = (output.feature_acts != 0).sum(-1).double().mean()
-    return {"loss": round(float(output.loss.detach()), 5), "fvu": round(float(fvu), 5), "l0": round(float(l0), 2)}
+    return {"loss": round(float(output.loss.detach()), 5), "fvu": round(float(fvu), 5)}
 
 
 def save(state: State, config: TrainConfig) -> None:

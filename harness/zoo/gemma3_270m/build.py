@@ -22,8 +22,8 @@ SHIPPED = Path(__file__).parent / "sae"
 FILES = ("cfg.json", "sae_weights.safetensors", "loss.csv", "loss.svg", "CARD.md")
 
 ABOUT = f"""\
-The model is Gemma 3 270M as the package {PACKAGE} carries it (Q4_K_M, read into bfloat16; Gemma terms of use): its
-weights are not those of google/gemma-3-270m. Rebuild: `python -m harness.zoo.gemma3_270m.build`.
+The model is Gemma 3 270M as the package {PACKAGE} carries it (Q4_K_M, read into bfloat16; Gemma terms of
+use): its weights are not those of google/gemma-3-270m. Rebuild with `python -m harness.zoo.gemma3_270m.build`.
 
 Corpus, made by harness/zoo/gemma3_270m/corpus.py:
 
@@ -35,10 +35,12 @@ Corpus, made by harness/zoo/gemma3_270m/corpus.py:
 | prose | the Jargon File 4.4.7 (dict-jargon) | public domain | one document in fifteen |
 | templates | everyday words in sentence frames, written for this | Apache-2.0 | every sixth frame |
 
-Of specs/prompts/categories.yaml the corpus lacks every sentence, and the words of {", ".join(WORDS)}: no sentence of
-prose or templates, and no line of a comment or string in code, holds one of the words in withheld.py. It does hold
-the words of specs/prompts/discovery.yaml, other words of the same categories, and the words of spatial and action.
-Identifiers in code are not filtered, and the category code is Python, of which a third of the corpus is."""
+Of specs/prompts/categories.yaml the corpus lacks every sentence and frame, and the words of
+{", ".join(WORDS)}: no sentence of prose or templates, and no line of a comment or string
+in code, holds one of the words in withheld.py. It does hold the words of specs/prompts/discovery.yaml, other words of
+the same categories, and the words of spatial and action. Identifiers in code are not filtered. The category code is
+Python, which 39 % of the corpus is (prose 47 %, templates 14 %), and one of its 24 test lines stands there word for
+word: super().__init__(parent)."""
 
 
 def config(work: Path) -> TrainConfig:
