@@ -14,7 +14,7 @@ from harness.errors import EnvironmentFault
 from harness.judging import before_running, judge
 from harness.keys import code_key
 from harness.reports.record import Record
-from harness.runlog import RunLog
+from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
 from harness.spec import Broken, Spec
 from harness.store import Store
@@ -83,7 +83,7 @@ def open_session(
     demanded = {spec.subject.name for spec in selected if must_run(spec)}
     runner = Runner(
         store,
-        RunLog(shared / "run.jsonl"),
+        RunLog(shared / RUN_LOG),
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
     )
