@@ -43,7 +43,7 @@ class Cold(Missing):
     """Evidence of a subject that this run was not asked to read (a cuda subject in a plain `pytest`)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Runner:
     """Reads and hands out evidence, for one process.
 

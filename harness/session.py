@@ -27,7 +27,7 @@ def default_store() -> Path:
     return Path(named) if named else cache_dir() / "evidence.sqlite"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SpecSession:
     """The specs selected in one process, and the runner that answers for them."""
 

@@ -69,7 +69,7 @@ def test_a_met_claim_passes_and_leaves_a_report(project):
 def test_an_unmet_claim_fails_with_the_finding_first(project):
     """pytest's short summary prints the finding; no traceback of ours; the rerun command is there."""
     project.suite("color", UNMET, prompts=FOUND)
-    done = project.pytest("-q")
+    done = project.pytest("-q", COLUMNS="200")
     assert done.returncode == 1
     (line,) = summary_lines(done, "FAILED")
     assert "AUROC" in line
@@ -158,7 +158,9 @@ def test_gpu_specs_are_skipped_plainly_and_fail_when_asked_for(project):
 
 def test_no_specs_is_not_green(project):
     """A repository without a claim cannot pass the gate."""
-    assert project.pytest("-q").returncode != 0
+    done = project.pytest("-q")
+    assert done.returncode != 0
+    assert "No claim under specs/" in done.stdout
 
 
 def test_missing_weights_fail_their_own_specs_only(project):
