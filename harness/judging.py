@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
+from harness.expectations.nulls import null_of, says_little
 from harness.spec import Spec
 from harness.verdict import Outcome, Reason, Verdict, inconclusive
 
+_DECIDED = (Outcome.MET, Outcome.UNMET)
 _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
 
 
@@ -42,7 +45,27 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
-    return spec.expectation.judge(evidence, claim).with_(feature=feature)
+    verdict = spec.expectation.judge(evidence, claim).with_(feature=feature)
+    return _with_null(verdict, spec.expectation, evidence, claim) if verdict.outcome in _DECIDED else verdict
+
+
+def _with_null(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:
+    null = null_of(expectation, evidence, claim)
+    if null is None:
+        return verdict
+    counted = verdict.with_(null_share=null.share, details={**verdict.details, "null": [null.meeting, null.live]})
+    if verdict.outcome is not Outcome.MET or not says_little(expectation, null):
+        return counted
+    details = {**counted.details, "says_little": null.warning()}
+    return counted.with_(warnings=(*counted.warnings, null.warning()), details=details)
+
+
+def strictly(verdict: Verdict) -> Verdict:
+    """The verdict under --strict: a claim that too many features meet shows nothing about the one that it names."""
+    why = verdict.details.get("says_little")
+    if why is None or verdict.outcome is not Outcome.MET:
+        return verdict
+    return verdict.with_(outcome=Outcome.INCONCLUSIVE, reason=Reason.VACUOUS, finding=f"{verdict.finding}; {why}")
 
 
 def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:

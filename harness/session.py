@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.cachedir import cache_dir
 from harness.errors import EnvironmentFault
-from harness.judging import before_running, judge
+from harness.judging import before_running, judge, strictly
 from harness.keys import code_key
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
@@ -29,10 +29,14 @@ def default_store() -> Path:
 
 @dataclass(slots=True, repr=False)
 class SpecSession:
-    """The specs selected in one process, and the runner that answers for them."""
+    """The specs selected in one process, and the runner that answers for them.
+
+    strict: a claim that too many features meet is not met.
+    """
 
     runner: Runner
     selected: Sequence[Spec]
+    strict: bool = False
     _ready: bool = False
 
     def record(self, item: Spec | Broken) -> Record:
@@ -69,7 +73,8 @@ class SpecSession:
         if early is not None:
             return early
         chosen = spec.best and self.runner.discovery(spec.best.prompts, spec.best.than, spec.subject)
-        return judge(spec, self.runner.evidence(spec), chosen or None)
+        verdict = judge(spec, self.runner.evidence(spec), chosen or None)
+        return strictly(verdict) if self.strict else verdict
 
 
 def open_session(
@@ -78,6 +83,7 @@ def open_session(
     shared: Path,
     must_run: Callable[[Spec], bool],
     progress: Callable[[str], None],
+    strict: bool = False,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     demanded = {spec.subject.name for spec in selected if must_run(spec)}
@@ -87,4 +93,4 @@ def open_session(
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
     )
-    return SpecSession(runner, selected)
+    return SpecSession(runner, selected, strict)

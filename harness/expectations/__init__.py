@@ -17,6 +17,7 @@ _NOT_KINDS = {
     "evidence",
     "rates",
     "results",
+    "nulls",
     "showing",
     "tokenwise",
     "toy",

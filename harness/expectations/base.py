@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.codes import Pool, Specials, Tokens
+from harness.codes import Mask, Pool, Specials, Tokens
 from harness.expectations.evidence import Evidence
 from harness.inputs import PromptSet
 from harness.verdict import Outcome, Verdict
@@ -102,6 +102,10 @@ class Expectation(BaseModel):
     def needs_residuals(self) -> bool:
         """True where the claim compares with the activations themselves (DiffMean)."""
         return False
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask | None:
+        """Which features' effect reaches the bound, [d_sae]; None for a kind whose null says nothing."""
+        return None
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         """Decide the claim from the evidence alone."""

@@ -12,7 +12,7 @@ import pytest
 
 from harness.language.specs import Loaded, load
 from harness.plugin.gate import Gate
-from harness.plugin.mustrun import must_run
+from harness.plugin.mustrun import is_strict, must_run
 from harness.plugin.reporting import CAPTURE_OUTPUT, Controller, decorate, say
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
@@ -86,7 +86,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if fault is not None:
         say(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
     config.stash[SESSION] = open_session(
-        found, store, shared, lambda spec: spec.id in demanded, lambda line: say(config, line)
+        found, store, shared, lambda spec: spec.id in demanded, lambda line: say(config, line), is_strict(config)
     )
 
 

@@ -1,4 +1,4 @@
-"""Which specs must run: asked for by --require-run, INTERP_REQUIRE_RUN=1, or by a -m that needs their gpu marker."""
+"""Which specs must run (--require-run, INTERP_REQUIRE_RUN=1, a -m that needs their gpu marker), and how strictly."""
 
 from __future__ import annotations
 
@@ -22,3 +22,8 @@ def _selected_by_its_gpu_marker(item: pytest.Item) -> bool:
         return False
     others = [mark for mark in item.iter_markers() if mark.name != "gpu"]
     return not Expression.compile(expression).evaluate(MarkMatcher.from_markers(others))
+
+
+def is_strict(config: pytest.Config) -> bool:
+    """True under pytest's own --strict (pytest.ini has its other meanings on): claims that say little fail, too."""
+    return "strict=true" in (config.option.override_ini or [])

@@ -1,0 +1,54 @@
+"""How much a claim says: the share of live features that would meet it, too (docs/statistics.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.codes import Mask
+from harness.expectations.base import Claim, Expectation
+from harness.expectations.evidence import Evidence
+from harness.stats.firing import live_of_all
+
+MOST_NULL = 0.05  # a claim that one live feature in twenty meets says little about the one that it names
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """`meeting` of `live` features reach the claim's bound, the effect alone. live: fires on at least one counted
+    token of the spec's own prompts or corpus."""
+
+    meeting: int
+    live: int
+
+    @property
+    def share(self) -> float:
+        return self.meeting / self.live
+
+    def warning(self) -> str:
+        return (
+            f"{self.meeting:,} of {self.live:,} live features meet this bound, too: it says little about this one. "
+            "Contrast it with near misses (specs/prompts/near-misses.yaml has some), or raise the bound"
+        )
+
+
+def null_of(expectation: Expectation, evidence: Evidence, claim: Claim) -> Null | None:
+    """The null of a claim about a feature; None where the kind has none, or where nothing is live."""
+    meeting = expectation.meeting(evidence, claim)
+    if meeting is None:
+        return None
+    live = _live(evidence, claim)
+    n = int(live.sum())
+    return Null(int((meeting & live).sum()), n) if n else None
+
+
+def says_little(expectation: Expectation, null: Null) -> bool:
+    """True where the null gates: most features meet a claim of silence by nature, so only high sides do."""
+    return expectation.side() == "high" and null.share > MOST_NULL
+
+
+def _live(evidence: Evidence, claim: Claim) -> Mask:
+    read = [live_of_all(evidence.codes(role), evidence.counted(role, claim)) for role in evidence.sets]
+    summed = [evidence.sums(role).fired.any(axis=0) for role, subject in evidence.sums_of if subject is None]
+    return np.asarray(np.logical_or.reduce([*read, *summed]))

@@ -1,0 +1,102 @@
+"""The share of live features that would meet a claim, too: counted the long way, and what --strict makes of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness.expectations import kinds
+from harness.expectations.nulls import null_of, says_little
+from harness.expectations.toy import claim_of, evidence_of, evidence_of_rows, expectation_of, rows
+from harness.judging import strictly
+from harness.verdict import Outcome, Reason, Verdict
+from interp_tests.project import make_project
+
+EXAMPLES = [
+    pytest.param(kind, example, id=f"{name}-{example.title}")
+    for name, kind in kinds().items()
+    for example in kind.examples
+    if kind.reads_feature and "sums" not in kind.roles("corpus")
+]
+
+
+def judged(kind, example):
+    """(the null, {feature: outcome of the claim about these prompts only}) of one example."""
+    evidence, expectation = evidence_of(example), expectation_of(kind, example)
+    claim = replace(claim_of(example), scope="sample")
+    outcomes = {
+        f: expectation.judge(evidence, replace(claim, feature=f)).outcome for f in range(8) if f != 4
+    }  # feature 4 fires nowhere
+    return null_of(expectation, evidence, claim), expectation.meeting(evidence, claim), outcomes
+
+
+@pytest.mark.parametrize(("kind", "example"), EXAMPLES)
+def test_meeting_is_what_judging_each_feature_says(kind, example):
+    """Where a claim about these prompts can be decided for a feature, `meeting` has the same answer."""
+    _, meeting, outcomes = judged(kind, example)
+    if meeting is None:
+        return
+    decided = {f: o is Outcome.MET for f, o in outcomes.items() if o in (Outcome.MET, Outcome.UNMET)}
+    assert {f: bool(meeting[f]) for f in decided} == decided
+
+
+def test_most_examples_can_be_decided_for_some_feature():
+    """The comparison above is not empty."""
+    compared = [
+        any(o in (Outcome.MET, Outcome.UNMET) for o in judged(*param.values)[2].values())
+        for param in EXAMPLES
+        if judged(*param.values)[1] is not None
+    ]
+    assert sum(compared) > len(compared) / 2 > 10
+
+
+def fire_rate(at_least):
+    evidence = evidence_of_rows(prompts=rows(20, "a red ball", red=3))
+    expectation = kinds()["fire_rate"].model_validate({"prompts": "prompts", "rate": {"at_least": at_least}})
+    return expectation, evidence, claim_of(kinds()["fire_rate"].examples[0])
+
+
+def test_a_dead_feature_is_not_counted():
+    """Feature 4 fires nowhere: seven of eight are live, and those that fire in every prompt meet the claim."""
+    expectation, evidence, claim = fire_rate(0.99)
+    codes = evidence.codes("prompts")
+    fires = np.zeros((20, 8), bool)
+    for token in np.flatnonzero(codes.counted()):
+        fires[codes.prompt[token], codes.index[codes.indptr[token] : codes.indptr[token + 1]]] = True
+    null = null_of(expectation, evidence, claim)
+    assert (null.meeting, null.live) == (int(fires.all(axis=0).sum()), int(fires.any(axis=0).sum())) == (4, 7)
+
+
+def test_only_claims_of_firing_more_are_gated():
+    """Most features are silent on most prompts by nature: `at_most` says little of its null."""
+    expectation, evidence, claim = fire_rate(0.5)
+    null = null_of(expectation, evidence, claim)
+    assert says_little(expectation, null)
+    low = kinds()["fire_rate"].model_validate({"prompts": "prompts", "rate": {"at_most": 1}})
+    assert null_of(low, evidence, claim).share == 1
+    assert not says_little(low, null_of(low, evidence, claim))
+
+
+def test_strict_touches_only_what_was_met():
+    """An unmet claim stays unmet; a met one that says little is inconclusive: vacuous, and says why."""
+    little = {"says_little": "900 of 1,000 live features meet this bound, too"}
+    met = strictly(Verdict(Outcome.MET, "feature 1 fires", details=little))
+    assert (met.outcome, met.reason) == (Outcome.INCONCLUSIVE, Reason.VACUOUS)
+    assert "900 of 1,000" in met.finding
+    assert strictly(Verdict(Outcome.UNMET, "it does not", details=little)).outcome is Outcome.UNMET
+    assert strictly(Verdict(Outcome.MET, "fine")).outcome is Outcome.MET
+
+
+def test_strict_fails_a_claim_that_many_features_meet(tmp_path):
+    """pytest passes it with a warning that counts them; pytest --strict does not."""
+    project = make_project(tmp_path / "repo", tmp_path / "store.sqlite")
+    project.suite("color", "- id: some\n  feature: 267\n  fire_rate: {prompts: color, rate: {at_least: .01}}\n")
+    assert project.pytest("-q").returncode == 0
+    (record,) = project.results()["records"]
+    assert record["outcome"] == "met"
+    assert record["null_share"] > 0.05
+    assert any("live features meet this bound, too" in warning for warning in record["warnings"])
+    done = project.pytest("-q", "--strict")
+    assert done.returncode == 1
+    assert "live features meet this bound, too" in done.stdout
+    assert project.results()["records"][0]["reason"] == "vacuous"
