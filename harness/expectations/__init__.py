@@ -20,6 +20,8 @@ _NOT_KINDS = {
     "showing",
     "tokenwise",
     "toy",
+    "transferred",
+    "transferring",
 }
 
 
