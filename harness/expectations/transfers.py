@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, KindExample, Side
@@ -28,6 +28,13 @@ from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedTransfer
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioTransfer
 from harness.verdict import Measurement, Outcome, Verdict
 
+# What the validators below ask for, as an editor can check it.
+_BY_RATIO_ONLY: dict[str, Any] = {"properties": {"method": {"const": "ratio_of_means"}}, "required": ["method"]}
+_RULES: list[Any] = [
+    {"if": {"properties": {"as": {"const": "new_vision"}}, "required": ["as"]}, "then": {"required": ["images"]}},
+    {"if": _BY_RATIO_ONLY, "then": {"properties": {"as": {"enum": list(BY_RATIO)}}}},
+    {"if": {"required": ["ratio"]}, "then": _BY_RATIO_ONLY},
+]
 _NEW = ("new_text", "new_vision")
 
 
@@ -39,6 +46,7 @@ class Transfers(Transferring):
     image tokens only. By `ratio_of_means`, as the source notebook classifies.
     """
 
+    model_config = ConfigDict(json_schema_extra={"allOf": _RULES})
     kind: ClassVar[str] = "transfers"
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature"})
 
