@@ -115,6 +115,8 @@ class Census:
     def strongest(self, category: str, n: int = 4) -> tuple[int, ...]:
         """The category's n features of the highest mean, where it is at home; ties by number."""
         features = np.array(self.categories[category], np.int64)
+        if not len(features):
+            return ()
         mean = self.strength[_CHOSEN_ON.get(category, "base_text")].mean[features]
         return tuple(int(f) for f in features[np.argsort(-mean, kind="stable")][:n])
 

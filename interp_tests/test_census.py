@@ -96,6 +96,8 @@ def test_examples_are_the_strongest_where_their_category_is_at_home(codes):
         mean = found.strength[homes.get(name, "base_text")].mean
         wanted = sorted(features, key=lambda f, m=mean: (-m[f], f))[:2]
         assert found.strongest(name, 2) == tuple(wanted)
+    assert census_of(*codes[:2]).strongest("new_vision") == ()
+    assert census_of(*codes[:2]).analyses()
     analyses = found.analyses(2)
     assert {a.row.category for a in analyses} <= found.categories.keys() - {"dead", "unclassified"}
     assert [a.row.feature for a in analyses] == [f for n in found.categories for f in found.strongest(n, 2)

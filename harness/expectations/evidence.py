@@ -49,11 +49,11 @@ class Evidence:
         """Which tokens of the role count under the claim's policy, [n_tokens] bool."""
         return self.codes(role, subject).counted(claim.tokens, claim.special_tokens)
 
-    def pooled(self, role: str, claim: Claim) -> Pooled:
+    def pooled(self, role: str, claim: Claim, subject: str | None = None) -> Pooled:
         """One number per prompt and feature; computed once per codes and policy."""
-        codes = self.codes(role)
+        codes = self.codes(role, subject)
         key = ("pooled", id(codes), claim.tokens, claim.special_tokens, claim.pool)
-        return self.memo(key, lambda: codes.pooled(self.counted(role, claim), claim.pool), keep=codes)
+        return self.memo(key, lambda: codes.pooled(self.counted(role, claim, subject), claim.pool), keep=codes)
 
     def memo(self, key: Any, compute: Callable[[], T], keep: Any = None) -> T:
         """The cached value of `key`; `keep` stays alive with it, so that an id() in the key stays true."""

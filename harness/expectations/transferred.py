@@ -105,10 +105,8 @@ def telling(numbers: tuple[Measurement, ...], wanted: str) -> Measurement:
 
 def changed_prompts(evidence: Evidence, claim: Claim, to: str, most: int = 3) -> tuple[Example, ...]:
     """The prompts on which the pooled activation changed most."""
-    codes = evidence.codes("prompts", to)
-    feature = feature_of(claim, codes.d_sae)
-    here = evidence.pooled("prompts", claim).column(feature)
-    there = codes.pooled(evidence.counted("prompts", claim, to), claim.pool).column(feature)
+    feature = feature_of(claim, evidence.codes("prompts").d_sae)
+    here, there = (evidence.pooled("prompts", claim, name).column(feature) for name in (None, to))
     order = [int(i) for i in np.argsort(-np.abs(here - there), kind="stable") if here[i] != there[i]][:most]
     return tuple(
         example
