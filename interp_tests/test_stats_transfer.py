@@ -87,6 +87,25 @@ def test_the_order_of_the_notebooks_rules(case):
     assert [name for name, features in told.items() if features] == [wanted] * (wanted in told)
 
 
+@pytest.mark.parametrize(
+    ("rule", "values", "wanted"),
+    [
+        (RatioRule(stability=0.5), ([4], [2], [0]), "shifted"),
+        (RatioRule(shift=0.5), ([4], [2], [0]), "unclassified"),
+        (RatioRule(activation=0.5), ([0.5], [0.5], [0.5]), "dead"),
+        (RatioRule(active_share=0.5), ([1, 0], [1, 0], [0, 0]), "dead"),
+        (RatioRule(activation=1, factor=4), ([1], [4], [0]), "unclassified"),
+        (RatioRule(activation=1, factor=4), ([1], [0], [4]), "unclassified"),
+    ],
+)
+def test_thresholds_are_exceeded_and_never_merely_reached(rule, values, wanted):
+    """At exactly its threshold a feature is on the lower side, as in the notebook."""
+    columns = [np.array(v, float)[:, None] for v in values]
+    assert RATIO_CLASSES[ratio_of_means(*map(made, columns), rule).classes[0]] == wanted
+    told = twin.by_ratio(*(twin.tensor(c.tolist()) for c in columns), *dataclasses.astuple(rule))
+    assert [name for name, features in told.items() if features] == [wanted] * (wanted in told)
+
+
 def test_counting_a_special_token_in_one_model_changes_the_ratio():
     """One <bos> in the base only, at 50 times a token's activation, turns stable into unclassified."""
     dense, kind = np.full((11, 1), 1.0), np.full(11, Kind.TEXT, np.uint8)
