@@ -159,6 +159,36 @@ def test_every_class_is_reached_by_what_was_planted():
     assert set(found) == set(ALIGNED_CLASSES)
 
 
+def test_either_place_or_pattern_alone_makes_a_feature_shifted():
+    """A few strong tokens in common give r near 1 at a Jaccard of .2; the same places can have unrelated strengths."""
+    prompt, own = np.repeat(np.arange(20), 10), {i: i for i in range(20)}
+    strong = np.tile([50.0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 20)
+    first, second = (strong + np.tile(np.eye(10)[k] + np.eye(10)[k + 2], 20) for k in (1, 2))
+    places = np.tile([1.0, 2, 0, 0, 0, 0, 0, 0, 0, 0], 20), np.tile([2.0, 1, 0, 0, 0, 0, 0, 0, 0, 0], 20)
+    by_strength = np.tile([9.0, 1, 5, 3, 0, 0, 0, 0, 0, 0], 20), np.tile([1.0, 9, 3, 5, 0, 0, 0, 0, 0, 0], 20)
+    wanted = ["shifted", "indeterminate", "shifted"]
+    for (x, y), name in zip([(first, second), places, by_strength], wanted, strict=True):
+        found = aligned(made(x[:, None], prompt), made(y[:, None], prompt))
+        assert ALIGNED_CLASSES[found.classes[0]] == name
+        assert twin.by_alignment(x.tolist(), y.tolist(), prompt.tolist(), own) == name
+    places_only = aligned(made(first[:, None], prompt), made(second[:, None], prompt))
+    assert places_only.pearson[0] > 0.9
+    assert places_only.jaccard[0] < 0.3
+
+
+def test_one_firing_prompt_of_two_hundred_is_not_silence():
+    """The upper limit of its rate is under .05, and still: silent means no firing prompt."""
+    x, y = np.arange(1.0, 201)[:, None], np.zeros((200, 1))
+    y[7] = 2.0
+    assert ALIGNED_CLASSES[aligned(made(x), made(y)).classes[0]] == "indeterminate"
+    assert aligned(made(x), made(y)).adapted.rates.high[0] < 0.05
+    assert ALIGNED_CLASSES[aligned(made(x), made(y * 0)).classes[0]] == "lost"
+    pictures = made(np.ones((9, 1)))
+    for base, adapted in ((y, y * 0), (y * 0, y)):
+        assert ALIGNED_CLASSES[aligned(made(base), made(adapted), pictures).classes[0]] == "indeterminate"
+    assert ALIGNED_CLASSES[aligned(made(y * 0), made(y * 0), pictures).classes[0]] == "new_vision"
+
+
 def test_other_tokens_at_equal_rates_are_shifted_where_the_ratio_says_stable():
     """What the ratio cannot see: the same activations on other tokens."""
     x, _, _, prompt, _ = planted(3, 61)
