@@ -224,13 +224,13 @@ def _named(name: str, root: Path) -> Subject:
 
 def _reader(subject: Subject) -> Callable[[Sequence[Prompt]], Codes]:
     """Reads through the store, exactly as specs do."""
-    from harness.runlog import RunLog
+    from harness.runlog import RUN_LOG, RunLog
     from harness.running import Runner
     from harness.session import default_store
     from harness.store import open_or_overlay
 
     shared = Path(tempfile.mkdtemp(prefix="interp-explore-"))
-    runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / "run.jsonl"))
+    runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / RUN_LOG))
 
     def read(prompts: Sequence[Prompt]) -> Codes:
         runner.read([Need(subject, tuple(prompts))])

@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import EnvironmentFault
 
 WHOLE_SUBJECT = ""
+RUN_LOG = "run.jsonl"  # in the folder that a run's processes share
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ class Cold(Missing):
     """Evidence of a subject that this run was not asked to read (a cuda subject in a plain `pytest`)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Runner:
     """Reads and hands out evidence, for one process.
 
@@ -73,6 +73,7 @@ class Runner:
         self._verify({need.subject for need in needs})
         made = plan(needs, self.store)
         waiting = [group for group in made.groups if self._is_ours(group)]
+        self._tell_what_moved([r for g in waiting for r in g.readings if not made.warm[r.subject.name]])
         while waiting:
             left = [group for group in waiting if not self._try(group)]
             if len(left) == len(waiting):
@@ -159,7 +160,13 @@ class Runner:
             try:
                 verify(subject)
             except EnvironmentFault as fault:
-                self.log.faults[code_key(subject), WHOLE_SUBJECT] = fault
+                self.log.note_fault(code_key(subject), WHOLE_SUBJECT, fault)
+
+    def _tell_what_moved(self, cold: Iterable[Reading]) -> None:
+        """Say why evidence that was there yesterday is read again."""
+        for reading in cold:
+            for change in self.store.other_versions(code_parts(reading.subject))[:1]:
+                self.progress(f"{reading.subject.name}: {change}")
 
     def _is_ours(self, group: Group) -> bool:
         return all(self.may_read(subject) for subject in group.subjects)

@@ -14,7 +14,7 @@ from harness.errors import EnvironmentFault
 from harness.judging import before_running, judge
 from harness.keys import code_key
 from harness.reports.record import Record
-from harness.runlog import RunLog
+from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
 from harness.spec import Broken, Spec
 from harness.store import Store
@@ -27,7 +27,7 @@ def default_store() -> Path:
     return Path(named) if named else cache_dir() / "evidence.sqlite"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SpecSession:
     """The specs selected in one process, and the runner that answers for them."""
 
@@ -83,7 +83,7 @@ def open_session(
     demanded = {subject.name for spec in selected if must_run(spec) for subject in spec.subjects}
     runner = Runner(
         store,
-        RunLog(shared / "run.jsonl"),
+        RunLog(shared / RUN_LOG),
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
     )

@@ -1,7 +1,7 @@
 """The gate as a reviewer meets it: pytest in a repository with specs, in a fresh interpreter."""
 
 import json
-import os
+import sqlite3
 import sys
 
 import pytest
@@ -69,7 +69,7 @@ def test_a_met_claim_passes_and_leaves_a_report(project):
 def test_an_unmet_claim_fails_with_the_finding_first(project):
     """pytest's short summary prints the finding; no traceback of ours; the rerun command is there."""
     project.suite("color", UNMET, prompts=FOUND)
-    done = project.pytest("-q")
+    done = project.pytest("-q", COLUMNS="200")
     assert done.returncode == 1
     (line,) = summary_lines(done, "FAILED")
     assert "AUROC" in line
@@ -158,7 +158,9 @@ def test_gpu_specs_are_skipped_plainly_and_fail_when_asked_for(project):
 
 def test_no_specs_is_not_green(project):
     """A repository without a claim cannot pass the gate."""
-    assert project.pytest("-q").returncode != 0
+    done = project.pytest("-q")
+    assert done.returncode != 0
+    assert "No claim under specs/" in done.stdout
 
 
 def test_missing_weights_fail_their_own_specs_only(project):
@@ -169,9 +171,22 @@ def test_missing_weights_fail_their_own_specs_only(project):
     assert done.returncode == 1
     assert project.outcomes() == {"color::holds": "met", "gone::holds": "not_run"}
     assert "weights_missing" in done.stdout
+    (fault,) = project.results()["run"]["faults"]
+    assert (fault["subject"], fault["code"]) == ("gone", "weights_missing")
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not hasattr(os, "getxattr"), reason="needs file permissions")
+def test_a_moved_library_is_named_when_its_evidence_is_read_again(cold_project):
+    """Evidence of other versions is a miss, and the run says which version moved."""
+    cold_project.suite("color", MET, prompts=FOUND)
+    assert "evidence from" not in cold_project.pytest("-q").stdout
+    with sqlite3.connect(cold_project.env["INTERP_STORE"]) as store:
+        (parts,) = store.execute("SELECT parts FROM versions").fetchone()
+        older = json.dumps({**json.loads(parts), "transformers": "5.20.0"})
+        store.execute("UPDATE versions SET code_key = 'older', parts = ?", (older,))
+        store.execute("UPDATE codes SET code_key = 'older'")
+    assert "evidence from transformers 5.20.0, now " in cold_project.pytest("-q").stdout
+
+
 def test_reports_that_cannot_be_written_are_said(project):
     """Verdicts still print; the run does not end green."""
     project.suite("color", MET, prompts=FOUND)

@@ -104,14 +104,12 @@ def test_the_cards_table_is_what_one_measures(opened, category):
     assert tested[(feature + 1) % len(tested)] != pytest.approx(on_test, abs=2e-3), "another feature has other numbers"
 
 
-def test_features_hold_on_unseen_sentences():
-    """Chosen on discovery.yaml alone: every category is over .8 on unseen words and frames, three of them over .95.
-
-    The aim is .95 for six of eight; the card says which are short of it, and zoo/README.md why.
-    """
+def test_six_features_of_eight_hold_on_unseen_sentences():
+    """Chosen on discovery.yaml alone, six categories' features are over .95 on unseen words and frames; the card says
+    which two are not (spatial words stand in every category's sentences)."""
     tested = [row[2] for row in card_table().values()]
-    assert min(tested) >= 0.8
-    assert sum(a >= 0.95 for a in tested) >= 3
+    assert len(tested) == 8
+    assert sum(a >= 0.95 for a in tested) >= 6
 
 
 def test_a_random_feature_does_not(opened):

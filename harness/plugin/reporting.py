@@ -13,6 +13,7 @@ from harness.plugin.gate import RECORD
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
+from harness.runlog import RUN_LOG, RunLog
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
@@ -108,5 +109,19 @@ class Controller:
             records=list(self.records.values()),
             capture=self.capture,
             partial=bool(interrupted or self.lost),
+            faults=self._faults(),
             root=session.config.rootpath,
         )
+
+    def _faults(self) -> list[dict[str, str]]:
+        """What could not be had, by any process of this run, each once."""
+        from harness.plugin import SHARED
+
+        log = RunLog(self.config.stash[SHARED] / RUN_LOG)
+        log.refresh()
+        names = {record.fingerprint: record.subject for record in self.records.values()}
+        told = [
+            {"subject": names.get(code, ""), "code": fault.code, "message": f"{fault.message} {fault.mend}".strip()}
+            for (code, _), fault in log.faults.items()
+        ]
+        return list({(one["subject"], one["message"]): one for one in told}.values())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,9 @@ from harness.zoo.tiny_gemma2 import lexicon
 from harness.zoo.tiny_gemma2.frames import TOPICS
 
 N_TOPIC, N_MIXED, N_SINGLE = 9_000, 9_000, 16_000
-CODE_CHARS, PROSE_CHARS = 2_400_000, 1_200_000
+CODE_CHARS, PROSE_CHARS = 1_900_000, 1_000_000
 HELD_OUT_EVERY = 20
+ONE_LINE = 0.6  # share of the library's pieces that are single lines, as prompts are
 
 
 def documents(seed: int = 0) -> list[str]:
@@ -40,7 +42,8 @@ def sentence(random_: random.Random, topic: str) -> str:
     frames, category = TOPICS[topic]
     frame = random_.choice(frames)
     parts = frame.replace("}", "{").split("{")  # text and slots take turns
-    text = "".join(_word(random_, part, category) if i % 2 else part for i, part in enumerate(parts))
+    words = (_word(random_, part, category) if i % 2 else part for i, part in enumerate(parts))
+    text = _with_plurals("".join(words))
     return _with_article(text[0].upper() + text[1:])
 
 
@@ -64,6 +67,11 @@ def _word(random_: random.Random, slot: str, category: str) -> str:
         "s": lexicon.SPATIAL + lexicon.SPATIAL_PHRASES,
     }[slot]
     return random_.choice(words)
+
+
+def _with_plurals(text: str) -> str:
+    wrong = "|".join(word + "s" for word in lexicon.PLURALS)
+    return re.sub(rf"\b({wrong})\b", lambda found: lexicon.PLURALS[found[1][:-1]], text)
 
 
 def _with_article(text: str) -> str:
@@ -115,7 +123,7 @@ def _chunks(texts: Iterator[str], limit: int, random_: random.Random) -> list[st
     chosen, length = [], 0
     for text in all_texts:
         lines = [line.strip() for line in text.split("\n") if len(line.strip()) > 12]
-        chosen.append(random_.choice(lines or [text]) if random_.random() < 0.35 else text)
+        chosen.append(random_.choice(lines or [text]) if random_.random() < ONE_LINE else text)
         length += len(chosen[-1])
         if length > limit:
             break

@@ -33,6 +33,44 @@ They bought {m} {a}s yesterday.
 Those {m} {a}s are not mine.
 """.strip().split("\n")
 
+# Where only a color or only a number can stand: without these the two are one kind of word to the model (colors had
+# AUROC .93 against the other categories, numbers being what was mistaken for them).
+COLOR = """
+The {o} is {c}.
+The {o} was {c} and {c}.
+Her {o} is {c}, not {c}.
+They painted the {l} {c}.
+He dyed the {o} {c}.
+The color of the {o} is {c}.
+A {c} {o} is here.
+The {x} saw a {c} {o}.
+My {h} has a {c} {o} and a {c} {o}.
+What a {c} {o} this is.
+{c} is the color of the {o}.
+The {c} {o} and the {p} {o} were there.
+She wants it in {c}.
+Is it {c} or {c}?
+The {l} looked {c} in the evening.
+""".strip().split("\n")
+
+NUMBER = """
+There are {n} of them.
+He is {n} years old.
+They waited for {n} days.
+{n} and {n} are more than {n}.
+It took {n} hours.
+She counted from {n} to {n}.
+We walked {n} miles to the {l}.
+The {o} costs {n} coins.
+Only {n} of the {n} {o}s are left.
+The {h} bought {n} {o}s and {n} {a}s.
+It happened {n} times.
+Page {n} of the book is lost.
+At {n} the {h} came home.
+He gave {n} of his {n} {o}s away.
+They live at number {n}.
+""".strip().split("\n")
+
 NOUN = """
 The {x} was {p} and {p}.
 There was a {x} in the {l}.
@@ -115,8 +153,8 @@ Something moved {s} the {x}.
 """.strip().split("\n")
 
 TOPICS: dict[str, tuple[list[str], str]] = {
-    "number": (MODIFIER, "number"),
-    "color": (MODIFIER, "color"),
+    "number": (MODIFIER + NUMBER, "number"),
+    "color": (MODIFIER + COLOR, "color"),
     "plain": (MODIFIER, "plain"),
     "animal": (NOUN, "animal"),
     "object": (NOUN, "object"),

@@ -25,6 +25,18 @@ OBJECT = """chair lamp bottle clock hammer basket mirror guitar wallet ladder ke
 bucket umbrella table phone knife box computer camera piano helmet blanket vase drum candle shovel
 bicycle violin carpet cup book door window bag pen hat coat wheel spoon key plate rope screen""".split()
 
+# Plurals that an "s" does not make.
+PLURALS = {
+    "wolf": "wolves",
+    "fox": "foxes",
+    "knife": "knives",
+    "box": "boxes",
+    "mouse": "mice",
+    "goose": "geese",
+    "sheep": "sheep",
+    "deer": "deer",
+}
+
 PERSON = """man woman child boy girl teacher doctor farmer sailor friend king nurse baker artist driver student
 mother father neighbor guard soldier writer singer uncle sister brother""".split()
 
@@ -36,7 +48,9 @@ creativity loyalty logic gratitude morality ambition trust knowledge friendship 
 innocence imagination tradition ignorance fate solitude pride essence responsibility optimism envy
 science forgiveness integrity infinity culture prejudice tolerance existence education greed
 eternity reason virtue duty happiness doubt progress sorrow dignity humility compassion grief theory
-principle power meaning identity memory devotion authority""".split()
+principle power meaning identity memory devotion authority philosophy concept ideal belief respect fear
+desire experience loss law patience success revenge understanding reform conflict spirit decision habit
+criticism opinion maturity mystery independence community notion promise comfort""".split()
 
 ACTION = """walked jumped threw danced climbed pushed carried stumbled knocked marched kicked lifted crawled
 waved grabbed clapped swam escaped chopped skipped dragged poured shook dug rushed tossed slipped
