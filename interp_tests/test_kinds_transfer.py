@@ -150,6 +150,14 @@ def test_new_vision_prints_the_fvu_of_the_image_tokens():
     assert wanted != pytest.approx(everything)
 
 
+def test_a_caption_is_no_picture_by_alignment_and_is_one_by_ratio():
+    """Firing on the caption's words only is not new on images; the ratio pools all tokens, as its source does."""
+    captions = [tuple((t, 9.0 if t == "photo" else 0.0) for t, _ in picture) for picture in PICTURES]
+    assert transfers(SILENT, SILENT, "new_vision", captions).outcome is Outcome.INCONCLUSIVE
+    assert transfers(SILENT, SILENT, "new_vision", captions, method="ratio_of_means").outcome is Outcome.MET
+    assert transfers(SILENT, SILENT, "new_vision", seen(9.0)).outcome is Outcome.MET
+
+
 def test_residual_cosine_is_printed_where_asked_and_needs_activations():
     """The mean cosine of both models' activations on counted tokens, specials left out."""
     found = evidence(RED, RED)
