@@ -5,7 +5,7 @@ import pytest
 
 from harness.census import census_of, strongest_tokens
 from harness.codes import Kind
-from harness.expectations.toy import D_SAE, evidence_of_rows, row, rows, toy_codes
+from harness.expectations.toy import D_SAE, codes_from_dense, evidence_of_rows, row, rows, toy_codes
 from harness.explore import OpenSubject, census
 from harness.stats.transfer.aligned import AlignedRule
 from harness.stats.transfer.ratio import RatioRule
@@ -102,6 +102,16 @@ def test_examples_are_the_strongest_where_their_category_is_at_home(codes):
     assert {a.row.category for a in analyses} <= found.categories.keys() - {"dead", "unclassified"}
     assert [a.row.feature for a in analyses] == [f for n in found.categories for f in found.strongest(n, 2)
                                                  if n not in ("dead", "unclassified")]  # fmt: skip
+
+
+def test_new_features_are_ranked_where_they_are_new():
+    """Silent in the base, so the base's means could not rank them: the greater number comes first by what is seen."""
+    nothing, faint_and_strong = np.zeros((4, 4)), np.tile([1.0, 5.0, 0.0, 0.0], (4, 1))
+    text, pictures = np.tile([0.0, 0.0, 1.0, 5.0], (4, 1)), faint_and_strong
+    sides = [codes_from_dense(d, np.ones((4, 2)), np.ones((4, 2)), np.arange(4), 4) for d in (nothing, text, pictures)]
+    found = census_of(*sides, method="ratio_of_means")
+    assert (found.categories["new_vision"], found.categories["new_text"]) == ((0, 1), (2, 3))
+    assert (found.strongest("new_vision"), found.strongest("new_text")) == ((1, 0), (3, 2))
 
 
 def test_top_tokens_leave_out_special_blank_and_silent_ones():
