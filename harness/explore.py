@@ -16,12 +16,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.inputs import Need, Prompt, Subject
 from harness.rankings import RankedFeature, Ranking, ScannedPrompt
 from harness.stats.auroc import SignedCodes, auroc_of_all
 from harness.stats.contrast import check_widths, mean_of_all, rate_gap, rate_of_all
 from harness.stats.permutation import rank_sum, stratified_p
+from harness.stats.transfer.aligned import AlignedRule
+from harness.stats.transfer.ratio import RatioRule
 
 Rank = Literal["mean", "auroc", "rate"]
 Prompts = str | Sequence[str | Prompt]
@@ -96,6 +99,26 @@ def open_subject(
     from harness.running import reader_of
 
     return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post"), **reading)
+
+
+def census(
+    base: OpenSubject,
+    adapted: OpenSubject,
+    prompts: Prompts,
+    images: Prompts | None = None,
+    method: Literal["aligned", "ratio_of_means"] = "aligned",
+    special_tokens: Specials = "ignored",
+    rule: AlignedRule | RatioRule | None = None,
+) -> Census:
+    """What becomes of every feature from one model to another that is read through the same SAE.
+
+    prompts: texts for both; images: pictures with captions for the adapted model. `print(found.counts)`, then
+    `found.conditions`, `found.rows()`, `found.analyses()`. Raises what harness.census.census_of raises.
+    """
+    given = _as_prompts(prompts)
+    seen = adapted.encode(images) if images is not None else None
+    groups = [p.group for p in given]
+    return census_of(base.encode(given), adapted.encode(given), seen, method, special_tokens, rule, groups)
 
 
 def top_features(codes: Codes, n: int = 10, counted: Mask | None = None, pool: Pool = "max") -> Ranking:

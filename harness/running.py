@@ -112,21 +112,24 @@ class Runner:
 
     def evidence(self, spec: Spec) -> Evidence:
         """Everything that judging this spec reads."""
-        subjects: list[tuple[str | None, Subject]] = [(None, spec.subject), *spec.others.items()]
-        kept = spec.sets if spec.expectation.needs_residuals() else {}
         return Evidence(
             sets=spec.sets,
             codes_of={
                 (role, name): self.codes(subject, prompts.prompts)
-                for name, subject in subjects
                 for role, prompts in spec.sets.items()
+                for name, subject in spec.readers(role)
             },
             sums_of={
                 (role, name): self.sums(subject, corpus)
-                for name, subject in subjects
                 for role, corpus in spec.corpora.items()
+                for name, subject in spec.readers(role)
             },
-            residuals_of={role: self.residuals(spec.subject, prompts.prompts) for role, prompts in kept.items()},
+            residuals_of={
+                (role, name): self.residuals(subject, prompts.prompts)
+                for role, prompts in spec.sets.items()
+                if spec.expectation.needs_residuals(role)
+                for name, subject in spec.readers(role)
+            },
             cache=self._cache,
         )
 

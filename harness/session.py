@@ -86,7 +86,7 @@ def open_session(
     strict: bool = False,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
-    demanded = {spec.subject.name for spec in selected if must_run(spec)}
+    demanded = {subject.name for spec in selected if must_run(spec) for subject in spec.subjects}
     runner = Runner(
         store,
         RunLog(shared / RUN_LOG),

@@ -54,13 +54,24 @@ class Spec:
     def kind(self) -> str:
         return self.expectation.kind
 
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """Every subject whose evidence is needed, the spec's own first."""
+        return (self.subject, *self.others.values())
+
+    def readers(self, role: str) -> Iterator[tuple[str | None, Subject]]:
+        """The subjects that read a role, as evidence names them: None for the spec's own."""
+        for name in self.expectation.read_by(role):
+            yield name, self.subject if name is None else self.others[name]
+
     def needs(self) -> Iterator[Need]:
         """Everything that must be known to judge this spec."""
-        keep = self.expectation.needs_residuals()
-        for subject in (self.subject, *self.others.values()):
-            for prompts in self.sets.values():
+        for role, prompts in self.sets.items():
+            keep = self.expectation.needs_residuals(role)
+            for _, subject in self.readers(role):
                 yield Need(subject, prompts.prompts, residuals=keep)
-            for corpus in self.corpora.values():
+        for role, corpus in self.corpora.items():
+            for _, subject in self.readers(role):
                 yield Need(subject, corpus=corpus, grain="sums")
         if self.best is not None:
             yield Need(self.subject, self.best.prompts.prompts)

@@ -25,5 +25,5 @@ def test_every_field_and_finding_is_on_the_page():
     for kind in kinds().values():
         assert f"## {kind.kind}\n" in page
         for name, info in kind.model_fields.items():
-            assert f"| `{name}` |" in page
+            assert f"| `{info.alias or name}` |" in page
             assert info.description.replace("|", "\\|") in page

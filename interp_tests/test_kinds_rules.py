@@ -376,7 +376,7 @@ def test_diffmean_is_a_second_rival():
     assert "DiffMean" in verdict.finding
     assert verdict.outcome is Outcome.MET
     side = {"prompts": 4.0, "than": -4.0}
-    shifted = {role: h + side[role] for role, h in evidence.residuals_of.items()}
+    shifted = {(role, name): h + side[role] for (role, name), h in evidence.residuals_of.items()}
     told = Evidence(sets=evidence.sets, codes_of=evidence.codes_of, residuals_of=shifted)
     assert claimed("beats_keywords", told, and_diffmean=True).outcome is not Outcome.MET
 

@@ -54,7 +54,8 @@ def _docstring(kind: type[Expectation]) -> str:
 
 def _fields(kind: type[Expectation]) -> str:
     rows = [
-        f"| `{name}` | {_default(info)} | {_cell(info.description or '')} |" for name, info in kind.model_fields.items()
+        f"| `{info.alias or name}` | {_default(info)} | {_cell(info.description or '')} |"
+        for name, info in kind.model_fields.items()
     ]
     return "\n".join(["| field | default | meaning |", "|---|---|---|", *rows])
 
@@ -78,7 +79,8 @@ def _examples(kind: type[Expectation]) -> Iterator[str]:
 
 
 def _yaml(kind: type[Expectation], example: KindExample) -> str:
-    roles = {name: name for name in example.rows if _is_role(kind, name)}
+    named = dict.fromkeys(name.partition("@")[0] for name in example.rows)
+    roles = {name: name for name in named if _is_role(kind, name)}
     beside = {k: v for k, v in example.settings.items() if k != "sae_is_topk"}
     lines = ["feature: 0"] * kind.reads_feature + [f"{key}: {_flow(value)}" for key, value in beside.items()]
     return "\n".join([f"{kind.kind}: {_flow({**roles, **example.fields})}", *lines])
@@ -90,8 +92,9 @@ def _is_role(kind: type[Expectation], name: str) -> bool:
 
 def _rows(example: KindExample) -> str:
     """One line per set: how many prompts, and what the first looks like with the activations that are not 0."""
+    names = {role: role.replace("@", "` read by `") for role in example.rows}
     return "\n".join(
-        f"- `{role}`: {len(rows)} prompts, {sum(any(v for _, v in row) for row in rows)} of which fire, such as "
+        f"- `{names[role]}`: {len(rows)} prompts, {sum(any(v for _, v in row) for row in rows)} of which fire, such as "
         f"`{_shown(next((row for row in rows if any(v for _, v in row)), rows[0]))}`"
         for role, rows in example.rows.items()
     )

@@ -21,6 +21,8 @@ _NOT_KINDS = {
     "showing",
     "tokenwise",
     "toy",
+    "transferred",
+    "transferring",
 }
 
 

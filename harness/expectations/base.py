@@ -20,13 +20,19 @@ from harness.verdict import Outcome, Verdict
 
 Side = Literal["high", "low", "none"]
 Scope = Literal["population", "sample"]
+Shared = Literal["nothing", "sae", "sae or model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """Marks a field that names something to be resolved: a prompt set, a corpus or a subject."""
+    """Marks a field that names something to be resolved: a prompt set, a corpus or a subject.
+
+    beside: a set that is not compared with the claim's other sets prompt by prompt, so that it may share texts with
+    them (pictures with their captions).
+    """
 
     what: Literal["prompts", "corpus", "subject"]
+    beside: bool = False
 
 
 class UsedSet(BaseModel):
@@ -42,7 +48,9 @@ class UsedSet(BaseModel):
 
 SetRef = Annotated[str | tuple[str, ...] | UsedSet, Role("prompts")]
 OptionalSetRef = Annotated[str | tuple[str, ...] | UsedSet | None, Role("prompts")]
+PicturesRef = Annotated[str | tuple[str, ...] | UsedSet | None, Role("prompts", beside=True)]
 CorpusRef = Annotated[str | None, Role("corpus")]
+SubjectRef = Annotated[str, Role("subject")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +74,8 @@ class KindExample:
     """A claim on toy codes with the outcome it must have: the conformance test and docs/kinds.md read it.
 
     fields: the kind's own YAML keys. rows: per role the prompts, each a sequence of (token, value of feature 0);
-    a token in [[brackets]] is marked. settings: keys beside the kind, as in Claim. sums: for corpus kinds, see
-    toy.py.
+    a token in [[brackets]] is marked, <image> is an image token; the role `prompts@other` is what the subject `other`
+    reads there. settings: keys beside the kind, as in Claim. sums: for corpus kinds, see toy.py.
     """
 
     title: str
@@ -84,6 +92,7 @@ class Expectation(BaseModel):
 
     kind: ClassVar[str] = ""
     reads_feature: ClassVar[bool] = True
+    shares: ClassVar[Shared] = "nothing"
     mutants: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[KindExample, ...]] = ()
 
@@ -96,11 +105,15 @@ class Expectation(BaseModel):
         return None
 
     def other_subjects(self) -> tuple[str, ...]:
-        """Subjects, beside the spec's own, whose codes of the same prompts are needed."""
-        return ()
+        """Subjects, beside the spec's own, whose evidence is needed; `shares` says what they must have in common."""
+        return tuple(self.references("subject").values())
 
-    def needs_residuals(self) -> bool:
-        """True where the claim compares with the activations themselves (DiffMean)."""
+    def read_by(self, role: str) -> tuple[str | None, ...]:
+        """Which subjects read the prompts (or the corpus) of a role; None is the spec's own."""
+        return (None, *self.other_subjects())
+
+    def needs_residuals(self, role: str = "prompts") -> bool:
+        """True where the claim compares the activations of a role themselves (DiffMean, another model's)."""
         return False
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask | None:
@@ -123,6 +136,15 @@ class Expectation(BaseModel):
             name
             for name, info in cls.model_fields.items()
             if any(isinstance(m, Role) and m.what == what for m in info.metadata)
+        )
+
+    @classmethod
+    def roles_beside(cls) -> tuple[str, ...]:
+        """The roles whose prompts may stand in the claim's other sets too."""
+        return tuple(
+            name
+            for name, info in cls.model_fields.items()
+            if any(isinstance(m, Role) and m.beside for m in info.metadata)
         )
 
     def references(self, what: str) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class BeatsKeywords(Expectation):
     def side(self) -> Side:
         return side_of(self.margin)
 
-    def needs_residuals(self) -> bool:
+    def needs_residuals(self, role: str = "prompts") -> bool:
         return self.and_diffmean
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
@@ -150,7 +150,7 @@ class BeatsKeywords(Expectation):
         scores = {"a bag of tokens": np.zeros(codes.n_prompts)}
         scores["a bag of tokens"][used] = ridge_scores(bags[used], side[used], fold[used])
         if self.and_diffmean:
-            h = np.concatenate([evidence.residuals_of[role] for role in _ROLES]).astype(np.float64)
+            h = np.concatenate([evidence.residuals(role) for role in _ROLES]).astype(np.float64)
             kept = counted & used[codes.prompt]
             scores["DiffMean"] = diffmean_scores(h, codes, kept, side, fold, claim.pool)
         return [_rival(name, score, side, used, template) for name, score in scores.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -52,13 +52,20 @@ class Over(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subject: str = Field(description="The subject whose number is subtracted.")
+    subject: str = Field(description="The subject whose number this one is held against.")
+    by: Literal["difference", "ratio"] = Field(
+        "difference", description="This number minus the other subject's, or divided by it."
+    )
 
 
 class RelativeBound(Bound):
-    """A bound on a number, or on its difference over another subject's: `{over: {subject: B}, at_most: .05}`."""
+    """A bound on a number, or on it over another subject's: `{over: {subject: B}, at_most: .05}`."""
 
-    over: Over | None = Field(None, description="Hold the difference over this subject's number against the limits.")
+    over: Over | None = Field(
+        None, description="Hold the difference to another subject's number, or the ratio, against the limits."
+    )
 
     def __str__(self) -> str:
-        return super().__str__() + (f" over {self.over.subject}'s" if self.over else "")
+        if self.over is None:
+            return super().__str__()
+        return super().__str__() + (" x" if self.over.by == "ratio" else " over ") + f"{self.over.subject}'s"

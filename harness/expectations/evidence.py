@@ -21,7 +21,8 @@ class Evidence:
     """The evidence of one spec.
 
     sets: role -> its prompts, in the order of the rows of its codes. codes_of: (role, subject) ->
-    codes, the spec's own subject under None. sums_of: likewise for corpora and fidelity sums.
+    codes, the spec's own subject under None. sums_of: likewise for corpora and fidelity sums. residuals_of: likewise
+    the activations, [n_tokens, d_in] fp32.
     cache: shared by all specs of a run, so that what is computed for all features at once is
     computed once per pair of sets.
     """
@@ -29,7 +30,7 @@ class Evidence:
     sets: Mapping[str, PromptSet] = field(default_factory=dict)
     codes_of: Mapping[tuple[str, str | None], Codes] = field(default_factory=dict)
     sums_of: Mapping[tuple[str, str | None], Sums] = field(default_factory=dict)
-    residuals_of: Mapping[str, Any] = field(default_factory=dict)
+    residuals_of: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
     cache: dict[Any, Any] = field(default_factory=dict)
 
     def codes(self, role: str, subject: str | None = None) -> Codes:
@@ -38,6 +39,9 @@ class Evidence:
     def sums(self, role: str, subject: str | None = None) -> Sums:
         return self.sums_of[role, subject]
 
+    def residuals(self, role: str, subject: str | None = None) -> Any:
+        return self.residuals_of[role, subject]
+
     def prompts(self, role: str) -> PromptSet:
         return self.sets[role]
 
@@ -45,11 +49,11 @@ class Evidence:
         """Which tokens of the role count under the claim's policy, [n_tokens] bool."""
         return self.codes(role, subject).counted(claim.tokens, claim.special_tokens)
 
-    def pooled(self, role: str, claim: Claim) -> Pooled:
+    def pooled(self, role: str, claim: Claim, subject: str | None = None) -> Pooled:
         """One number per prompt and feature; computed once per codes and policy."""
-        codes = self.codes(role)
+        codes = self.codes(role, subject)
         key = ("pooled", id(codes), claim.tokens, claim.special_tokens, claim.pool)
-        return self.memo(key, lambda: codes.pooled(self.counted(role, claim), claim.pool), keep=codes)
+        return self.memo(key, lambda: codes.pooled(self.counted(role, claim, subject), claim.pool), keep=codes)
 
     def memo(self, key: Any, compute: Callable[[], T], keep: Any = None) -> T:
         """The cached value of `key`; `keep` stays alive with it, so that an id() in the key stays true."""

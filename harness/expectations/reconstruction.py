@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -31,10 +31,11 @@ class Reconstruction(Tokenwise):
     mutants: ClassVar[frozenset[str]] = frozenset({"shuffled_decoder", "random_sae", "one_layer_off"})
 
     mse: RelativeBound | None = Field(
-        None, description="Bound on the mean over tokens and dimensions of the squared error, or on its difference."
+        None,
+        description="Bound on the mean squared error over tokens and dimensions, alone or over another subject's.",
     )
     fvu: RelativeBound | None = Field(
-        None, description="Bound on the fraction of variance unexplained, or on its difference over another subject's."
+        None, description="Bound on the fraction of variance unexplained, alone or over another subject's."
     )
     cosine: Bound | None = Field(None, description="Bound on the mean cosine of activation and reconstruction.")
     norm_ratio: Bound | None = Field(None, description="Bound on the mean ratio of their norms; under 1 is shrinkage.")
@@ -76,11 +77,11 @@ class Reconstruction(Tokenwise):
         )
 
     def _part(self, name: str, bound: Bound, evidence: Evidence, claim: Claim) -> Part:
-        other = _over(bound)
+        other, by = _over(bound), _by(bound)
         blocks = self.blocks(evidence, claim)
         beside = self.blocks(evidence, claim, other) if other is not None else None
-        limits = jackknife(METRICS[name], blocks, claim.alpha, beside)
-        shown = f"{name} over {other}'s" if other is not None else name
+        limits = jackknife(METRICS[name], blocks, claim.alpha, beside, by)
+        shown = f"{name} {'over' if by == 'difference' else 'divided by'} {other}'s" if other is not None else name
         return part(shown, _known(limits), bound, claim, int(blocks.n.sum()))
 
     def _scale_warning(self) -> tuple[str, ...]:
@@ -129,6 +130,10 @@ def _reason(parts: list[Part]) -> Reason:
 def _over(bound: Bound) -> str | None:
     """The subject that a relative bound is measured over."""
     return bound.over.subject if isinstance(bound, RelativeBound) and bound.over is not None else None
+
+
+def _by(bound: Bound) -> Literal["difference", "ratio"]:
+    return bound.over.by if isinstance(bound, RelativeBound) and bound.over is not None else "difference"
 
 
 _TEXT = " ".join(f"w{i}" for i in range(24))

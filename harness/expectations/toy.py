@@ -24,7 +24,7 @@ from harness.sums import Sums
 
 Row = Sequence[tuple[str, float]]
 D_SAE, D_IN = 8, 4
-BOS = "<bos>"
+BOS, IMAGE = "<bos>", "<image>"
 
 
 def row(text: str, **values: float) -> Row:
@@ -47,14 +47,19 @@ def evidence_of(example: KindExample) -> Evidence:
 
 
 def evidence_of_rows(**given: Sequence[Row]) -> Evidence:
-    """Evidence from rows by role."""
-    built = {role: toy_codes(some, seed) for seed, (role, some) in enumerate(given.items())}
+    """Evidence from rows by role, or by role@subject where another subject reads the role."""
+    built = {_read_by(name): toy_codes(some, seed) for seed, (name, some) in enumerate(given.items())}
     return Evidence(
-        sets={role: _prompt_set(role, some) for role, some in given.items()},
-        codes_of={(role, None): codes for role, (codes, _) in built.items()},
-        sums_of={(role, None): sums_of(codes) for role, (codes, _) in built.items()},
-        residuals_of={role: h for role, (_, h) in built.items()},
+        sets={_read_by(name)[0]: _prompt_set(_read_by(name)[0], some) for name, some in given.items()},
+        codes_of={key: codes for key, (codes, _) in built.items()},
+        sums_of={key: sums_of(codes) for key, (codes, _) in built.items()},
+        residuals_of={key: h for key, (_, h) in built.items()},
     )
+
+
+def _read_by(name: str) -> tuple[str, str | None]:
+    role, _, subject = name.partition("@")
+    return role, subject or None
 
 
 def claim_of(example: KindExample) -> Claim:
@@ -65,7 +70,7 @@ def claim_of(example: KindExample) -> Claim:
 
 def expectation_of(kind: type[Expectation], example: KindExample) -> Expectation:
     """The claim itself; roles are named after themselves, since toy sets are."""
-    names = {role: role for role in example.rows}
+    names = {role: role for role, _ in map(_read_by, example.rows)}
     return kind.model_validate({**names, **example.fields})
 
 
@@ -78,7 +83,8 @@ def toy_codes(given: Sequence[Row], seed: int = 0) -> tuple[Codes, Floats]:
     h = np.random.default_rng(seed).normal(size=(len(tokens), D_IN))
     h[position == 0] *= 20
     start, end = _offsets(token, position)
-    special = np.where(position == 0, Kind.SPECIAL, Kind.TEXT).astype(np.uint8)
+    text = np.where(np.array([t == IMAGE for t in token]), Kind.IMAGE, Kind.TEXT)
+    special = np.where(position == 0, Kind.SPECIAL, text).astype(np.uint8)
     made = codes_from_dense(dense, h, h - np.array([[t[3] / 10] for t in tokens]), prompt, len(given), special)
     token_id = np.array([zlib.crc32(t.encode()) >> 1 for t in token], np.int32)
     return replace(made, token_id=token_id, position=position, token=token, start=start, end=end), h

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.errors import SpecError
 from harness.expectations.base import Claim, Expectation
 from harness.inputs import Corpus, PromptSet, Subject
-from harness.language.mistakes import Mistakes
+from harness.language.mistakes import Mistakes, gathered
 from harness.language.models import SpecKeys, SuiteKeys
 from harness.language.nodes import Node
+from harness.language.pairing import check_pair
 from harness.language.shelves import Shelf
 from harness.spec import Best, Spec
 
@@ -58,14 +60,22 @@ class Parts:
     def specs(self, node: Node, suite: Suite) -> Iterator[Spec]:
         own = self.told.keys.id or self.derived_id(node)
         text = node.lines()
+        self.check_pairs(node)
         for subject in self.told.subjects:
-            if subject.name in self.claimed.others:
-                message = f"{subject.name!r} would be compared with itself; name another subject in `over`"
-                raise Mistakes([node.error("same_subject", message)])
             for features in self.each():
                 number = f"-f{features[0]}" if len(self.told.features) > 1 and self.told.keys.together is None else ""
                 where = f"-{subject.name}" if len(self.told.subjects) > 1 else ""
                 yield self.spec(f"{suite.name}::{own}{where}{number}", subject, features, node, suite, text)
+
+    def check_pairs(self, node: Node) -> None:
+        """Mistakes where a subject cannot be compared with another one that the claim names."""
+        errors: list[SpecError] = []
+        for subject in self.told.subjects:
+            for other in self.claimed.others.values():
+                with gathered(errors):
+                    check_pair(self.claimed.expectation, subject, other, node)
+        if errors:
+            raise Mistakes(errors)
 
     def each(self) -> list[tuple[int, ...]]:
         """The features of each test: one at a time, or all at once under `together`."""

@@ -189,7 +189,7 @@ def _name(place: Sequence[Step], where: str) -> str:
 
 def _fields(model: type[BaseModel], loc: Sequence[Step]) -> dict[str, str]:
     """The keys of the model at a place, with their descriptions."""
-    return {name: info.description or "" for name, info in _model_at(model, loc).model_fields.items()}
+    return {info.alias or name: info.description or "" for name, info in _model_at(model, loc).model_fields.items()}
 
 
 def _model_at(model: type[BaseModel], loc: Sequence[Step]) -> type[BaseModel]:

@@ -106,7 +106,8 @@ class _ClaimReader:
         """What stands inside the kind, resolved."""
         below: Node = self.node.value[kind.kind]
         sets, corpora = self.sets(kind, below), self.corpora(kind, below)
-        self.check_overlap(sets, below)
+        beside = kind.roles_beside()
+        self.check_overlap({role: prompts for role, prompts in sets.items() if role not in beside}, below)
         failed = [
             role for role in (*kind.roles("prompts"), *kind.roles("corpus")) if self.has_mistakes(below.get(role))
         ]
@@ -240,7 +241,8 @@ class _ClaimReader:
     def others(self, expectation: Expectation, below: Node) -> dict[str, Subject]:
         found = {}
         for name in expectation.other_subjects():
-            node = _holding(below, name) or below
+            roles = [below.get(role) for role in expectation.roles("subject")]
+            node = next((n for n in roles if n is not None and n.value == name), _holding(below, name) or below)
             with gathered(self.errors):
                 found[name] = pick_subject(self.world.allowed, name, node.source)
         return found

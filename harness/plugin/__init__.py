@@ -61,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _marks(item: Spec | Broken) -> list[pytest.MarkDecorator]:
     tags = [getattr(pytest.mark, tag) for tag in item.tags]
-    on_gpu = isinstance(item, Spec) and item.subject.device == "cuda"
+    on_gpu = isinstance(item, Spec) and any(subject.device == "cuda" for subject in item.subjects)
     return [*tags, pytest.mark.gpu] if on_gpu else tags
 
 

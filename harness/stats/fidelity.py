@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,7 @@ class Blocks:
 
 _FIELDS = ("n", "hh", "ee", "cosine", "norm_ratio", "l0", "sum_h")
 Metric = Callable[[Blocks], Floats]
+Over = Literal["difference", "ratio"]
 
 
 def mse(blocks: Blocks) -> Floats:
@@ -126,12 +128,16 @@ def value_of(metric: Metric, blocks: Blocks) -> float:
         return float(metric(blocks.total())[0]) if blocks.n_blocks else math.nan
 
 
-def jackknife(metric: Metric, blocks: Blocks, alpha: float, other: Blocks | None = None) -> Limits:
-    """The metric with t limits from leaving out one block at a time; minus that of `other`, block by block.
+def jackknife(
+    metric: Metric, blocks: Blocks, alpha: float, other: Blocks | None = None, by: Over = "difference"
+) -> Limits:
+    """The metric with t limits from leaving out one block at a time; minus that of `other` or over it, block by block.
 
     `other`: the same blocks read through another subject. Fewer than 2 blocks give no limits (+-inf).
     """
-    value = value_of(metric, blocks) - (value_of(metric, other) if other is not None else 0.0)
+    value = value_of(metric, blocks)
+    if other is not None:
+        value = float(_over(np.float64(value), np.float64(value_of(metric, other)), by))
     if blocks.n_blocks < 2:
         return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -139,8 +145,14 @@ def jackknife(metric: Metric, blocks: Blocks, alpha: float, other: Blocks | None
         if other is not None:
             if other.n_blocks != blocks.n_blocks:
                 raise ValueError(f"the two subjects have {blocks.n_blocks} and {other.n_blocks} blocks: not paired")
-            left_out = left_out - metric(other.without_each())
+            left_out = np.asarray(_over(left_out, metric(other.without_each()), by))
     return jackknife_limits(value, left_out, alpha)
+
+
+def _over(value: Any, other: Any, by: Over) -> Any:
+    """A difference, or a ratio: NaN over 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return value - other if by == "difference" else value / np.where(other == 0, np.nan, other)
 
 
 def jackknife_limits(value: float, left_out: Floats, alpha: float) -> Limits:

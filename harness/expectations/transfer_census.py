@@ -1,0 +1,138 @@
+"""transfer_census: what becomes of all features from one model to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from harness.expectations.base import Claim, KindExample
+from harness.expectations.bounds import Bound
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import Part, bound_text, by_value, only, short, verdict_of
+from harness.expectations.toy import rows
+from harness.expectations.transferring import BY_RATIO, Transferring, image_fvu
+from harness.inputs import PromptSet
+from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedTransfer
+from harness.stats.transfer.ratio import RATIO_CLASSES
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
+
+_BOUNDED = ("stable", "rescaled", "shifted", "lost", "new_text", "new_vision", "undecided")
+_UNDECIDED = {"aligned": "indeterminate", "ratio_of_means": "unclassified"}
+
+
+class TransferCensus(Transferring):
+    """So large a share of all features is stable, rescaled, shifted, lost, new_text or new_vision.
+
+    It describes these prompts, without limits, and prints how many features could not be decided. More prompts decide
+    more of them, so shares compare between models only on the same prompts.
+    """
+
+    kind: ClassVar[str] = "transfer_census"
+    reads_feature: ClassVar[bool] = False
+    mutants: ClassVar[frozenset[str]] = frozenset({"random_sae"})
+
+    of: Literal["all", "live"] = Field(
+        "all", description="Shares of all features of the SAE, or of those that fire anywhere on these prompts."
+    )
+    stable: Bound | None = Field(None, description="Bound on the share of features that are stable.")
+    rescaled: Bound | None = Field(None, description="Bound on the share that only change in strength.")
+    shifted: Bound | None = Field(None, description="Bound on the share that fire elsewhere.")
+    lost: Bound | None = Field(None, description="Bound on the share that fall silent.")
+    new_text: Bound | None = Field(None, description="Bound on the share that begin to fire on text.")
+    new_vision: Bound | None = Field(None, description="Bound on the share that fire on image tokens only.")
+    undecided: Bound | None = Field(
+        None, description="Bound on the share that fire somewhere and could not be put into a class."
+    )
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> TransferCensus:
+        bounds = self.bounds()
+        if not bounds:
+            raise ValueError(f"transfer_census needs a bound: one of {', '.join(_BOUNDED)}")
+        strange = [name for name in bounds if name not in (*BY_RATIO, "undecided")]
+        if self.method == "ratio_of_means" and strange:
+            raise ValueError(f"ratio_of_means has no class {strange[0]}; it has {', '.join(BY_RATIO)}")
+        if self.images is None and self.new_vision is not None:
+            raise ValueError("new_vision is about pictures: add `images`, a set that the adapted model reads")
+        return self
+
+    def bounds(self) -> dict[str, Bound]:
+        return {name: bound for name in _BOUNDED if (bound := getattr(self, name)) is not None}
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        """A class that these sets cannot show has share 0 whatever the models do: no bound on it means anything."""
+        asked = [name for name in self.bounds() if name != "undecided"]
+        return next((few for name in asked if (few := self.too_few(name, sets, claim)) is not None), None)
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        early = self.unreadable(evidence, claim) or self.beforehand(evidence.sets, claim)
+        if early is not None:
+            return early
+        counts = self.counts(evidence, claim)
+        n = sum(counts.values()) - (counts["dead"] if self.of == "live" else 0)
+        if n == 0:
+            return inconclusive(Reason.DEAD, f"no feature fires on {evidence.prompts('prompts').name} in either model.")
+        parts = [self._part(name, bound, counts[name], n) for name, bound in self.bounds().items()]
+        shares = "; ".join(f"{p.name} {short(p.limits.value)} of {n:,}, {bound_text(p.bound)}" for p in parts)
+        listed = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+        return verdict_of(
+            parts,
+            f"of {sum(counts.values()):,} features, between here and {self.to} on {evidence.prompts('prompts').name}: "
+            f"{listed}; {shares}",
+            also=(*(Measurement(name, count, n) for name, count in counts.items()), *self._beside(evidence)),
+            warnings=tuple(self._warnings(evidence, claim, counts)),
+            details={"counts": counts},
+        )
+
+    def counts(self, evidence: Evidence, claim: Claim) -> dict[str, int]:
+        """How many features are of each class; those that fire and are of none are `undecided`."""
+        found = self.transfer(evidence, claim)
+        names = ALIGNED_CLASSES if isinstance(found, AlignedTransfer) else RATIO_CLASSES
+        totals = np.bincount(found.classes, minlength=len(names)).tolist()
+        rest = _UNDECIDED[self.method]
+        return {"undecided" if name == rest else name: n for name, n in zip(names, totals, strict=True)}
+
+    def _part(self, name: str, bound: Bound, count: int, n: int) -> Part:
+        share = count / n
+        return Part(f"share that is {name}", only(share), bound, by_value(bound, share), n)
+
+    def _beside(self, evidence: Evidence) -> tuple[Measurement, ...]:
+        return (image_fvu(evidence, self.to),) if self.images is not None else ()
+
+    def _warnings(self, evidence: Evidence, claim: Claim, counts: Mapping[str, int]) -> list[str]:
+        alive = sum(counts.values()) - counts["dead"]
+        found = []
+        if counts["undecided"] > alive / 2:
+            found.append(f"{counts['undecided']:,} of {alive:,} live features are undecided: more prompts decide more")
+        possible = set(_BOUNDED[:-1]) - (set() if self.images is not None else {"new_vision"})
+        if self.method == "ratio_of_means":
+            possible &= set(BY_RATIO)
+        hidden = sorted(possible - self.reachable(evidence.sets, claim))
+        return [*found, f"so few prompts can show no feature as {', '.join(hidden)}"] if hidden else found
+
+
+_TEXT = "the red ball rolled away from the old green house"
+_SAME = {"prompts": rows(20, _TEXT, red=3), "prompts@adapted": rows(20, _TEXT, red=3.1)}
+TransferCensus.examples = (
+    KindExample(
+        "three of eight features are stable",
+        Outcome.MET,
+        {"to": "adapted", "stable": {"at_least": 0.3}, "undecided": {"at_most": 0.5}},
+        _SAME,
+    ),
+    KindExample(
+        "three of eight fire elsewhere",
+        Outcome.UNMET,
+        {"to": "adapted", "shifted": {"at_most": 0.1}},
+        _SAME,
+    ),
+    KindExample(
+        "20 prompts can show no feature as lost, so its share is 0 whatever the models do",
+        Outcome.INCONCLUSIVE,
+        {"to": "adapted", "lost": {"at_most": 0.1}},
+        _SAME,
+    ),
+)

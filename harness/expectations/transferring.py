@@ -1,0 +1,209 @@
+"""What claims about features in two models share: who reads what, how it is classified, and what cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.errors import EnvironmentFault
+from harness.expectations.base import Claim, Expectation, PicturesRef, SetRef, Shared, SubjectRef
+from harness.expectations.checks import broken, not_finite
+from harness.expectations.comparing import units_in
+from harness.expectations.evidence import Evidence
+from harness.expectations.results import fewest, too_few
+from harness.inputs import PromptSet
+from harness.stats.auroc import SignedCodes
+from harness.stats.fidelity import blocks_of_codes, fvu, value_of
+from harness.stats.transfer.aligned import AlignedRule, AlignedTransfer, aligned
+from harness.stats.transfer.conditions import Condition, condition
+from harness.stats.transfer.pairs import Misaligned, aligned_tokens
+from harness.stats.transfer.ratio import RatioRule, RatioTransfer, ratio_of_means
+from harness.stats.transfer.reach import can_fire, fewest_prompts, reachable_classes
+from harness.stats.transfer.residuals import residual_cosines
+from harness.verdict import Measurement, Reason, Verdict, inconclusive
+
+Method = Literal["aligned", "ratio_of_means"]
+TransferClass = Literal["stable", "rescaled", "shifted", "lost", "new_text", "new_vision"]
+BY_RATIO = ("stable", "shifted", "new_text", "new_vision")
+
+
+class RatioThresholds(BaseModel):
+    """The five thresholds of ratio_of_means."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    stability: float = Field(0.7, description="A ratio of means above this is stable.")
+    shift: float = Field(0.3, description="A ratio above this, and not stable, is shifted.")
+    activation: float = Field(0.1, description="A token's activation above this is active.")
+    active_share: float = Field(0.01, description="A feature is active where more than this share of tokens is.")
+    factor: float = Field(3.0, description="A new feature's mean is more than this many times the base's.")
+
+
+class Transferring(Expectation):
+    """A claim about features of one SAE on two models: the spec's subject is the base, `to` the adapted model."""
+
+    shares: ClassVar[Shared] = "sae"
+
+    to: SubjectRef = Field(description="The adapted model, read through the same SAE; a name from specs/subjects.yaml.")
+    prompts: SetRef = Field(description="Text prompts that both models read.")
+    images: PicturesRef = Field(None, description="Pictures, with their captions, that only the adapted model reads.")
+    method: Method = Field(
+        "aligned", description="aligned: the same tokens in both; ratio_of_means: means over tokens, for parity."
+    )
+    fires_above: float = Field(0.2, gt=0, lt=1, description="aligned: firing means on more than this share of prompts.")
+    silent_below: float = Field(
+        0.05, gt=0, lt=1, description="aligned: silent means no firing prompt, and surely under this share."
+    )
+    ratio: RatioThresholds | None = Field(None, description="ratio_of_means: its five thresholds, where not default.")
+
+    @model_validator(mode="after")
+    def _one_method(self) -> Transferring:
+        if self.ratio is not None and self.method != "ratio_of_means":
+            raise ValueError(
+                "`ratio` holds the thresholds of ratio_of_means: add `method: ratio_of_means` or remove it"
+            )
+        return self
+
+    def read_by(self, role: str) -> tuple[str | None, ...]:
+        """Pictures are read by the adapted model only: the base cannot see."""
+        return (self.to,) if role == "images" else (None, self.to)
+
+    def rule(self, claim: Claim) -> AlignedRule:
+        limits = claim.scope == "population"
+        return AlignedRule(self.fires_above, self.silent_below, alpha=claim.alpha, limits=limits)
+
+    def conditions(self, evidence: Evidence, claim: Claim) -> tuple[Condition, Condition, Condition | None]:
+        """(base, adapted, pictures). The ratio pools all tokens of pictures, as its source does; else image tokens."""
+        groups = [p.group for p in evidence.prompts("prompts").prompts]
+        here, there = (
+            condition(evidence.codes("prompts", name), evidence.counted("prompts", claim, name), groups)
+            for name in (None, self.to)
+        )
+        if self.images is None:
+            return here, there, None
+        codes = evidence.codes("images", self.to)
+        pooled = self.method == "ratio_of_means"
+        counted = codes.counted("all", claim.special_tokens) if pooled else codes.counted("image")
+        return here, there, condition(codes, counted, [p.group for p in evidence.prompts("images").prompts])
+
+    def transfer(self, evidence: Evidence, claim: Claim) -> AlignedTransfer | RatioTransfer:
+        """The classes of all features, computed once for all claims that ask alike."""
+        sides = self.conditions(evidence, claim)
+        codes = tuple(one.codes for one in sides if one is not None)
+        groups = tuple(p.group for prompts in evidence.sets.values() for p in prompts.prompts)
+        rule = (
+            self.rule(claim)
+            if self.method == "aligned"
+            else RatioRule(**(self.ratio or RatioThresholds()).model_dump())
+        )
+        key = ("transfer", tuple(map(id, codes)), rule, claim.tokens, claim.special_tokens, groups)
+        return evidence.memo(key, lambda: self._classified(evidence, sides, rule), keep=codes)
+
+    def _classified(
+        self, evidence: Evidence, sides: tuple[Condition, Condition, Condition | None], rule: AlignedRule | RatioRule
+    ) -> AlignedTransfer | RatioTransfer:
+        check_widths(sides[0], sides[1], self.to)
+        if isinstance(rule, RatioRule):
+            return ratio_of_means(*sides, rule)
+        try:
+            return aligned(*sides, rule)
+        except Misaligned as found:
+            raise different_tokens(evidence, found, self.to) from None
+        except SignedCodes as signed:
+            raise EnvironmentFault("signed_codes", f"{signed}.", "Use `method: ratio_of_means`.") from None
+
+    def unreadable(self, evidence: Evidence, claim: Claim) -> Verdict | None:
+        """Broken numbers, or an SAE in which nothing fires."""
+        found = broken(evidence, claim, ("prompts",)) or broken(evidence, claim, ("prompts",), self.to)
+        if found is not None or self.images is None:
+            return found
+        return not_finite(evidence, replace(claim, tokens="image"), "images", self.to)
+
+    def reachable(self, sets: Mapping[str, PromptSet], claim: Claim) -> frozenset[str]:
+        """The classes that this many prompts and pictures can show at all."""
+        if self.method == "ratio_of_means":
+            return frozenset(BY_RATIO)
+        return reachable_classes(units_in(sets, "prompts"), _pictures(sets), self.rule(claim))
+
+    def too_few(self, wanted: str, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        """Inconclusive where these sets cannot show a class whatever their codes."""
+        if wanted in self.reachable(sets, claim):
+            return None
+        rule, n = self.rule(claim), units_in(sets, "prompts")
+        least = fewest_prompts(wanted, rule)
+        if least is not None and n >= least:
+            shown = _pictures(sets)
+            enough = fewest(lambda m: can_fire(m, rule), shown + 1)
+            because = "too few to show firing on images"
+            return too_few(shown, None if enough is None else enough - shown, "the images", because, "pictures")
+        because = f"{wanted} asks for {_asks(wanted, self, rule)}"
+        return too_few(n, None if least is None else least - n, sets["prompts"].name, because)
+
+
+def _asks(wanted: str, claim: Transferring, rule: AlignedRule) -> str:
+    if wanted in ("lost", "new_text", "new_vision"):
+        return f"silence under {claim.silent_below:g} at alpha {rule.alpha:g}"
+    return f"a firing rate over {claim.fires_above:g} at alpha {rule.alpha:g}"
+
+
+def _pictures(sets: Mapping[str, PromptSet]) -> int:
+    return units_in(sets, "images") if "images" in sets else 0
+
+
+def check_widths(base: Condition, adapted: Condition, to: str) -> None:
+    """A fault where the two SAEs differ in width, so that their features are not the same ones."""
+    widths = base.codes.d_sae, adapted.codes.d_sae
+    if widths[0] != widths[1]:
+        raise EnvironmentFault(
+            "different_sae",
+            f"the base is read through {widths[0]:,} features, {to} through {widths[1]:,}: they are not the same ones.",
+            "Read both models through one SAE.",
+        )
+
+
+def different_tokens(evidence: Evidence, found: Misaligned, to: str) -> EnvironmentFault:
+    """Models with other tokenizers have no tokens in common to compare."""
+    here, there = ("no token" if token is None else repr(token) for token in found.tokens)
+    text = evidence.prompts("prompts").prompts[found.prompt].text
+    return EnvironmentFault(
+        "different_tokens",
+        f"the two models read {text[:80]!r} as different tokens: token {found.place + 1} is {here} here, {there} in "
+        f"{to}.",
+        "Compare models that share a tokenizer.",
+    )
+
+
+def image_fvu(evidence: Evidence, to: str) -> Measurement:
+    """How much of the image tokens the SAE misses; what it finds there is worth no more than that."""
+    codes = evidence.codes("images", to)
+    seen = condition(codes, codes.counted("image"))
+    found = evidence.memo(("image_fvu", id(codes)), lambda: fvu_of(seen), keep=codes)
+    return Measurement("fvu on image tokens", found, seen.n_tokens)
+
+
+def fvu_of(one: Condition) -> float:
+    return value_of(fvu, blocks_of_codes(one.codes, one.counted, one.unit))
+
+
+def residual_cosine(evidence: Evidence, here: Condition, there: Condition, to: str) -> Measurement:
+    """The mean over aligned tokens of the cosine of both models' activations: how far the models themselves moved."""
+    try:
+        pairs = aligned_tokens(here, there)
+        cosines = residual_cosines(evidence.residuals("prompts"), evidence.residuals("prompts", to), pairs)
+    except Misaligned as found:
+        raise different_tokens(evidence, found, to) from None
+    return Measurement("residual cosine", float(np.mean(cosines)), len(cosines))
+
+
+def undecidable_dead(feature: int | None, n: int, n_pictures: int) -> Verdict:
+    pictures = f" and {n_pictures} pictures" if n_pictures else ""
+    return inconclusive(
+        Reason.DEAD,
+        f"feature {feature} fires nowhere on these {n} prompts{pictures}: silence cannot tell a dead or mistyped "
+        "feature from a quiet one.",
+        measurement=Measurement("firing prompts", 0, n + n_pictures),
+    )

@@ -1,0 +1,139 @@
+"""Features classified on the same tokens in both models: where each fires, in what pattern, and how strongly."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.codes import Floats, Mask
+from harness.stats.auroc import SignedCodes
+from harness.stats.transfer.conditions import Condition, Rates, rates_of_all
+from harness.stats.transfer.pairs import Scale, aligned_tokens, pair_sums, scale_of_all
+
+ALIGNED_CLASSES = ("stable", "rescaled", "shifted", "lost", "new_text", "new_vision", "indeterminate", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedRule:
+    """What the classes ask for. limits False: shares and ratios stand for themselves (these prompts only).
+
+    fires_above, silent_below: prompt firing rates. alike, unlike: (Jaccard, Pearson) from which two patterns are the
+    same, and under which either makes them different. scale: the range of ratios that counts as no change.
+    """
+
+    fires_above: float = 0.2
+    silent_below: float = 0.05
+    alike: tuple[float, float] = (0.6, 0.8)
+    unlike: tuple[float, float] = (0.3, 0.5)
+    scale: tuple[float, float] = (0.8, 1.25)
+    alpha: float = 0.05
+    limits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One condition's firing, per feature, [d_sae]: fires (surely), silent (surely), and the rates behind."""
+
+    rates: Rates
+    fires: Mask
+    silent: Mask
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedTransfer:
+    """Per feature, [d_sae]: its class (index into ALIGNED_CLASSES) and what it rests on; n_pairs: tokens compared.
+
+    alike, unlike: the pattern is the same, is different; neither in between. kept, moved: the scale is surely inside
+    the range, surely outside.
+    """
+
+    classes: NDArray[np.int8]
+    base: Firing
+    adapted: Firing
+    images: Firing | None
+    jaccard: Floats
+    pearson: Floats
+    overlap: Floats
+    scale: Scale
+    alike: Mask
+    unlike: Mask
+    kept: Mask
+    moved: Mask
+    n_pairs: int
+
+
+def aligned(
+    base: Condition, adapted: Condition, images: Condition | None = None, rule: AlignedRule | None = None
+) -> AlignedTransfer:
+    """Class of every feature. `images`: the image tokens of the adapted model on pictures.
+
+    stable: fires in both, alike, scale kept. rescaled: the same, scale moved. shifted: fires in both, unlike. lost,
+    new_text: fires in one, silent in the other. new_vision: fires on images, silent on the text of both. dead: fires
+    nowhere here. Else indeterminate. Raises Misaligned where the tokens differ, SignedCodes for values under 0.
+    """
+    rule = rule or AlignedRule()
+    _check(base, adapted, images)
+    pairs = aligned_tokens(base, adapted)
+    sums = pair_sums(base, adapted, pairs)
+    scale = scale_of_all(base, adapted, pairs, rule.alpha, rule.limits)
+    here, there = (_firing(one, rule) for one in (base, adapted))
+    seen = _firing(images, rule) if images is not None else None
+    jaccard, pearson = sums.jaccard(), sums.pearson()
+    with np.errstate(invalid="ignore"):
+        alike = (jaccard >= rule.alike[0]) & (pearson >= rule.alike[1])
+        unlike = (jaccard < rule.unlike[0]) | (pearson < rule.unlike[1])
+        low, high = (math.log(limit) for limit in rule.scale)
+        kept = (scale.low >= low) & (scale.high <= high)
+        moved = (scale.low > high) | (scale.high < low)
+    return AlignedTransfer(
+        classes=_classes(here, there, seen, (alike, unlike), (kept, moved)),
+        base=here,
+        adapted=there,
+        images=seen,
+        jaccard=jaccard,
+        pearson=pearson,
+        overlap=sums.overlap(),
+        scale=scale,
+        alike=alike,
+        unlike=unlike,
+        kept=kept,
+        moved=moved,
+        n_pairs=sums.n,
+    )
+
+
+def _classes(
+    here: Firing, there: Firing, seen: Firing | None, pattern: tuple[Mask, Mask], scale: tuple[Mask, Mask]
+) -> NDArray[np.int8]:
+    """No two of the conditions hold at once, so their order does not matter."""
+    both, nowhere = here.fires & there.fires, np.zeros(len(here.fires), bool)
+    (alike, unlike), (kept, moved) = pattern, scale
+    anywhere = [one.rates.share > 0 for one in (here, there, seen) if one is not None]
+    conditions = {
+        "stable": both & alike & kept,
+        "rescaled": both & alike & moved,
+        "shifted": both & unlike,
+        "lost": here.fires & there.silent,
+        "new_text": there.fires & here.silent,
+        "new_vision": seen.fires & here.silent & there.silent if seen is not None else nowhere,
+        "dead": ~np.any(anywhere, axis=0),
+    }
+    numbers = [ALIGNED_CLASSES.index(name) for name in conditions]
+    rest = ALIGNED_CLASSES.index("indeterminate")
+    return np.select(list(conditions.values()), numbers, rest).astype(np.int8)
+
+
+def _firing(one: Condition, rule: AlignedRule) -> Firing:
+    rates = rates_of_all(one, rule.alpha, rule.limits)
+    with np.errstate(invalid="ignore"):
+        return Firing(rates, rates.low >= rule.fires_above, (rates.share == 0) & (rates.high <= rule.silent_below))
+
+
+def _check(*conditions: Condition | None) -> None:
+    """Silence must be the lowest value, and a ratio of activations must have a logarithm."""
+    for one in conditions:
+        if one is not None and len(one.codes.value) and one.codes.value.min() < 0:
+            raise SignedCodes("transfer is judged on activations of 0 or more; these codes are signed")
