@@ -17,6 +17,7 @@ from harness.stats.transfer.conditions import condition, rates_of_all, strength_
 from harness.stats.transfer.pairs import Misaligned, PairSums, aligned_tokens, pair_sums, scale_of_all
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioRule, ratio_of_means
 from harness.stats.transfer.reach import fewest_pictures, fewest_prompts, reachable_classes
+from harness.stats.transfer.residuals import residual_cosines
 from interp_tests.plain_twins import transfer as twin
 
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -371,3 +372,15 @@ def test_strength_is_over_tokens_with_silence_as_zero():
     assert (found.mean.tolist(), found.max.tolist(), found.firing.tolist()) == ([2.0, 0.0], [3.0, 0.0], [2.0, 0.0])
     codes = made([[1.0]]).codes
     assert math.isnan(strength_of_all(condition(codes, np.zeros(1, bool))).mean[0])
+
+
+def test_residual_cosines_are_of_the_paired_tokens():
+    """A <bos> in one model only does not move the pairs; vectors of 0 have no cosine, other widths are refused."""
+    kind = np.array([Kind.SPECIAL, Kind.TEXT, Kind.TEXT], np.uint8)
+    a, b = made(np.eye(3), [0, 0, 0], kind, [2, 7, 8]), made(np.eye(3)[1:], [0, 0], kind[1:], [7, 8])
+    pairs = aligned_tokens(*(condition(c.codes, c.codes.counted()) for c in (a, b)))
+    h, other = np.array([[9.0, 9], [1, 0], [3, 4]]), np.array([[2.0, 0], [4, 3]])
+    np.testing.assert_allclose(residual_cosines(h, other, pairs), [1, 0.96])
+    assert math.isnan(residual_cosines(h, other * 0, pairs)[0])
+    with pytest.raises(ValueError, match="2 and 3 dimensions"):
+        residual_cosines(h, np.ones((2, 3)), pairs)
