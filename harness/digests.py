@@ -28,6 +28,8 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "chat_template.*",
+    "preprocessor_config.json",
+    "processor_config.json",
 )
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
 

@@ -39,6 +39,8 @@ CAPTURE_VERSION = "1"
 ATTENTION = "eager"
 # What the harness does with every SAE; each SAE's own normalization stands in its cfg.json, which its digest covers.
 SAE_HANDLING = "float32, decoder norms not folded, normalization as its cfg.json says"
+# Without torchvision transformers falls back to PIL silently, with other pixels: so it is asked for by name.
+IMAGE_BACKEND = "pil"
 BLOCK_TOKENS = 1024  # tokens of a corpus in one block of sums, the jackknife's unit
 
 VERSION_FIELDS = ("torch", "transformers", "tokenizers", "sae_lens", "capture")
@@ -51,7 +53,9 @@ def code_parts(subject: Subject) -> dict[str, str]:
     the files found; a hub model has its commit, a package its version, and an SAE release, whose loaders take
     no revision, its name only: pin it.
     """
+    pictures = {"image_processor": IMAGE_BACKEND} if subject.model.modality == "image_text" else {}
     return {
+        **pictures,
         "weights": _weights(subject.model),
         "tokenizer": _tokenizer(subject.model),
         "sae": _sae(subject.sae),
@@ -76,8 +80,19 @@ def code_key(subject: Subject) -> str:
 
 
 def prompt_key(prompt: Prompt) -> str:
-    """The key of one input: its exact text, and whether it may be cut at max_tokens."""
-    return digest_of({"text": prompt.text, "truncate": str(prompt.truncate)})
+    """The key of one input: its exact text, whether it may be cut at max_tokens, and, where they are not the default
+    of plain text, the picture's bytes, the attention and the role in the chat template.
+
+    The template and the configuration of the image processor are files beside the tokenizer's: its digest has them.
+    """
+    parts = {"text": prompt.text, "truncate": str(prompt.truncate)}
+    if prompt.image is not None:
+        parts["image"] = prompt.image.digest
+    if prompt.is_causal == (prompt.image is not None):
+        parts["attention"] = str(prompt.attention)
+    if prompt.chat is not None:
+        parts["chat"] = prompt.chat
+    return digest_of(parts)
 
 
 def corpus_key(corpus: Corpus) -> str:

@@ -130,7 +130,7 @@ class _Run:
             done += len(batch.indices)
             self._say(f"{done} of {len(keys)} prompts read")
 
-        loaded.read([texts[text].ids for text in keys], sorted({t.hook for t in throughs}), handle)
+        loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle)
 
     def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[_Text, Tokenized]]) -> None:
         """The whole batch goes through the SAE, so that its shape is the same whatever was selected."""

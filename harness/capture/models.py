@@ -1,4 +1,5 @@
-"""Loading a causal language model: the pinned weights, all of them, finite, in eager attention, or a clear fault."""
+"""Loading a language model, or one that reads pictures too: the pinned weights, all of them, finite, in eager
+attention, or a clear fault."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from harness.capture.batching import Shapes
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.loaded import LoadedModel
 from harness.capture.tokens import Texts
+from harness.capture.visual import load_visual
 from harness.digests import MODEL_FILES, TOKENIZER_FILES, located, model_folder, verify_model
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, Subject
@@ -38,7 +40,12 @@ def load_texts(subject: Subject, progress: Progress = lambda line: None) -> Text
     with _quiet(), _explained(subject.model):
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **_LOCAL)
-    return Texts(tokenizer, str(config.model_type))
+        visual = load_visual(folder, config, tokenizer, _LOCAL) if _sees(subject) else None
+    return Texts(tokenizer, str(config.model_type), visual)
+
+
+def _sees(subject: Subject) -> bool:
+    return subject.model.modality == "image_text"
 
 
 def load_model(
@@ -55,8 +62,8 @@ def load_model(
     with _quiet(), _explained(subject.model):
         model = _load(folder, subject, layers).to(device)
     must_be_finite(model, f"model {subject.model.name}")
-    tokenizer = (texts or load_texts(subject, progress)).tokenizer
-    return LoadedModel(model, tokenizer, device, Shapes.for_memory(_gpu_gib(device)))
+    texts = texts or load_texts(subject, progress)
+    return LoadedModel(model, texts.tokenizer, device, Shapes.for_memory(_gpu_gib(device)), texts.visual)
 
 
 def usable_device(subject: Subject) -> torch.device:
@@ -102,11 +109,12 @@ def _fetched(ref: ModelRef, progress: Progress) -> Path:
 
 
 def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
     config = AutoConfig.from_pretrained(folder, **_LOCAL)
-    _shorten(config, layers)
-    model, info = AutoModelForCausalLM.from_pretrained(
+    _shorten(config.get_text_config(decoder=True) if _sees(subject) else config, layers)
+    kind = AutoModelForImageTextToText if _sees(subject) else AutoModelForCausalLM
+    model, info = kind.from_pretrained(
         folder,
         config=config,
         dtype=getattr(torch, subject.dtype),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.codes import Pool, Specials, Tokens
 from harness.expectations.base import Role, Scope, UsedSet
+from harness.inputs import Modality
 
 Text = Annotated[str, Field(min_length=1)]
 FeatureId = Annotated[int, Field(ge=0)]
@@ -110,7 +111,10 @@ class ModelEntry(_Strict):
     digest: Text | None = Field(
         None, pattern=DIGEST, description="Digest of weights and config, held against the files."
     )
-    tokenizer_digest: Text | None = Field(None, pattern=DIGEST, description="Digest of the tokenizer's files.")
+    tokenizer_digest: Text | None = Field(
+        None, pattern=DIGEST, description="Digest of the files of the tokenizer and the image processor."
+    )
+    modality: Modality = Field("text", description="image_text: it reads pictures with their captions, too.")
 
 
 class SaeEntry(_Strict):

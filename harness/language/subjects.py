@@ -152,7 +152,8 @@ class _Reader:
             self.unpinned(f"the model {name!r}", node)
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
-        return ModelRef(name, source, getattr(entry, source), entry.revision, entry.digest, entry.tokenizer_digest)
+        pins = (entry.revision, entry.digest, entry.tokenizer_digest)
+        return ModelRef(name, source, getattr(entry, source), *pins, entry.modality)
 
     def unpinned(self, what: str, node: Node) -> None:
         self.warnings.append(f"{node.source}: {what} has no `digest`: other weights in its place would go unnoticed.")
