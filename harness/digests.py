@@ -30,6 +30,7 @@ TOKENIZER_FILES = (
     "chat_template.*",
 )
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
+QWEN_SCOPE_FILES = ("*.sae.pt",)
 
 # A file changed again within the clock's granularity of its last change keeps its times, so nothing
 # younger than this is remembered. ext4 stamps times every 4 ms, FAT every 2 s.
@@ -107,7 +108,12 @@ def verify_model(model: ModelRef, folder: Path) -> None:
 
 def verify_sae(sae: SaeRef, folder: Path) -> None:
     """Hold an SAE's pin against the files in `folder`."""
-    _hold(f"SAE {sae.name}", sae.digest, folder, SAE_FILES)
+    _hold(f"SAE {sae.name}", sae.digest, folder, sae_files(sae))
+
+
+def sae_files(sae: SaeRef) -> tuple[str, ...]:
+    """Which files make an SAE of a path, by its format."""
+    return QWEN_SCOPE_FILES if sae.format == "qwen_scope" else SAE_FILES
 
 
 def mismatch(what: str, pinned: str, found: str) -> EnvironmentFault:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     {"errors"},
-    {"inputs", "keys", "digests", "cachedir", "codes", "sums", "stats", "verdict", "rankings"},
+    {"inputs", "keys", "digests", "releases", "cachedir", "codes", "sums", "stats", "verdict", "rankings"},
     {"expectations", "store", "packing", "spec", "runlog"},
     {"language", "capture", "judging"},
     {"planning", "reports"},

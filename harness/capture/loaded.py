@@ -119,7 +119,12 @@ class LoadedModel:
         sites = {hook: find_site(self.model, hook) for hook in hooks}
         decoder = decoder_of(self.model)
         with torch.inference_mode():
-            seen = run(lambda: decoder(input_ids=tokens, attention_mask=mask, use_cache=False), sites)
+            seen = run(
+                lambda: decoder(input_ids=tokens, attention_mask=mask, use_cache=False),
+                sites,
+                stop_early=not _is_offloaded(self.model),
+            )
+            seen = {name: h.to(self.device) for name, h in seen.items()}
         self.batches += 1
         real = mask.bool()
         real[len(part) :] = False
@@ -133,6 +138,12 @@ class LoadedModel:
         self.shapes.halve()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _is_offloaded(model: nn.Module) -> bool:
+    """Whether accelerate fetches layers from memory or disk as they run: its hooks must not be left by an exception."""
+    places = getattr(model, "hf_device_map", {}).values()
+    return any(place in ("cpu", "disk") for place in places)
 
 
 def padded(texts: Sequence[TokenIds], length: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -49,7 +49,9 @@ def _checked(path: Path, found: object) -> dict[str, torch.Tensor]:
     fitting = {"W_enc": (d_sae, d_in), "W_dec": (d_in, d_sae), "b_enc": (d_sae,), "b_dec": (d_in,)}
     wrong = [f"{name} {tuple(t.shape)}" for name, t in parts.items() if tuple(t.shape) != fitting[name]]
     if wrong:
-        raise _not_weights(path, f"its shapes do not fit: {', '.join(wrong)} beside W_dec {tuple(parts['W_dec'].shape)}")
+        raise _not_weights(
+            path, f"its shapes do not fit: {', '.join(wrong)} beside W_dec {tuple(parts['W_dec'].shape)}"
+        )
     return parts
 
 

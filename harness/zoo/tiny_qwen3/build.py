@@ -29,7 +29,7 @@ def finish(figures: dict[str, Any]) -> None:
     from harness.capture.training.harvest import reader
     from harness.zoo.gemma3_270m.measure import chosen_features
     from harness.zoo.tiny_qwen3.card import write_card
-    from harness.zoo.tiny_qwen3.train_sae import FILE, K, LAYER
+    from harness.zoo.tiny_qwen3.train_sae import FILE, LAYER, K
 
     model = AutoModelForCausalLM.from_pretrained(HERE / "model", dtype="float32", attn_implementation="eager").eval()
     tokenizer = AutoTokenizer.from_pretrained(HERE / "model")
