@@ -81,11 +81,17 @@ def model_folder(model: ModelRef) -> Path | None:
 
 
 def hub_commit(model: ModelRef) -> str:
-    """The commit that a hub model's revision means here; the revision itself where no copy is cached."""
-    revision = model.revision or "main"
+    """The commit that a hub model's revision means here (unpinned: that of main); the revision itself where no copy
+    is cached."""
+    revision = hub_revision(model)
     with suppress(OSError):
         return (_hub_cache(model) / "refs" / revision).read_text().strip()
     return revision
+
+
+def hub_revision(model: ModelRef) -> str:
+    """What to ask the hub for: a commit, or main where none is pinned."""
+    return "main" if model.revision in (None, "unpinned") else model.revision
 
 
 def verify(subject: Subject) -> None:

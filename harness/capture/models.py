@@ -15,7 +15,7 @@ from harness.capture.batching import Shapes
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.loaded import LoadedModel
 from harness.capture.tokens import Texts
-from harness.digests import MODEL_FILES, TOKENIZER_FILES, located, model_folder, verify_model
+from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, located, model_folder, verify_model
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, Subject
 from harness.keys import ATTENTION, resolve_device
@@ -100,7 +100,7 @@ def _fetched(ref: ModelRef, progress: Progress) -> Path:
     progress(f"fetching {ref.location}")
     with _explained(ref):
         wanted = [*MODEL_FILES, *TOKENIZER_FILES]
-        return Path(snapshot_download(ref.location, revision=ref.revision, allow_patterns=wanted))
+        return Path(snapshot_download(ref.location, revision=hub_revision(ref), allow_patterns=wanted))
 
 
 def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:

@@ -45,13 +45,11 @@ def _checked(path: Path, found: object) -> dict[str, torch.Tensor]:
         held = ", ".join(map(str, list(found)[:6])) if isinstance(found, dict) else type(found).__name__
         raise _not_weights(path, f"it holds {held or 'nothing'}, not the tensors {', '.join(PARTS)}")
     parts = {name: found[name].float() for name in PARTS}
-    d_in, d_sae = (parts["W_dec"].shape + (0, 0))[:2]
+    d_in, d_sae = (*parts["W_dec"].shape, 0, 0)[:2]
     fitting = {"W_enc": (d_sae, d_in), "W_dec": (d_in, d_sae), "b_enc": (d_sae,), "b_dec": (d_in,)}
     wrong = [f"{name} {tuple(t.shape)}" for name, t in parts.items() if tuple(t.shape) != fitting[name]]
     if wrong:
-        raise _not_weights(
-            path, f"its shapes do not fit: {', '.join(wrong)} beside W_dec {tuple(parts['W_dec'].shape)}"
-        )
+        raise _not_weights(path, f"its shapes do not fit W_dec's ({d_in}, {d_sae}): {', '.join(wrong)}")
     return parts
 
 

@@ -108,7 +108,7 @@ class _Reader:
         for name, node in self.entries("corpora"):
             with gathered(self.errors):
                 self.found.corpora[name] = self.corpus(name, node)
-        self.found.warnings = tuple([*self.warnings, *self.about_unpinned()])
+        self.found.warnings = (*self.warnings, *self.about_unpinned())
         return self.found
 
     def about_unpinned(self) -> list[str]:

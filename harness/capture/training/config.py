@@ -19,7 +19,8 @@ class TrainConfig:
     files (.jsonl: {"text": ...} a document a line; any other: the file is one document); each file is
     a domain in the card. held_out: files that are measured and never trained on; where none is given,
     one document in 20 of each corpus file. d_sae: features. k: mean number of features a token
-    (BatchTopK), or exactly (`architecture` topk, k a whole number). tokens: to train on, each once; special tokens are not counted and not trained on.
+    (BatchTopK), or exactly (`architecture` topk, k a whole number). tokens: to train on, each once; special
+    tokens are not counted and not trained on.
 
     buffer_tokens: tokens harvested at once and shuffled, all that is held in memory:
     buffer_tokens * d_in * 4 bytes (168 MB at 65,536 x 640). precision: of the model's forward passes

@@ -151,8 +151,8 @@ def has_checkpoint(out: Path) -> bool:
 
 
 def write_sae(state: State, config: TrainConfig) -> None:
-    """cfg.json and sae_weights.safetensors as sae-lens saves JumpReLU (TopK stays TopK): scale folded in, so that it reads raw
-    activations (normalize_activations none), decoder rows of norm 1."""
+    """cfg.json and sae_weights.safetensors as sae-lens saves JumpReLU (TopK stays TopK): scale folded in, so that
+    it reads raw activations (normalize_activations none), decoder rows of norm 1."""
     trainer = state.trainer
     trainer.sae.fold_activation_norm_scaling_factor(trainer.activation_scaler.scaling_factor)
     trainer.activation_scaler.scaling_factor = None

@@ -37,8 +37,8 @@ the conversion).
 
 ## One feature a category
 
-Chosen on specs/prompts/discovery.yaml (highest AUROC of the largest activation over a prompt's tokens, against all other
-categories there), tested the same way on specs/prompts/categories.yaml; 24 prompts a category.
+Chosen on specs/prompts/discovery.yaml (highest AUROC of the largest activation over a prompt's tokens, against all
+other categories there), tested the same way on specs/prompts/categories.yaml; 24 prompts a category.
 {reached} of 8 reach {bar} on the test prompts.
 
 {table}

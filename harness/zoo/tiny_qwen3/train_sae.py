@@ -1,4 +1,4 @@
-"""Train tiny-qwen3's TopK SAE with the engine that `interp train-sae` runs, and write it as Qwen-Scope writes its own."""
+"""Train tiny-qwen3's TopK SAE with the engine of `interp train-sae`, and write it as Qwen-Scope writes its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(model: Path, out: Path) -> None:
         config = TrainConfig(
             model=model, layer=LAYER, corpus=(files[0],), held_out=(files[1],), out=trained, d_sae=D_SAE, k=K,
             architecture="topk", tokens=TOKENS, seed=SEED, lr=2e-3, name="tiny-qwen3",
-            about="The tiny world of tiny_gemma2/lexicon.py and frames.py, and Python's standard library (PSF licence).",
+            about="The tiny world of tiny_gemma2 (lexicon.py, frames.py), and Python's standard library (PSF).",
         )  # fmt: skip
         train_sae(config)
         out.mkdir(parents=True, exist_ok=True)
