@@ -16,7 +16,7 @@ FLOORS = [
     {"language", "capture", "judging"},
     {"planning", "reports"},
     {"running"},
-    {"session", "explore"},
+    {"session", "explore", "pinning"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -59,10 +59,7 @@ def make_hub(hub):
 def hub(tmp_path_factory):
     """Built in a process of its own, so that its memory is given back."""
     home = tmp_path_factory.mktemp("hf")
-    code = (
-        "import sys, pathlib; from interp_tests.test_real_names import make_hub;"
-        " make_hub(pathlib.Path(sys.argv[1]))"
-    )
+    code = "import sys, pathlib; from interp_tests.test_real_names import make_hub; make_hub(pathlib.Path(sys.argv[1]))"
     env = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", code, str(home / "hub")], env=env, check=True)
     return home

@@ -42,7 +42,7 @@ def load_sae(ref: SaeRef, d_model: int, device: torch.device) -> Encoder:
     `digest_mismatch`, `sae_mismatch`, `not_finite`.
     """
     refuse_unsafe_loading()
-    sae = _from_path(ref, device) if ref.source == "path" else _from_release(ref, device)
+    sae = _from_path(ref, device) if ref.source == "path" else released(ref, device)
     sae = sae.float().to(device).eval().requires_grad_(False)
     _check_shape(ref, sae, d_model)
     must_be_finite(sae, f"SAE {ref.name}")
@@ -72,7 +72,9 @@ def _from_qwen_scope(ref: SaeRef, folder: Path, device: torch.device) -> Any:
     return read_qwen_scope(files[0], ref.k, str(device))
 
 
-def _from_release(ref: SaeRef, device: torch.device) -> Any:
+def released(ref: SaeRef, device: torch.device) -> Any:
+    """A published SAE as sae-lens loads it, fp32, held against its pin. Raises EnvironmentFault as load_sae does."""
+    refuse_unsafe_loading()
     _check_release(ref)
     from sae_lens import SAE
 
