@@ -85,7 +85,7 @@ def hub_commit(model: ModelRef) -> str:
     is cached."""
     revision = hub_revision(model)
     with suppress(OSError):
-        return (_hub_cache(model) / "refs" / revision).read_text().strip()
+        return (_hub_cache(model.location) / "refs" / revision).read_text().strip()
     return revision
 
 
@@ -146,15 +146,23 @@ def _readable_digest(what: str, folder: Path, patterns: Sequence[str]) -> str | 
 
 
 def _snapshot(model: ModelRef) -> Path | None:
-    folder = _hub_cache(model) / "snapshots" / hub_commit(model)
+    folder = _hub_cache(model.location) / "snapshots" / hub_commit(model)
     return folder if folder.is_dir() else None
 
 
-def _hub_cache(model: ModelRef) -> Path:
+def is_cached(repository: str, path: str) -> bool:
+    """Whether the hub cache holds this file or folder of a repository's main, as sae-lens' loaders ask for it."""
+    cache = _hub_cache(repository)
+    with suppress(OSError):
+        return (cache / "snapshots" / (cache / "refs/main").read_text().strip() / path).exists()
+    return False
+
+
+def _hub_cache(repository: str) -> Path:
     """The folder that the hub's client keeps one repository in; by its own rules, which are stable since 2022."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     root = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    return root / f"models--{model.location.replace('/', '--')}"
+    return root / f"models--{repository.replace('/', '--')}"
 
 
 def _stamp(path: Path) -> _Stamp:

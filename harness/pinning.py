@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.digests import MODEL_FILES, TOKENIZER_FILES, files_digest, hub_commit, located, model_folder, sae_files
+from harness.digests import (
+    MODEL_FILES,
+    TOKENIZER_FILES,
+    files_digest,
+    hub_commit,
+    is_cached,
+    located,
+    model_folder,
+    sae_files,
+)
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, SaeRef, Subject
 from harness.keys import resolve_device
 from harness.language.references import Folder
 from harness.language.subjects import AllowList, load_subjects
+from harness.releases import find_release
 
 FILE = "specs/subjects.yaml"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -139,7 +149,7 @@ def _digests(model: ModelRef, folder: Path) -> Iterator[Pin]:
 def _of_saes(allowed: AllowList, release_digest: ReleaseDigest, faults: list[EnvironmentFault]) -> Iterator[Pin]:
     saes = {subject.sae.name: subject.sae for subject in allowed.subjects.values()}
     for sae in saes.values():
-        if sae.digest is not None:
+        if sae.digest is not None or not _is_here(sae):
             continue
         try:
             digest = (
@@ -156,12 +166,19 @@ def _ready(subject: Subject) -> Readiness:
     missing = []
     if subject.model.source != "package" and model_folder(subject.model) is None:
         missing.append(f"the weights of {subject.model.location}")
-    if subject.sae.source == "path" and not located(subject.sae.location).is_dir():
+    if not _is_here(subject.sae):
         missing.append(f"the SAE {subject.sae.location}")
     device = resolve_device(subject.device)
     if device == "cuda" and resolve_device("auto") != "cuda":
         missing.append("a cuda device")
     return Readiness(subject.name, device, tuple(missing))
+
+
+def _is_here(sae: SaeRef) -> bool:
+    if sae.source == "path":
+        return located(sae.location).is_dir()
+    release = find_release(sae.location)
+    return release is not None and is_cached(release.repository, release.paths.get(sae.sae_id or "", ""))
 
 
 def _allowed(root: Path) -> AllowList:

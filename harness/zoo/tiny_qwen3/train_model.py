@@ -11,7 +11,7 @@ from harness.zoo.tiny_gemma2 import corpus
 from harness.zoo.tiny_gemma2.train_model import SEED, held_out_loss, pack, save, train, train_bpe
 
 END = "<|endoftext|>"
-STEPS = 2_400
+STEPS = 1_200
 CONFIG = {
     "hidden_size": 128,
     "intermediate_size": 320,

@@ -13,7 +13,7 @@ import torch
 from harness.capture.training.config import TrainConfig
 from harness.zoo.tiny_gemma2 import corpus
 
-LAYER, D_SAE, K, TOKENS, SEED = 3, 1024, 12, 800_000, 0
+LAYER, D_SAE, K, TOKENS, SEED = 3, 1024, 12, 500_000, 0
 FILE = f"layer{LAYER}.sae.pt"
 
 
