@@ -46,8 +46,10 @@ def as_qwen_scope(sae: Any) -> dict[str, torch.Tensor]:
     Its encoder reads the input as it is, sae-lens' reads it less b_dec: (x - b_dec) W + b = x W + (b - b_dec W).
     """
     assert sae.cfg.architecture() == "topk"
-    assert not sae.cfg.rescale_acts_by_decoder_norm
     W_enc, W_dec, b_enc, b_dec = (getattr(sae, n).detach().float() for n in ("W_enc", "W_dec", "b_enc", "b_dec"))
+    if sae.cfg.rescale_acts_by_decoder_norm:  # Qwen-Scope's are not rescaled: fold the norms
+        norms = W_dec.norm(dim=1)
+        W_enc, b_enc, W_dec = W_enc * norms, b_enc * norms, W_dec / norms[:, None]
     if sae.cfg.apply_b_dec_to_input:
         b_enc = b_enc - b_dec @ W_enc
     return {"W_enc": W_enc.T.clone(), "W_dec": W_dec.T.clone(), "b_enc": b_enc.clone(), "b_dec": b_dec.clone()}
