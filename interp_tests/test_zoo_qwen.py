@@ -71,7 +71,9 @@ def test_at_most_k_features_fire_on_a_token(parts):
 def test_the_cards_table_is_what_one_measures(parts, category):
     """Chosen on discovery.yaml, tested on categories.yaml: the feature and both AUROCs are the card's."""
     subject, model, sae = parts
-    row = re.search(rf"^\| {category} \| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", (ZOO / "CARD.md").read_text(), re.MULTILINE)
+    row = re.search(
+        rf"^\| {category} \| (\d+) \| ([\d.]+) \| ([\d.]+) \|$", (ZOO / "CARD.md").read_text(), re.MULTILINE
+    )
 
     def aurocs(file):
         pooled = []

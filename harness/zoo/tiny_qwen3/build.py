@@ -1,4 +1,4 @@
-"""Rebuild tiny-qwen3 and its SAE: `python -m harness.zoo.tiny_qwen3.build`, about ten minutes on two cores."""
+"""Rebuild tiny-qwen3 and its SAE: `python -m harness.zoo.tiny_qwen3.build`, 15 minutes of one busy core."""
 
 from __future__ import annotations
 
