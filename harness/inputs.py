@@ -35,7 +35,11 @@ class ModelRef:
 
 @dataclass(frozen=True, slots=True)
 class SaeRef:
-    """Where an SAE's weights lie, and the shape that specs are checked against without loading it."""
+    """Where an SAE's weights lie, and the shape that specs are checked against without loading it.
+
+    format: how a path's files are written; `qwen_scope` is a folder with one layerN.sae.pt, which does not say
+    its `k` (features a token). `digest` of a path is that of its files, of a release that of its tensors.
+    """
 
     name: str
     source: Literal["path", "release"]
@@ -46,6 +50,8 @@ class SaeRef:
     d_sae: int | None = None
     hook: str | None = None
     architecture: str = "jumprelu"
+    format: Literal["sae_lens", "qwen_scope"] = "sae_lens"
+    k: int | None = None
 
     @property
     def is_topk(self) -> bool:
@@ -65,6 +71,7 @@ class Subject:
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     max_tokens: int = 512
     owner: str = ""
+    device_map: Literal["auto"] | None = None
 
     @property
     def layer(self) -> int:

@@ -129,7 +129,12 @@ class LoadedModel:
         body = decoder_of(self.model) if self.visual is None else self._whole()
         more = {} if self.visual is None else self._way(rows, tokens)
         with torch.inference_mode():
-            seen = run(lambda: body(input_ids=tokens, attention_mask=mask, use_cache=False, **more), sites)
+            seen = run(
+                lambda: body(input_ids=tokens, attention_mask=mask, use_cache=False, **more),
+                sites,
+                stop_early=not _is_offloaded(self.model),
+            )
+            seen = {name: h.to(self.device) for name, h in seen.items()}
         self.batches += 1
         real = mask.bool()
         real[len(part) :] = False
@@ -178,6 +183,12 @@ def _by_way(texts: Sequence[Tokenized | TokenIds], indices: Sequence[int]) -> li
         way = (text.causal, text.image is not None) if isinstance(text, Tokenized) else (True, False)
         ways.setdefault(way, []).append(i)
     return [ways[way] for way in sorted(ways)]
+
+
+def _is_offloaded(model: nn.Module) -> bool:
+    """Whether accelerate fetches layers from memory or disk as they run: its hooks must not be left by an exception."""
+    places = getattr(model, "hf_device_map", {}).values()
+    return any(place in ("cpu", "disk") for place in places)
 
 
 def padded(texts: Sequence[TokenIds], length: int) -> tuple[torch.Tensor, torch.Tensor]:
