@@ -14,13 +14,16 @@ from harness.census import Census
 from harness.cli.output import emit
 from harness.codes import Specials
 from harness.errors import EnvironmentFault, Source, SpecError
-from harness.explore import Prompts, census, open_subject
+from harness.explore import census, open_subject
+from harness.inputs import Prompt
 from harness.language.pairing import same_sae
 from harness.language.sets import resolve_reference
 from harness.language.subjects import find_subject
+from harness.reports.figures.transfer import write_figures
 from harness.reports.transfer import write_csv, write_summary
 from harness.stats.transfer.pairs import Misaligned
 
+Texts = tuple[Prompt, ...]
 Method = Literal["aligned", "ratio_of_means"]
 _SHOWN = ("prompts", "tokens", "live_features", "mean_activation", "fvu")
 
@@ -39,23 +42,23 @@ def transfer(
     out: Annotated[Path | None, typer.Option(help="Where files go; reports/transfer/BASE-ADAPTED otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """The census of features between two models, with its CSV.
+    """The census of features between two models, with its CSV and figures.
 
     Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/mixed.txt --images pictures.yaml
     """
     _must_share_an_sae(base, adapted)
-    found = _census(base, adapted, _prompts(prompts), _prompts(images) if images else None, method, special_tokens)
+    pictures = _prompts(images) if images else ()
+    found = _census(base, adapted, _prompts(prompts), pictures, method, special_tokens)
     folder = out or Path("reports/transfer") / f"{base}-{adapted}"
     folder.mkdir(parents=True, exist_ok=True)
     rows = write_csv(found, folder / "features.csv", limit)
+    write_figures(found, pictures, folder, examples)
     write_summary(found, (base, adapted), folder / "summary.md", examples)
     if as_json:
         typer.echo(json.dumps(document(found, limit), indent=2, allow_nan=False))
         return
     _show(found)
-    typer.echo(
-        f"\n{rows} features in {folder / 'features.csv'}, the strongest with their tokens in {folder / 'summary.md'}"
-    )
+    typer.echo(f"\n{folder}: {rows} features in features.csv, the strongest with their tokens in summary.md, figures")
 
 
 def document(found: Census, limit: int) -> dict[str, Any]:
@@ -69,11 +72,9 @@ def document(found: Census, limit: int) -> dict[str, Any]:
     }
 
 
-def _census(
-    base: str, adapted: str, texts: Prompts, pictures: Prompts | None, method: Method, special_tokens: Specials
-) -> Census:
+def _census(base: str, adapted: str, texts: Texts, pictures: Texts, method: Method, special_tokens: Specials) -> Census:
     try:
-        return census(open_subject(base), open_subject(adapted), texts, pictures, method, special_tokens)
+        return census(open_subject(base), open_subject(adapted), texts, pictures or None, method, special_tokens)
     except Misaligned as error:
         text = f"{base} and {adapted} read other tokens: {error}."
         raise EnvironmentFault("different_tokens", text, "Compare subjects with one tokenizer.") from error
@@ -101,5 +102,5 @@ def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
 
 
-def _prompts(reference: str) -> Prompts:
+def _prompts(reference: str) -> Texts:
     return resolve_reference(Path.cwd(), reference, allow_local=True).prompts
