@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors"},
     {"inputs", "keys", "digests", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census"},
-    {"expectations", "store", "packing", "spec", "runlog"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines"},
     {"language", "capture", "judging"},
     {"planning", "reports"},
     {"running"},
