@@ -104,7 +104,11 @@ class KindExample:
 
 
 class Expectation(BaseModel):
-    """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence."""
+    """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
+
+    takes_baseline: the number is held against an accepted one. loosens: fields that lower the bar as they grow, beside
+    the bounds.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
