@@ -105,10 +105,11 @@ class Unchanged(Tokenwise):
         """Held against the baseline; what else has moved since then is said where they differ."""
         allowed, why = self._tolerance(claim, accepted, found)
         off = found.value - accepted.value
-        same = abs(off) <= allowed and accepted.feature == (claim.feature if self.about_feature() else None)
+        another = self.about_feature() and accepted.feature != claim.feature
+        same = abs(off) <= allowed and not another
         text = f"{shown}, baseline {accepted.value:.6g} of {accepted.date}, {_off(off, accepted.value)}; {why}"
         if not same:
-            text = f"{text}. {_since(claim, accepted)}"
+            text = f"{text}. {_since(accepted, another)}"
         bound = f"{accepted.value:.6g} +- {allowed:.3g}"
         return Verdict(Outcome.MET if same else Outcome.UNMET, text, bound=bound)
 
@@ -188,9 +189,9 @@ def _off(off: float, value: float) -> str:
     return f"{off:+.3g}" + (f" ({off / abs(value):+.2%})" if value else "")
 
 
-def _since(claim: Claim, accepted: Accepted) -> str:
+def _since(accepted: Accepted, another_feature: bool) -> str:
     """What is known to have moved since the baseline was accepted."""
-    if accepted.feature != claim.feature and claim.feature is not None:
+    if another_feature:
         return f"The baseline is of feature {accepted.feature}, which does not rank first any more"
     if accepted.moved:
         return f"Since then: {', '.join(accepted.moved)}"
