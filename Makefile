@@ -22,6 +22,7 @@ lint: $(STAMP)
 # Rebuild what ships in harness/zoo/ (minutes to an hour of two cores; see the cards there).
 zoo: $(STAMP)
 	$(BIN)/python -m harness.zoo.tiny_gemma2.build
+	$(BIN)/python -m harness.zoo.tiny_qwen3.build
 	$(BIN)/python -m harness.zoo.gemma3_270m.build
 
 bench: $(STAMP)

@@ -28,8 +28,11 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "chat_template.*",
+    "preprocessor_config.json",
+    "processor_config.json",
 )
 SAE_FILES = ("cfg.json", "sae_weights.safetensors")
+QWEN_SCOPE_FILES = ("*.sae.pt",)
 
 # A file changed again within the clock's granularity of its last change keeps its times, so nothing
 # younger than this is remembered. ext4 stamps times every 4 ms, FAT every 2 s.
@@ -80,11 +83,17 @@ def model_folder(model: ModelRef) -> Path | None:
 
 
 def hub_commit(model: ModelRef) -> str:
-    """The commit that a hub model's revision means here; the revision itself where no copy is cached."""
-    revision = model.revision or "main"
+    """The commit that a hub model's revision means here (unpinned: that of main); the revision itself where no copy
+    is cached."""
+    revision = hub_revision(model)
     with suppress(OSError):
-        return (_hub_cache(model) / "refs" / revision).read_text().strip()
+        return (_hub_cache(model.location) / "refs" / revision).read_text().strip()
     return revision
+
+
+def hub_revision(model: ModelRef) -> str:
+    """What to ask the hub for: a commit, or main where none is pinned."""
+    return "main" if model.revision in (None, "unpinned") else model.revision
 
 
 def verify(subject: Subject) -> None:
@@ -107,7 +116,12 @@ def verify_model(model: ModelRef, folder: Path) -> None:
 
 def verify_sae(sae: SaeRef, folder: Path) -> None:
     """Hold an SAE's pin against the files in `folder`."""
-    _hold(f"SAE {sae.name}", sae.digest, folder, SAE_FILES)
+    _hold(f"SAE {sae.name}", sae.digest, folder, sae_files(sae))
+
+
+def sae_files(sae: SaeRef) -> tuple[str, ...]:
+    """Which files make an SAE of a path, by its format."""
+    return QWEN_SCOPE_FILES if sae.format == "qwen_scope" else SAE_FILES
 
 
 def mismatch(what: str, pinned: str, found: str) -> EnvironmentFault:
@@ -134,15 +148,23 @@ def _readable_digest(what: str, folder: Path, patterns: Sequence[str]) -> str | 
 
 
 def _snapshot(model: ModelRef) -> Path | None:
-    folder = _hub_cache(model) / "snapshots" / hub_commit(model)
+    folder = _hub_cache(model.location) / "snapshots" / hub_commit(model)
     return folder if folder.is_dir() else None
 
 
-def _hub_cache(model: ModelRef) -> Path:
+def is_cached(repository: str, path: str) -> bool:
+    """Whether the hub cache holds this file or folder of a repository's main, as sae-lens' loaders ask for it."""
+    cache = _hub_cache(repository)
+    with suppress(OSError):
+        return (cache / "snapshots" / (cache / "refs/main").read_text().strip() / path).exists()
+    return False
+
+
+def _hub_cache(repository: str) -> Path:
     """The folder that the hub's client keeps one repository in; by its own rules, which are stable since 2022."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     root = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    return root / f"models--{model.location.replace('/', '--')}"
+    return root / f"models--{repository.replace('/', '--')}"
 
 
 def _stamp(path: Path) -> _Stamp:

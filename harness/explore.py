@@ -167,7 +167,7 @@ def scan_tokens(
     rows = [np.flatnonzero(codes.prompt == i) for i in range(len(prompts))]
     return [
         ScannedPrompt(
-            prompt.text,
+            prompt.shown,
             float(pooled[i]),
             tuple((codes.token[t], float(value[t]), bool(counted[t])) for t in rows[i]),
         )

@@ -10,6 +10,8 @@ SITES = ("hook_resid_pre", "hook_resid_post", "hook_mlp_out")
 _HOOK = re.compile(r"^blocks\.(\d+)\.(hook_resid_pre|hook_resid_post|hook_mlp_out)$")
 
 Grain = Literal["tokens", "sums"]
+Attention = Literal["causal", "prefix"]
+Modality = Literal["text", "image_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,8 @@ class ModelRef:
 
     source `path`: a folder relative to the repository; `hub`: a repository name with a revision;
     `package`: an installed package that carries the weights. `digest` is that of the weights and
-    config, `tokenizer_digest` that of the tokenizer's files (harness/digests.py); None = unpinned.
+    config, `tokenizer_digest` that of the tokenizer's and the processor's files (harness/digests.py); None = unpinned.
+    modality `image_text`: it reads pictures with their captions, too.
     """
 
     name: str
@@ -27,11 +30,16 @@ class ModelRef:
     revision: str | None = None
     digest: str | None = None
     tokenizer_digest: str | None = None
+    modality: Modality = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class SaeRef:
-    """Where an SAE's weights lie, and the shape that specs are checked against without loading it."""
+    """Where an SAE's weights lie, and the shape that specs are checked against without loading it.
+
+    format: how a path's files are written; `qwen_scope` is a folder with one layerN.sae.pt, which does not say
+    its `k` (features a token). `digest` of a path is that of its files, of a release that of its tensors.
+    """
 
     name: str
     source: Literal["path", "release"]
@@ -42,6 +50,8 @@ class SaeRef:
     d_sae: int | None = None
     hook: str | None = None
     architecture: str = "jumprelu"
+    format: Literal["sae_lens", "qwen_scope"] = "sae_lens"
+    k: int | None = None
 
     @property
     def is_topk(self) -> bool:
@@ -61,6 +71,7 @@ class Subject:
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     max_tokens: int = 512
     owner: str = ""
+    device_map: Literal["auto"] | None = None
 
     @property
     def layer(self) -> int:
@@ -80,15 +91,43 @@ def parse_hook(hook: str) -> tuple[int, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture file, relative to the repository, and the sha256 of its bytes."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One input. `marks` are (start, end) character offsets into `text`; `group` names the template
     that several prompts share (None = a unit of its own); `truncate` cuts at the subject's max_tokens
-    where the default is an error."""
+    where the default is an error. `image`: the picture that `text` is the caption of. `attention`: how tokens
+    see each other; None is the default, causal for text and prefix (both ways, as PaliGemma was trained) for
+    pictures. `chat`: the text is said by this role, inside the model's own chat template."""
 
     text: str
     marks: tuple[tuple[int, int], ...] = ()
     group: str | None = None
     truncate: bool = False
+    image: Picture | None = None
+    attention: Attention | None = None
+    chat: str | None = None
+
+    @property
+    def content(self) -> tuple[str, str | None]:
+        """What is read, however it is read: two prompts of one content are the same evidence."""
+        return self.text, self.image.digest if self.image else None
+
+    @property
+    def shown(self) -> str:
+        """The text as reports show it; a caption is the same for many pictures, so theirs is named."""
+        return f"[{self.image.path}] {self.text}" if self.image else self.text
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether a token sees only those before it."""
+        return self.attention == "causal" or (self.attention is None and self.image is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.nulls import null_of, says_little
+from harness.inputs import Prompt
 from harness.spec import Spec
 from harness.verdict import Outcome, Reason, Verdict, inconclusive
 
@@ -100,17 +101,18 @@ def _ps(verdicts: Iterable[Verdict]) -> list[float]:
 def _leaked(spec: Spec) -> Verdict | None:
     """Exact overlap between what a feature was found on and what it is tested on."""
     found_on = [s for s in (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than) if s]
-    seen = {_plain(p.text): s.name for s in found_on for p in s.prompts}
-    shared = [p.text for tested in spec.sets.values() for p in tested.prompts if _plain(p.text) in seen]
+    seen = {_plain(p): s.name for s in found_on for p in s.prompts}
+    shared = [p for tested in spec.sets.values() for p in tested.prompts if _plain(p) in seen]
     if not shared:
         return None
     where = seen[_plain(shared[0])]
     return inconclusive(
         Reason.LEAKED,
         f"{len(shared)} of the tested prompts are among those that the feature was found on ({where}), "
-        f"for example {shared[0]!r}: test on others.",
+        f"for example {shared[0].shown!r}: test on others.",
     )
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+def _plain(prompt: Prompt) -> tuple[str, str | None]:
+    text, picture = prompt.content
+    return " ".join(text.casefold().split()), picture

@@ -8,6 +8,7 @@ A key is the sha256 of canonical JSON of named fields. What is left out of them,
   tokens and all features when judging;
 - batch composition and the name of the device: a prompt is computed in one shape (capture/batching.py), and
   evidence read on a GPU must be a hit for a reviewer without one; the device's class is in;
+- device_map: which part of a model lies on which device of one class changes no value;
 - a subject's, model's or SAE's name, and where its files lie: the digests say what they are;
 - the local part of torch's version (`+cpu`, `+cu128`): the device's class says it.
 """
@@ -24,12 +25,12 @@ from pathlib import Path
 
 from harness.digests import (
     MODEL_FILES,
-    SAE_FILES,
     TOKENIZER_FILES,
     files_digest,
     hub_commit,
     located,
     model_folder,
+    sae_files,
 )
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
@@ -39,6 +40,8 @@ CAPTURE_VERSION = "1"
 ATTENTION = "eager"
 # What the harness does with every SAE; each SAE's own normalization stands in its cfg.json, which its digest covers.
 SAE_HANDLING = "float32, decoder norms not folded, normalization as its cfg.json says"
+# Without torchvision transformers falls back to PIL silently, with other pixels: so it is asked for by name.
+IMAGE_BACKEND = "pil"
 BLOCK_TOKENS = 1024  # tokens of a corpus in one block of sums, the jackknife's unit
 
 VERSION_FIELDS = ("torch", "transformers", "tokenizers", "sae_lens", "capture")
@@ -51,7 +54,9 @@ def code_parts(subject: Subject) -> dict[str, str]:
     the files found; a hub model has its commit, a package its version, and an SAE release, whose loaders take
     no revision, its name only: pin it.
     """
+    pictures = {"image_processor": IMAGE_BACKEND} if subject.model.modality == "image_text" else {}
     return {
+        **pictures,
         "weights": _weights(subject.model),
         "tokenizer": _tokenizer(subject.model),
         "sae": _sae(subject.sae),
@@ -76,8 +81,19 @@ def code_key(subject: Subject) -> str:
 
 
 def prompt_key(prompt: Prompt) -> str:
-    """The key of one input: its exact text, and whether it may be cut at max_tokens."""
-    return digest_of({"text": prompt.text, "truncate": str(prompt.truncate)})
+    """The key of one input: its exact text, whether it may be cut at max_tokens, and, where they are not the default
+    of plain text, the picture's bytes, the attention and the role in the chat template.
+
+    The template and the configuration of the image processor are files beside the tokenizer's: its digest has them.
+    """
+    parts = {"text": prompt.text, "truncate": str(prompt.truncate)}
+    if prompt.image is not None:
+        parts["image"] = prompt.image.digest
+    if prompt.is_causal == (prompt.image is not None):
+        parts["attention"] = str(prompt.attention)
+    if prompt.chat is not None:
+        parts["chat"] = prompt.chat
+    return digest_of(parts)
 
 
 def corpus_key(corpus: Corpus) -> str:
@@ -98,14 +114,19 @@ def digest_of(parts: Mapping[str, str]) -> str:
 
 
 def resolve_device(device: str) -> str:
-    """`auto` -> cpu or cuda, without torch: INTERP_DEVICE, else whether a device that may be seen is there."""
-    if device != "auto":
+    """`auto` -> cpu or cuda, without torch: INTERP_DEVICE, else whether a device that may be seen is there.
+
+    INTERP_DEVICE=cpu also moves subjects of cuda to the CPU (slow; their evidence is keyed as the CPU's).
+    """
+    if device == "cpu":
         return device
     named = os.environ.get("INTERP_DEVICE", "").strip().lower()
     if named in ("cpu", "cuda"):
         return named
     if named:
         raise EnvironmentFault("device_unknown", f"INTERP_DEVICE is {named!r}.", "Set it to cpu or cuda.")
+    if device != "auto":
+        return device
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1", "NoDevFiles")
     return "cuda" if not hidden and _has_nvidia_device() else "cpu"
 
@@ -141,11 +162,15 @@ def _package(model: ModelRef) -> str:
 
 
 def _sae(sae: SaeRef) -> str:
+    return _sae_weights(sae) + (f", k {sae.k}" if sae.k is not None else "")
+
+
+def _sae_weights(sae: SaeRef) -> str:
     if sae.digest is not None:
         return sae.digest
     if sae.source == "release":
         return f"{sae.location}/{sae.sae_id or ''}, unpinned"
-    return files_digest(located(sae.location), SAE_FILES) or f"absent: {sae.location}"
+    return files_digest(located(sae.location), sae_files(sae)) or f"absent: {sae.location}"
 
 
 @cache

@@ -15,7 +15,7 @@ from harness.codes import Codes, concat
 from harness.digests import model_folder, verify
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
-from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, Subject
+from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
 from harness.planning import Group, Plan, plan
 from harness.runlog import WHOLE_SUBJECT, RunLog
@@ -251,6 +251,15 @@ def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -
         model=_checkpoint(subject), layer=subject.layer, corpus=corpus, out=out, device=device, **asked
     )
     return train_sae(config).finished
+
+
+def released_digest(sae: SaeRef) -> str:
+    """The digest of a published SAE's tensors as sae-lens loads them here; what `digest` pins."""
+    import torch
+
+    from harness.capture.saes import released, weights_digest
+
+    return weights_digest(released(sae, torch.device("cpu")))
 
 
 def _checkpoint(subject: Subject) -> Path:

@@ -11,12 +11,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     {"errors"},
-    {"inputs", "keys", "digests", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census"},
+    {"inputs", "keys", "digests", "releases", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census"},
     {"expectations", "store", "packing", "spec", "runlog", "baselines"},
     {"language", "capture", "judging"},
     {"planning", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore"},
+    {"session", "explore", "pinning"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -189,8 +189,10 @@ def test_what_deserves_a_second_look_is_a_warning(tmp_path):
     text = suite(f"id: a\nfeature: 1\nfamily: f\n{CLAIM}").replace("expect:", "  spare: [x]\nexpect:", 1)
     warnings = "\n".join(load_suite(tmp_path, text).warnings)
     assert "the set 'spare' is not used by any claim" in warnings
-    assert "the model 'other' is unpinned" in warnings
-    assert "the SAE 'small-l3' has no `digest`" in warnings
+    assert "not pinned, so other weights in their place would go unnoticed: model" in warnings
+    assert "model other" in warnings
+    assert "SAE small-l3" in warnings
+    assert warnings.count("not pinned") == 1, "one line for all of them"
     assert "family 'f' is recorded" in warnings
 
 

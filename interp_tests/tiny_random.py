@@ -156,3 +156,36 @@ class Kept:
 
     def fault(self, code_key, prompt_key, fault):
         self.faults[code_key, prompt_key] = fault
+
+
+def build_tiny_pali(root, base):
+    """Write pali/ under `root`: a PaliGemma that has the language weights of `base` (a Tiny), four image tokens a
+    picture of 28 x 28, and a random vision tower."""
+    from transformers import AutoTokenizer, Gemma2ForCausalLM, PaliGemmaConfig, PaliGemmaForConditionalGeneration
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    folder = Path(root) / "pali"
+    tokenizer = AutoTokenizer.from_pretrained(base.model)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    language = Gemma2ForCausalLM.from_pretrained(base.model)
+    torch.manual_seed(1)
+    language.resize_token_embeddings(len(tokenizer))
+    vision = {
+        "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 4, "num_attention_heads": 2,
+        "image_size": 28, "patch_size": 14, "projection_dim": D_MODEL, "model_type": "siglip_vision_model",
+    }  # fmt: skip
+    config = PaliGemmaConfig(
+        text_config=language.config.to_dict(),
+        vision_config=vision,
+        projection_dim=D_MODEL,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    model = PaliGemmaForConditionalGeneration(config).eval()
+    model.model.language_model.load_state_dict(language.model.state_dict())
+    with torch.no_grad():
+        for weight in (*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()):
+            weight.normal_(0.0, 0.3)
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 28, "width": 28}, image_seq_length=4).save_pretrained(folder)
+    return folder

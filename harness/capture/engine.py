@@ -14,7 +14,7 @@ from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.loaded import Batch, LoadedModel, Residuals
 from harness.capture.models import load_model, load_texts
-from harness.capture.saes import load_sae
+from harness.capture.saes import load_sae, weights_digest
 from harness.capture.sink import CaptureStats, Sink
 from harness.capture.tokens import Texts, Tokenized
 from harness.errors import EnvironmentFault
@@ -98,7 +98,10 @@ class _Run:
             for key, _ in (*reading.prompts, *reading.corpora):
                 self.sink.fault(reading.code_key, key, fault)
             return None
-        return _Through(reading, sae, self.stats[reading.subject.name])
+        stats, ref = self.stats[reading.subject.name], reading.subject.sae
+        if ref.source == "release":
+            stats.sae_digest = ref.digest or weights_digest(sae)
+        return _Through(reading, sae, stats)
 
     def _wants(self, reading: Reading, text: _Text) -> bool:
         return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens
@@ -130,7 +133,7 @@ class _Run:
             done += len(batch.indices)
             self._say(f"{done} of {len(keys)} prompts read")
 
-        loaded.read([texts[text].ids for text in keys], sorted({t.hook for t in throughs}), handle)
+        loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle)
 
     def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[_Text, Tokenized]]) -> None:
         """The whole batch goes through the SAE, so that its shape is the same whatever was selected."""

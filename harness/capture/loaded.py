@@ -15,7 +15,8 @@ from harness.capture.batching import Shapes, by_length, filled
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.hooks import Seen, run
 from harness.capture.layers import decoder_of, find_site
-from harness.capture.tokens import Texts
+from harness.capture.tokens import Texts, Tokenized
+from harness.capture.visual import Visual
 from harness.codes import Codes, concat
 from harness.errors import EnvironmentFault
 from harness.inputs import Prompt
@@ -47,18 +48,20 @@ class Residuals:
 
 @dataclass(slots=True)
 class LoadedModel:
-    """A causal language model of transformers and its tokenizer. `shapes`: in which shapes it computes here."""
+    """A language model of transformers and its tokenizer. `shapes`: in which shapes it computes here. `visual`: what
+    makes pictures readable, where the model reads them."""
 
     model: nn.Module
     tokenizer: Any
     device: torch.device
     shapes: Shapes = field(default_factory=lambda: Shapes.for_memory(None))
+    visual: Visual | None = None
     batches: int = 0
     texts: Texts = field(init=False)
 
     def __post_init__(self) -> None:
         config: Any = self.model.config
-        self.texts = Texts(self.tokenizer, str(config.model_type))
+        self.texts = Texts(self.tokenizer, str(config.model_type), self.visual)
 
     @property
     def d_model(self) -> int:
@@ -77,7 +80,7 @@ class LoadedModel:
                 found[i] = codes_of(encoded, first, texts[i])
                 first += len(texts[i])
 
-        self.read([text.ids for text in texts], [hook], keep)
+        self.read(texts, [hook], keep)
         return concat([found[i] for i in range(len(texts))])
 
     def residuals(self, prompts: Sequence[Prompt], hook: str, max_tokens: int = 512) -> Residuals:
@@ -89,7 +92,7 @@ class LoadedModel:
             for row, i in enumerate(batch.indices):
                 found[i] = batch.seen[hook][row, : len(texts[i])].float().cpu().numpy()
 
-        self.read([text.ids for text in texts], [hook], keep)
+        self.read(texts, [hook], keep)
         return Residuals(
             values=np.concatenate([found[i] for i in range(len(texts))]),
             prompt=np.repeat(np.arange(len(texts), dtype=np.int32), [len(text) for text in texts]),
@@ -97,33 +100,70 @@ class LoadedModel:
             kind=np.concatenate([text.kind for text in texts]),
         )
 
-    def read(self, ids: Sequence[TokenIds], hooks: Sequence[str], handle: Callable[[Batch], None]) -> None:
-        """Run the model over token ids, each text once, and hand every batch to `handle` as it is done.
+    def read(
+        self, texts: Sequence[Tokenized | TokenIds], hooks: Sequence[str], handle: Callable[[Batch], None]
+    ) -> None:
+        """Run the model over texts (token ids alone are plain causal text), each once, and hand every batch to `handle`
+        as it is done. A batch holds texts of one length and one way of reading.
 
         Out of memory, in the pass or in `handle`, halves the rows and tries that batch again.
         """
-        for length, indices in by_length([len(text) for text in ids], self.shapes).items():
-            left = list(indices)
-            while left:
-                part = left[: self.shapes.rows(length)]
-                try:
-                    handle(self._forward(ids, part, length, hooks))
-                except torch.OutOfMemoryError as error:
-                    self._make_room(length, error)
-                else:
-                    left = left[len(part) :]
+        for length, indices in by_length([len(text) for text in texts], self.shapes).items():
+            for left in _by_way(texts, indices):
+                while left:
+                    part = left[: self.shapes.rows(length)]
+                    try:
+                        handle(self._forward(texts, part, length, hooks))
+                    except torch.OutOfMemoryError as error:
+                        self._make_room(length, error)
+                    else:
+                        left = left[len(part) :]
 
-    def _forward(self, ids: Sequence[TokenIds], part: Sequence[int], length: int, hooks: Sequence[str]) -> Batch:
-        tokens, mask = padded([ids[i] for i in filled(part, self.shapes.rows(length))], length)
+    def _forward(
+        self, texts: Sequence[Tokenized | TokenIds], part: Sequence[int], length: int, hooks: Sequence[str]
+    ) -> Batch:
+        rows = [texts[i] for i in filled(part, self.shapes.rows(length))]
+        tokens, mask = padded([row.ids if isinstance(row, Tokenized) else row for row in rows], length)
         tokens, mask = tokens.to(self.device), mask.to(self.device)
         sites = {hook: find_site(self.model, hook) for hook in hooks}
-        decoder = decoder_of(self.model)
+        body = decoder_of(self.model) if self.visual is None else self._whole()
+        more = {} if self.visual is None else self._way(rows, tokens)
         with torch.inference_mode():
-            seen = run(lambda: decoder(input_ids=tokens, attention_mask=mask, use_cache=False), sites)
+            seen = run(
+                lambda: body(input_ids=tokens, attention_mask=mask, use_cache=False, **more),
+                sites,
+                stop_early=not _is_offloaded(self.model),
+            )
+            seen = {name: h.to(self.device) for name, h in seen.items()}
         self.batches += 1
         real = mask.bool()
         real[len(part) :] = False
         return Batch(part, seen, real)
+
+    def _whole(self) -> nn.Module:
+        """The vision tower and the decoder, without a head."""
+        whole: Any = self.model
+        body = whole.base_model
+        assert isinstance(body, nn.Module)
+        return body
+
+    def _way(self, rows: Sequence[Tokenized | TokenIds], tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What tells PaliGemma how to read: no error says so when it is left out, and activations move by 4 to 8.
+
+        Types of 1 are causal, types of 0 see each other both ways. Causal text stands at positions from 0, as in the
+        base model, so that it can be compared with it: PaliGemma's own count from 1, .19 apart in bf16.
+        """
+        assert self.visual is not None
+        first = rows[0]
+        causal = not isinstance(first, Tokenized) or first.causal
+        way = {"token_type_ids": torch.full_like(tokens, int(causal))}
+        pictures = [row.image for row in rows if isinstance(row, Tokenized) and row.image is not None]
+        if pictures:
+            dtype = next(self.model.parameters()).dtype
+            way["pixel_values"] = self.visual.pixels(pictures).to(self.device, dtype)
+        elif causal:
+            way["position_ids"] = torch.arange(tokens.shape[1], device=self.device)[None]
+        return way
 
     def _make_room(self, length: int, error: Exception) -> None:
         if self.shapes.rows(length) == 1:
@@ -133,6 +173,22 @@ class LoadedModel:
         self.shapes.halve()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _by_way(texts: Sequence[Tokenized | TokenIds], indices: Sequence[int]) -> list[list[int]]:
+    """Indices of texts that can share a forward pass: all causal or all not, all with a picture or all without."""
+    ways: dict[tuple[bool, bool], list[int]] = {}
+    for i in indices:
+        text = texts[i]
+        way = (text.causal, text.image is not None) if isinstance(text, Tokenized) else (True, False)
+        ways.setdefault(way, []).append(i)
+    return [ways[way] for way in sorted(ways)]
+
+
+def _is_offloaded(model: nn.Module) -> bool:
+    """Whether accelerate fetches layers from memory or disk as they run: its hooks must not be left by an exception."""
+    places = getattr(model, "hf_device_map", {}).values()
+    return any(place in ("cpu", "disk") for place in places)
 
 
 def padded(texts: Sequence[TokenIds], length: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,9 +1,11 @@
-"""Loading a causal language model: the pinned weights, all of them, finite, in eager attention, or a clear fault."""
+"""Loading a language model, or one that reads pictures too: the pinned weights, all of them, finite, in eager
+attention, or a clear fault."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from harness.capture.batching import Shapes
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.loaded import LoadedModel
 from harness.capture.tokens import Texts
-from harness.digests import MODEL_FILES, TOKENIZER_FILES, located, model_folder, verify_model
+from harness.capture.visual import load_visual
+from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, located, model_folder, verify_model
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, Subject
 from harness.keys import ATTENTION, resolve_device
@@ -38,7 +41,12 @@ def load_texts(subject: Subject, progress: Progress = lambda line: None) -> Text
     with _quiet(), _explained(subject.model):
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **_LOCAL)
-    return Texts(tokenizer, str(config.model_type))
+        visual = load_visual(folder, config, tokenizer, _LOCAL) if _sees(subject) else None
+    return Texts(tokenizer, str(config.model_type), visual)
+
+
+def _sees(subject: Subject) -> bool:
+    return subject.model.modality == "image_text"
 
 
 def load_model(
@@ -53,10 +61,11 @@ def load_model(
     device = usable_device(subject)
     folder = _folder(subject.model, progress)
     with _quiet(), _explained(subject.model):
-        model = _load(folder, subject, layers).to(device)
+        model = _load(folder, subject, layers)
+        model = model if subject.device_map else model.to(device)
     must_be_finite(model, f"model {subject.model.name}")
-    tokenizer = (texts or load_texts(subject, progress)).tokenizer
-    return LoadedModel(model, tokenizer, device, Shapes.for_memory(_gpu_gib(device)))
+    texts = texts or load_texts(subject, progress)
+    return LoadedModel(model, texts.tokenizer, device, Shapes.for_memory(_gpu_gib(device)), texts.visual)
 
 
 def usable_device(subject: Subject) -> torch.device:
@@ -98,21 +107,22 @@ def _fetched(ref: ModelRef, progress: Progress) -> Path:
     progress(f"fetching {ref.location}")
     with _explained(ref):
         wanted = [*MODEL_FILES, *TOKENIZER_FILES]
-        return Path(snapshot_download(ref.location, revision=ref.revision, allow_patterns=wanted))
+        return Path(snapshot_download(ref.location, revision=hub_revision(ref), allow_patterns=wanted))
 
 
 def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, **_LOCAL)
-    _shorten(config, layers)
-    model, info = AutoModelForCausalLM.from_pretrained(
+    _shorten(config.get_text_config(decoder=True) if _sees(subject) else config, layers)
+    model, info = _auto_class(config).from_pretrained(
         folder,
         config=config,
         dtype=getattr(torch, subject.dtype),
         attn_implementation=ATTENTION,
         use_safetensors=True,
         output_loading_info=True,
+        **_placement(subject),
         **_LOCAL,
     )
     absent = sorted(name for name in info["missing_keys"] if not name.startswith("lm_head"))
@@ -120,6 +130,25 @@ def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:
         raise _missing(subject.model, f"{len(absent)} tensors are not in the checkpoint, the first {absent[0]}")
     loaded: nn.Module = model.eval().requires_grad_(False)
     return loaded
+
+
+def _auto_class(config: Any) -> Any:
+    """transformers' class of this kind of model: PaliGemma is no causal language model, only image-text-to-text."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    causal = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return AutoModelForCausalLM if causal else AutoModelForImageTextToText
+
+
+def _placement(subject: Subject) -> dict[str, Any]:
+    if subject.device_map is None:
+        return {}
+    if find_spec("accelerate") is None:
+        raise EnvironmentFault(
+            "accelerate_missing", f"{subject.name} has `device_map`.", "Run `pip install 'interp-specs[big]'`."
+        )
+    return {"device_map": subject.device_map}
 
 
 def _shorten(config: Any, layers: int) -> None:

@@ -12,9 +12,11 @@ import torch
 
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.encode import Encoder
-from harness.digests import SAE_FILES, located, mismatch, verify_sae
-from harness.errors import EnvironmentFault
+from harness.capture.qwen_scope import read_qwen_scope
+from harness.digests import SAE_FILES, located, mismatch, sae_files, verify_sae
+from harness.errors import EnvironmentFault, did_you_mean
 from harness.inputs import SaeRef
+from harness.releases import find_release, release_names
 
 # Only what can be read token by token. `batchtopk` and `matryoshka` are forms for training: which features fire
 # depends on the rest of the batch. A transcoder writes elsewhere than it reads, temporal SAEs read whole contexts.
@@ -40,7 +42,7 @@ def load_sae(ref: SaeRef, d_model: int, device: torch.device) -> Encoder:
     `digest_mismatch`, `sae_mismatch`, `not_finite`.
     """
     refuse_unsafe_loading()
-    sae = _from_path(ref, device) if ref.source == "path" else _from_release(ref, device)
+    sae = _from_path(ref, device) if ref.source == "path" else released(ref, device)
     sae = sae.float().to(device).eval().requires_grad_(False)
     _check_shape(ref, sae, d_model)
     must_be_finite(sae, f"SAE {ref.name}")
@@ -50,6 +52,8 @@ def load_sae(ref: SaeRef, d_model: int, device: torch.device) -> Encoder:
 def _from_path(ref: SaeRef, device: torch.device) -> Any:
     folder = located(ref.location)
     verify_sae(ref, folder)
+    if ref.format == "qwen_scope":
+        return _from_qwen_scope(ref, folder, device)
     _check_architecture(ref, str(read_config(folder).get("architecture", "standard")))
     if not (folder / SAE_FILES[1]).is_file():
         raise EnvironmentFault("sae_missing", f"no {SAE_FILES[1]} in {folder}.", "Fetch or train the SAE.")
@@ -59,7 +63,19 @@ def _from_path(ref: SaeRef, device: torch.device) -> Any:
         return SAE.load_from_disk(folder, device=str(device), dtype="float32")
 
 
-def _from_release(ref: SaeRef, device: torch.device) -> Any:
+def _from_qwen_scope(ref: SaeRef, folder: Path, device: torch.device) -> Any:
+    files = sorted(path for pattern in sae_files(ref) for path in folder.glob(pattern))
+    if len(files) != 1 or ref.k is None:
+        raise EnvironmentFault(
+            "sae_missing", f"{folder} holds {len(files)} files *.sae.pt, one is wanted.", "Fetch or train the SAE."
+        )
+    return read_qwen_scope(files[0], ref.k, str(device))
+
+
+def released(ref: SaeRef, device: torch.device) -> Any:
+    """A published SAE as sae-lens loads it, fp32, held against its pin. Raises EnvironmentFault as load_sae does."""
+    refuse_unsafe_loading()
+    _check_release(ref)
     from sae_lens import SAE
 
     with _SaeFaults(ref), warnings.catch_warnings():
@@ -117,10 +133,48 @@ class _SaeFaults:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or not isinstance(error, Exception) or isinstance(error, EnvironmentFault):
             return
-        code = "sae_missing" if isinstance(error, OSError) else "sae_unreadable"
         first = (str(error).strip().splitlines() or [""])[0][:300]
+        code = "sae_missing" if _is_about_the_network(error) else "sae_unreadable"
         raise EnvironmentFault(
             code,
             f"SAE {self.ref.name} cannot be loaded: {type(error).__name__}: {first}",
-            "Check its path or release in specs/subjects.yaml, and fetch it where there is network access.",
+            _mend(self.ref) if code == "sae_missing" else "Fetch it again, or mend it in specs/subjects.yaml.",
         ) from error
+
+
+def _is_about_the_network(error: BaseException | None) -> bool:
+    """A file that is not cached, or a request that nobody answers; sae-lens wraps neither."""
+    modules = ("requests", "httpx", "httpcore", "huggingface_hub", "urllib3")
+    while error is not None:
+        if isinstance(error, OSError) or type(error).__module__.split(".")[0] in modules:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _mend(ref: SaeRef) -> str:
+    release = find_release(ref.location) if ref.source == "release" else None
+    if release is None:
+        return "Check its path or release in specs/subjects.yaml, and fetch it where there is network access."
+    fetch = f"Fetch it where there is network access: `{release.download_command(ref.sae_id or '')}`."
+    if release.loader == "gemma_3":
+        fetch += (
+            " sae-lens asks the hub for the shapes of Gemma Scope 2's tensors at every load, cached or not: this SAE"
+            " cannot be loaded offline."
+        )
+    return fetch
+
+
+def _check_release(ref: SaeRef) -> None:
+    """Names that sae-lens does not know, before it is asked: it says neither which are near nor where they stand."""
+    found = find_release(ref.location)
+    if found is None and "/" not in ref.location:
+        raise _unknown(ref, f"release {ref.location!r}", did_you_mean(ref.location, release_names()))
+    if found is not None and ref.sae_id not in found.paths:
+        raise _unknown(ref, f"id {ref.sae_id!r} in {ref.location!r}", did_you_mean(ref.sae_id or "", found.paths))
+
+
+def _unknown(ref: SaeRef, what: str, hint: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        "sae_missing", f"SAE {ref.name}: sae-lens has no {what}.{hint}", "Mend specs/subjects.yaml."
+    )

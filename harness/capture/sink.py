@@ -35,7 +35,8 @@ class CaptureStats:
 
     loads, batches, seconds and load_seconds are shared by the subjects of one model: they stand with the first of
     them, so that adding subjects up counts nothing twice. rows: length -> rows of the batches; oom_halvings:
-    how often memory ran out.
+    how often memory ran out. sae_digest: of a published SAE's tensors as they were loaded (no loader takes a
+    revision); what `digest` in specs/subjects.yaml pins.
     """
 
     loads: int = 0
@@ -46,6 +47,7 @@ class CaptureStats:
     load_seconds: float = 0.0
     rows: dict[str, int] = field(default_factory=dict)
     oom_halvings: int = 0
+    sae_digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON, seconds to the millisecond."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.capture.pictures import open_picture
+from harness.capture.visual import Visual
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
-from harness.inputs import Prompt
+from harness.inputs import Picture, Prompt
 
 # Trained with BOS before every document, and far off without it. (Not llama: SmolLM is one, and has no BOS.)
 NEED_BOS = ("gemma", "paligemma")
@@ -21,13 +23,18 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Tokenized:
-    """One prompt's tokens, each array [n_tokens]; start and end are character offsets into the text, -1 where none."""
+    """One prompt's tokens, each array [n_tokens]; start and end are character offsets into the text, -1 where none.
+
+    causal: tokens see only those before them; image: the picture that goes with them.
+    """
 
     ids: NDArray[np.int32]
     start: NDArray[np.int32]
     end: NDArray[np.int32]
     kind: NDArray[np.uint8]
     token: tuple[str, ...]
+    causal: bool = True
+    image: Picture | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -39,6 +46,7 @@ class Texts:
 
     tokenizer: Any
     model_type: str = ""
+    visual: Visual | None = None
     _bos: bool | None = None
 
     @property
@@ -49,8 +57,27 @@ class Texts:
         return self._bos
 
     def tokenize(self, prompt: Prompt, max_tokens: int) -> Tokenized:
-        """One prompt's tokens; raises EnvironmentFault where it is empty or too long."""
-        return tokenize(self.tokenizer, prompt.text, max_tokens, prompt.truncate, self.bos_first)
+        """One prompt's tokens; raises EnvironmentFault where it is empty, too long or not for this model."""
+        if prompt.image is not None:
+            found = self._captioned(prompt, prompt.image, max_tokens)
+        elif prompt.chat is not None:
+            found = chatted(self.tokenizer, prompt, max_tokens, self.bos_first)
+        else:
+            found = tokenize(self.tokenizer, prompt.text, max_tokens, prompt.truncate, self.bos_first)
+        if not prompt.is_causal and self.visual is None:
+            raise EnvironmentFault("text_only_model", f"a {self.model_type} model has no prefix attention.", "")
+        return replace(found, causal=prompt.is_causal, image=prompt.image)
+
+    def _captioned(self, prompt: Prompt, picture: Picture, max_tokens: int) -> Tokenized:
+        if self.visual is None:
+            raise EnvironmentFault(
+                "text_only_model",
+                f"the picture {picture.path} cannot be read by a {self.model_type or 'text'} model.",
+                "Name a subject whose model has `modality: image_text`.",
+            )
+        open_picture(picture)  # what cannot be decoded is known before weights are loaded
+        text = self.visual.written(prompt.text, self.tokenizer.bos_token)
+        return wrapped(self.tokenizer, text, prompt.text, max_tokens, image_id=self.visual.image_id)
 
 
 def begins_with_bos(tokenizer: Any, model_type: str = "") -> bool:
@@ -77,14 +104,48 @@ def tokenize(tokenizer: Any, text: str, max_tokens: int, truncate: bool, bos_fir
     if all(i in specials for i in ids):
         raise EnvironmentFault("empty_prompt", f"the prompt {_short(text)} has no tokens of text.", "Write one.")
     if len(ids) > max_tokens and not truncate:
-        raise EnvironmentFault(
-            "prompt_too_long",
-            f"the prompt {_short(text)} has {len(ids):,} tokens, its subject reads at most {max_tokens:,}.",
-            "Shorten it, raise max_tokens in specs/subjects.yaml, or write `truncate: true`.",
-        )
+        raise _too_long(text, len(ids), max_tokens)
     if bos_first:
         _check_bos(tokenizer, ids, text)
     return _described(tokenizer, text, ids[:max_tokens], offsets[:max_tokens], specials)
+
+
+def chatted(tokenizer: Any, prompt: Prompt, max_tokens: int, bos_first: bool) -> Tokenized:
+    """A text inside the model's own chat template, whose tokens are wrappers and never count."""
+    if not getattr(tokenizer, "chat_template", None):
+        raise EnvironmentFault(
+            "no_chat_template", f"{type(tokenizer).__name__} has no chat template.", "Take `chat` out of the set."
+        )
+    messages = [{"role": prompt.chat, "content": prompt.text}]
+    written = str(tokenizer.apply_chat_template(messages, tokenize=False))
+    bos = tokenizer.bos_token or ""
+    if bos_first and not written.startswith(bos):
+        written = bos + written
+    return wrapped(tokenizer, written, prompt.text, max_tokens)
+
+
+def wrapped(tokenizer: Any, written: str, text: str, max_tokens: int, image_id: int | None = None) -> Tokenized:
+    """The tokens of `written`, in which `text` stands: TEXT inside it, WRAPPER around it, offsets into `text`.
+
+    Raises EnvironmentFault `prompt_too_long` (nothing is cut: it would cut the wrapping) or `text_not_found`.
+    """
+    encoded = tokenizer(written, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    ids, offsets = list(encoded["input_ids"]), np.array(encoded["offset_mapping"], np.int32).reshape(-1, 2)
+    if len(ids) > max_tokens:
+        raise _too_long(text, len(ids), max_tokens)
+    plain = text.strip()
+    first = written.rfind(plain)
+    if first < 0 or not plain:
+        raise EnvironmentFault("text_not_found", f"the model's template changes the text {_short(text)}.", "")
+    shift = first - text.find(plain)
+    specials = set(tokenizer.all_special_ids)
+    special = np.array([i in specials for i in ids])
+    inside = ~special & (offsets[:, 1] > first) & (offsets[:, 0] < first + len(plain)) & (offsets[:, 1] > offsets[:, 0])
+    spans = np.where(inside[:, None], np.clip(offsets - shift, 0, len(text)), -1).astype(np.int32)
+    kind = np.where(inside, Kind.TEXT, np.where(special, Kind.SPECIAL, Kind.WRAPPER)).astype(np.uint8)
+    if image_id is not None:
+        kind = np.where(np.array(ids) == image_id, np.uint8(Kind.IMAGE), kind)
+    return Tokenized(np.array(ids, np.int32), spans[:, 0], spans[:, 1], kind, _written(tokenizer, text, ids, spans))
 
 
 def contexts(tokenizer: Any, pieces: Iterator[str], length: int, limit: int, bos_first: bool) -> Iterator[list[int]]:
@@ -149,6 +210,14 @@ def _written(tokenizer: Any, text: str, ids: list[int], spans: NDArray[np.int32]
     return tuple(
         name if start < 0 or times[start, end] > 1 else text[start:end]
         for name, (start, end) in zip(names, pairs, strict=True)
+    )
+
+
+def _too_long(text: str, n: int, most: int) -> EnvironmentFault:
+    return EnvironmentFault(
+        "prompt_too_long",
+        f"the prompt {_short(text)} has {n:,} tokens, its subject reads at most {most:,}.",
+        "Shorten it, raise max_tokens in specs/subjects.yaml, or write `truncate: true`.",
     )
 
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import accept, check, features, registry, training
+from harness.cli import accept, check, doctor, features, registry, training, transfer
 from harness.errors import EnvironmentFault, SpecError
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -27,8 +27,10 @@ app.command("accept")(accept.accept)
 app.command("top")(features.top)
 app.command("diff")(features.diff)
 app.command("scan")(features.scan)
+app.command("transfer")(transfer.transfer)
 app.command("kinds")(registry.list_kinds)
 app.command("schema")(registry.write_schema)
+app.command("doctor")(doctor.doctor)
 app.command("train-sae")(training.train_sae)
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.codes import Mask, Pool, Specials, Tokens
 from harness.expectations.evidence import Evidence
-from harness.inputs import PromptSet
+from harness.inputs import Attention, PromptSet
 from harness.verdict import Outcome, Verdict
 
 Side = Literal["high", "low", "none"]
@@ -36,13 +36,16 @@ class Role:
 
 
 class UsedSet(BaseModel):
-    """A set with how it is read: `{use: color, truncate: true}`."""
+    """A set with how it is read: `{use: color, attention: causal}`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     use: str | tuple[str, ...] = Field(description="A set, or several.")
     truncate: bool = Field(
         False, description="Cut prompts at the subject's max_tokens; without it a longer prompt is an error."
+    )
+    attention: Attention | None = Field(
+        None, description="causal (the default for text) or prefix (for pictures): which tokens see which."
     )
 
 

@@ -60,7 +60,7 @@ def not_finite(evidence: Evidence, claim: Claim, role: str, subject: str | None 
     if not len(bad):
         return None
     prompts = np.unique(codes.prompt[bad])
-    text = evidence.prompts(role).prompts[int(prompts[0])].text
+    text = evidence.prompts(role).prompts[int(prompts[0])].shown
     return inconclusive(
         Reason.NOT_FINITE,
         f"{len(bad)} of the counted tokens of {evidence.prompts(role).name}, on {len(prompts)} prompts, are NaN or "

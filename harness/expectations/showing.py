@@ -24,7 +24,7 @@ def examples_at(evidence: Evidence, claim: Claim, role: str, rows: Iterable[int]
     activation, counted = codes.token_column(feature), evidence.counted(role, claim)
     return tuple(
         Example(
-            evidence.prompts(role).prompts[row].text,
+            evidence.prompts(role).prompts[row].shown,
             float(value[row]),
             evidence.prompts(role).name,
             note,

@@ -168,7 +168,7 @@ def check_widths(base: Condition, adapted: Condition, to: str) -> None:
 def different_tokens(evidence: Evidence, found: Misaligned, to: str) -> EnvironmentFault:
     """Models with other tokenizers have no tokens in common to compare."""
     here, there = ("no token" if token is None else repr(token) for token in found.tokens)
-    text = evidence.prompts("prompts").prompts[found.prompt].text
+    text = evidence.prompts("prompts").prompts[found.prompt].shown
     return EnvironmentFault(
         "different_tokens",
         f"the two models read {text[:80]!r} as different tokens: token {found.place + 1} is {here} here, {there} in "

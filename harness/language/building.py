@@ -13,6 +13,7 @@ from harness.language.mistakes import Mistakes, gathered
 from harness.language.models import SpecKeys, SuiteKeys
 from harness.language.nodes import Node
 from harness.language.pairing import check_pair
+from harness.language.readable import nothing_to_count, unreadable
 from harness.language.shelves import Shelf
 from harness.spec import Best, Spec
 
@@ -60,20 +61,24 @@ class Parts:
     def specs(self, node: Node, suite: Suite) -> Iterator[Spec]:
         own = self.told.keys.id or self.derived_id(node)
         text = node.lines()
-        self.check_pairs(node)
+        self.check_subjects(node)
         for subject in self.told.subjects:
             for features in self.each():
                 number = f"-f{features[0]}" if len(self.told.features) > 1 and self.told.keys.together is None else ""
                 where = f"-{subject.name}" if len(self.told.subjects) > 1 else ""
                 yield self.spec(f"{suite.name}::{own}{where}{number}", subject, features, node, suite, text)
 
-    def check_pairs(self, node: Node) -> None:
-        """Mistakes where a subject cannot be compared with another one that the claim names."""
+    def check_subjects(self, node: Node) -> None:
+        """Mistakes where a subject cannot read a set, or cannot be compared with another that the claim names."""
         errors: list[SpecError] = []
         for subject in self.told.subjects:
             for other in self.claimed.others.values():
                 with gathered(errors):
                     check_pair(self.claimed.expectation, subject, other, node)
+        claimed, told = self.claimed, self.told
+        for subject in told.subjects:
+            errors += unreadable(subject, claimed.others, claimed.expectation, claimed.sets, told.best, node)
+        errors += nothing_to_count(told.keys.tokens, claimed.sets, node)
         if errors:
             raise Mistakes(errors)
 

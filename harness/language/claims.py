@@ -230,16 +230,16 @@ class _ClaimReader:
 
     def check_overlap(self, sets: Mapping[str, PromptSet], below: Node) -> None:
         """A prompt on both sides of a comparison is a slip that only weakens it."""
-        seen: dict[str, str] = {}
+        seen: dict[tuple[str, str | None], str] = {}
         for role, prompts in sets.items():
-            shared = [p.text for p in prompts.prompts if p.text in seen]
+            shared = [p for p in prompts.prompts if p.content in seen]
             if shared:
                 message = (
-                    f"{len(shared)} prompts of `{role}` are in `{seen[shared[0]]}` too, for example "
-                    f"{shortened(shared[0])!r}; a prompt cannot stand on both sides"
+                    f"{len(shared)} prompts of `{role}` are in `{seen[shared[0].content]}` too, for example "
+                    f"{shortened(shared[0].shown)!r}; a prompt cannot stand on both sides"
                 )
                 self.errors.append(below.value[role].error("overlapping_sets", message))
-            seen.update((p.text, role) for p in prompts.prompts)
+            seen.update((p.content, role) for p in prompts.prompts)
 
     def others(self, expectation: Expectation, below: Node) -> dict[str, Subject]:
         found = {}

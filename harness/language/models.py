@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.codes import Pool, Specials, Tokens
 from harness.expectations.base import Role, Scope, UsedSet
+from harness.inputs import Modality
 
 Text = Annotated[str, Field(min_length=1)]
 FeatureId = Annotated[int, Field(ge=0)]
@@ -116,7 +117,10 @@ class ModelEntry(_Strict):
     digest: Text | None = Field(
         None, pattern=DIGEST, description="Digest of weights and config, held against the files."
     )
-    tokenizer_digest: Text | None = Field(None, pattern=DIGEST, description="Digest of the tokenizer's files.")
+    tokenizer_digest: Text | None = Field(
+        None, pattern=DIGEST, description="Digest of the files of the tokenizer and the image processor."
+    )
+    modality: Modality = Field("text", description="image_text: it reads pictures with their captions, too.")
 
 
 class SaeEntry(_Strict):
@@ -129,6 +133,10 @@ class SaeEntry(_Strict):
     d_in: int | None = Field(None, gt=0, description="Width of the activations that the SAE reads.")
     d_sae: int | None = Field(None, gt=0, description="Number of features; feature numbers are checked against it.")
     hook: Text | None = Field(None, description="Where the SAE reads, such as blocks.10.hook_resid_post.")
+    format: Literal["sae_lens", "qwen_scope"] = Field(
+        "sae_lens", description="How the files of `path` are written; qwen_scope is a folder with one layerN.sae.pt."
+    )
+    k: int | None = Field(None, gt=0, description="Features a token, which a qwen_scope file does not say.")
     architecture: Text = Field("jumprelu", description="The SAE's form: jumprelu, topk, standard, ...")
 
 
@@ -142,6 +150,9 @@ class SubjectEntry(_Strict):
     device: Literal["cpu", "cuda", "auto"] = Field("cpu", description="Where the model runs.")
     max_tokens: int = Field(
         512, gt=0, description="Longer prompts are an error, or are cut where the set says truncate."
+    )
+    device_map: Literal["auto"] | None = Field(
+        None, description="auto spreads a model too big for one GPU over several and the CPU's memory (accelerate)."
     )
     owner: str = Field("", description="Who answers for this subject.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
@@ -129,17 +129,13 @@ def checked(placed: Sequence[Placed], name: str, source: Source) -> tuple[Prompt
 
 def _repeated(placed: Sequence[Placed], name: str) -> list[SpecError]:
     """A prompt that counts twice makes n look larger than it is."""
-    first: dict[str, Source] = {}
+    first: dict[tuple[str, str | None], Source] = {}
     errors = []
     for one in placed:
-        before = first.get(one.prompt.text)
-        first.setdefault(one.prompt.text, one.source)
+        before = first.get(one.prompt.content)
+        first.setdefault(one.prompt.content, one.source)
         if before is not None:
             where = f"line {before.line}" if before.path == one.source.path else str(before)
-            message = f"{shortened(one.prompt.text)!r} is in the set {name!r} already ({where}); remove one of them"
+            message = f"{shortened(one.prompt.shown)!r} is in the set {name!r} already ({where}); remove one of them"
             errors.append(SpecError("duplicate_prompt", message, one.source))
     return errors
-
-
-def truncated(placed: Sequence[Placed]) -> list[Placed]:
-    return [Placed(replace(p.prompt, truncate=True), p.source) for p in placed]

@@ -59,14 +59,15 @@ class Folder:
             raise SpecError("bad_reference", f"{file!r} is not a .yaml, .txt or .jsonl file", source)
         if self.anywhere and _is_file(Path(file)):
             return Path(file)
-        path = self._inside(file, source)
+        path = self.inside(file, source)
         if not _is_file(path):
             raise self._missing(file, path, source)
         if not self.anywhere and not self.holds(path):
             raise SpecError("outside_specs", f"{file!r} is a link out of specs/; copy the file there", source)
         return path
 
-    def _inside(self, file: str, source: Source) -> Path:
+    def inside(self, file: str, source: Source) -> Path:
+        """Where a name relative to specs/ lies; SpecError where it says that it leads out."""
         pure = PurePosixPath(file)
         if pure.is_absolute() or ".." in pure.parts or "\\" in file or ":" in file:
             message = f"{file!r} leaves specs/; references are relative to specs/ and stay under it"

@@ -15,6 +15,7 @@ from harness.expectations import kinds
 from harness.expectations.base import Expectation
 from harness.language.models import SpecKeys, SuiteKeys
 from harness.language.prompts import MAX_PROMPTS
+from harness.language.setforms import ATTENTIONS, CHATS
 from harness.language.shelves import SET_NAME
 from harness.language.tags import RESERVED, TAG
 
@@ -29,6 +30,20 @@ _TEXTS: Schema = {
 }
 _WORDS: Schema = {**_TEXTS, "items": {"type": "string"}}
 _MARKS: Schema = {"type": "boolean", "description": "Read [[spans]] in the texts as marks; text is literal without it."}
+_READ: Schema = {
+    "attention": {"enum": [*ATTENTIONS], "description": "Which tokens see which; causal for text, prefix for pictures."}
+}
+_CHAT: Schema = {"enum": [*CHATS], "description": "Said by this role, inside the model's own chat template."}
+_CAPTION: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": "\\S",
+    "description": "The text read with each picture; {folder} and {name} stand for the picture's.",
+}
+_FILE: Schema = {"type": "string", "pattern": "^images/", "description": "A picture under specs/images."}
+_FILES: Schema = {"anyOf": [_FILE, {"type": "array", "items": _FILE, "minItems": 1, "uniqueItems": True}]}
+_FOLDER: Schema = {"type": "string", "pattern": "^images", "description": "A folder under specs/images."}
+_PER_FOLDER: Schema = {"type": "integer", "minimum": 1, "description": "The first so many pictures of each sub-folder."}
 _TRUNCATE: Schema = {"type": "boolean", "description": "Cut prompts at the subject's max_tokens."}
 
 
@@ -137,19 +152,21 @@ def _set() -> Schema:
     }
     used = {"anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}]}
     return {
-        "description": "A list of prompts, a reference, or a mapping with prompts, template or use.",
+        "description": "A list of prompts, a reference, or a mapping with prompts, template, use, images or folder.",
         "anyOf": [
             reference,
             {**_TEXTS, "description": "Prompts, verbatim."},
-            _closed({"prompts": _TEXTS, "marks": _MARKS, "truncate": _TRUNCATE}, "prompts"),
-            _closed({"use": used, "truncate": _TRUNCATE}, "use"),
+            _closed({"prompts": _TEXTS, "marks": _MARKS, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "prompts"),
+            _closed({"use": used, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "use"),
+            _closed({"images": _FILES, "caption": _CAPTION, **_READ}, "images", "caption"),
+            _closed({"folder": _FOLDER, "caption": _CAPTION, "per_folder": _PER_FOLDER, **_READ}, "folder", "caption"),
             _template(),
         ],
     }
 
 
-def _closed(properties: Schema, needed: str) -> Schema:
-    return {"type": "object", "properties": properties, "required": [needed], "additionalProperties": False}
+def _closed(properties: Schema, *needed: str) -> Schema:
+    return {"type": "object", "properties": properties, "required": [*needed], "additionalProperties": False}
 
 
 def _template() -> Schema:

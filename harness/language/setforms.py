@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
+from harness.inputs import Attention, Prompt
 from harness.language.mistakes import Mistakes
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
+from harness.language.prompts import Placed
 from harness.language.references import parse_reference
 from harness.language.shelves import Shelf
 
 FORMS = {
     "template": None,
-    "use": ("use", "truncate"),
-    "prompts": ("prompts", "marks", "truncate"),
+    "use": ("use", "truncate", "attention", "chat"),
+    "prompts": ("prompts", "marks", "truncate", "attention", "chat"),
+    "images": ("images", "caption", "attention"),
+    "folder": ("folder", "caption", "per_folder", "attention"),
 }
 A_SET_IS = (
-    "a set is a list of texts, a reference (`file.yaml#set`, `file.txt`), or a mapping with prompts, template or use"
+    "a set is a list of texts, a reference (`file.yaml#set`, `file.txt`), or a mapping with prompts, template, use, "
+    "images or folder"
 )
 A_ROLE_IS = (
     "a name, a list of names, `file.yaml#set`, `file.yaml#!set`, a .txt or .jsonl file, or {use: ..., truncate: true}"
 )
+ATTENTIONS = get_args(Attention)
+CHATS = ("user",)
 
 
-def used(node: Node) -> tuple[Node, bool]:
-    """`{use: color, truncate: true}` -> (color, True)."""
+@dataclass(frozen=True, slots=True)
+class How:
+    """How the prompts of a set are read; None and False leave each prompt as it is."""
+
+    truncate: bool = False
+    attention: Attention | None = None
+    chat: str | None = None
+
+    def applied(self, placed: Sequence[Placed]) -> list[Placed]:
+        pictures = [p for p in placed if p.prompt.image is not None]
+        if self.chat is not None and pictures:
+            raise SpecError("chat_with_pictures", "`chat` wraps texts, and this set holds pictures", pictures[0].source)
+        return [Placed(self._read(p.prompt), p.source) for p in placed]
+
+    def _read(self, prompt: Prompt) -> Prompt:
+        return replace(
+            prompt,
+            truncate=self.truncate or prompt.truncate,
+            attention=self.attention or prompt.attention,
+            chat=self.chat or prompt.chat,
+        )
+
+
+def how(node: Node) -> How:
+    """What a mapping that names a set says of how it is read."""
+    return How(flag(node, "truncate"), _one_of(node, "attention", ATTENTIONS), _one_of(node, "chat", CHATS))
+
+
+def _one_of(node: Node, key: str, valid: tuple[str, ...]) -> Any:
+    given = node.get(key)
+    if given is None or given.value is None or given.value in valid:
+        return given.value if given is not None else None
+    message = f"`{key}` is {' or '.join(valid)}; it is {described(given)}"
+    raise given.error("unknown_value", message, nearest_names(str(given.value), valid))
+
+
+def used(node: Node) -> tuple[Node, How]:
+    """`{use: color, truncate: true}` -> (color, How(truncate=True))."""
     if not is_mapping(node):
-        return node, False
+        return node, How()
     if "use" not in node.value:
         raise node.error(
             "bad_set", f"{described(node)} names no set; a set is {A_ROLE_IS}. Other forms stand under `prompts:`"
         )
     check_keys(node, "use")
-    return node.value["use"], flag(node, "truncate")
+    return node.value["use"], how(node)
 
 
 def names_in(node: Node) -> list[Node]:

@@ -8,14 +8,25 @@ from typing import TypeVar
 
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
 from harness.inputs import Prompt, PromptSet
-from harness.language import templates
+from harness.language import pictures, templates
 from harness.language.loader import read_text, read_yaml
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
 from harness.language.notext import text_mistake
-from harness.language.prompts import Placed, checked, read_jsonl, read_txt, truncated, with_marks, without_marks
+from harness.language.prompts import Placed, checked, read_jsonl, read_txt, with_marks, without_marks
 from harness.language.references import Folder, Reference, parse_reference
-from harness.language.setforms import A_SET_IS, FORMS, check_keys, flag, names_a_set, names_in, unknown_set, used
+from harness.language.setforms import (
+    A_SET_IS,
+    FORMS,
+    How,
+    check_keys,
+    flag,
+    how,
+    names_a_set,
+    names_in,
+    unknown_set,
+    used,
+)
 from harness.language.shelves import Shelf, open_shelf, unread_claims
 
 T = TypeVar("T")
@@ -29,7 +40,7 @@ class Library:
         self._shelves: dict[Path, Shelf | Mistakes] = {}
         self._placed: dict[tuple[str, str], list[Placed] | Mistakes] = {}
         self._files: dict[Path, list[Placed] | Mistakes] = {}
-        self._sets: dict[tuple[str, tuple[str, ...], bool], PromptSet] = {}
+        self._sets: dict[tuple[str, tuple[str, ...], How], PromptSet] = {}
         self._open: list[tuple[str, str]] = []
         self.used: set[tuple[str, str]] = set()
 
@@ -37,17 +48,16 @@ class Library:
 
     def role(self, node: Node, shelf: Shelf) -> PromptSet:
         """The prompts that one role of a claim names; raises SpecError or Mistakes."""
-        use, truncate = used(node)
+        use, read = used(node)
         named = names_in(use)
-        key = (shelf.path, tuple(n.value for n in named), truncate)
+        key = (shelf.path, tuple(n.value for n in named), read)
         if key not in self._sets:
-            self._sets[key] = self._set_of(named, shelf, truncate, node)
+            self._sets[key] = self._set_of(named, shelf, read, node)
         return self._sets[key]
 
-    def _set_of(self, names: Sequence[Node], shelf: Shelf, truncate: bool, node: Node) -> PromptSet:
+    def _set_of(self, names: Sequence[Node], shelf: Shelf, read: How, node: Node) -> PromptSet:
         name = " + ".join(n.value for n in names)
-        placed = self._all_of(names, shelf)
-        return PromptSet(name, checked(truncated(placed) if truncate else placed, name, node.source))
+        return PromptSet(name, checked(read.applied(self._all_of(names, shelf)), name, node.source))
 
     def _all_of(self, names: Iterable[Node], shelf: Shelf) -> list[Placed]:
         errors: list[SpecError] = []
@@ -187,12 +197,12 @@ class Library:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise node.error("bad_set", f"{name!r} is {described(node)}; {A_SET_IS}.{hint}", near)
         check_keys(node, form)
-        marks, truncate = flag(node, "marks"), flag(node, "truncate")
+        marks = flag(node, "marks")
         placed = self._formed(node, form, name, shelf, marks)
         slip = without_marks(placed) if marks and placed else None
         if slip is not None:
             raise slip
-        return truncated(placed) if truncate else placed
+        return (How(flag(node, "truncate")) if form == "template" else how(node)).applied(placed)
 
     def _formed(self, node: Node, form: str, name: str, shelf: Shelf, marks: bool) -> list[Placed]:
         below = node.value[form]
@@ -200,6 +210,8 @@ class Library:
             return self._all_of(names_in(below), shelf)
         if form == "template":
             return templates.expand(node, marks)
+        if form in ("images", "folder"):
+            return (pictures.listed if form == "images" else pictures.foldered)(node, self.folder)
         if not is_list(below):
             raise below.error("wrong_type", f"`prompts` must be a list of texts; it is {described(below)}")
         return self._listed(below, name, shelf, marks)
@@ -221,8 +233,8 @@ def resolve_reference(root: Path, reference: str, allow_local: bool = False) -> 
 
 def _check_new(more: Sequence[Placed], placed: Sequence[Placed], name: Node) -> None:
     """Sets that are joined share no prompt: it would count twice."""
-    known = {p.prompt.text for p in placed}
-    twice = [p.prompt.text for p in more if p.prompt.text in known]
+    known = {p.prompt.content for p in placed}
+    twice = [p.prompt.shown for p in more if p.prompt.content in known]
     if twice:
         message = (
             f"{len(twice)} prompts of {name.value!r} are in the sets named before it, for example "

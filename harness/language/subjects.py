@@ -18,6 +18,7 @@ from harness.language.mistakes import gathered, in_order
 from harness.language.models import CorpusEntry, ModelEntry, SaeEntry, SubjectEntry
 from harness.language.nodes import Node, described, is_mapping
 from harness.language.references import Folder
+from harness.releases import find_release, release_names
 
 FILE = "specs/subjects.yaml"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -89,6 +90,7 @@ class _Reader:
         self.models: dict[str, ModelRef] = {}
         self.saes: dict[str, SaeRef] = {}
         self.warnings: list[str] = []
+        self.unpinned: list[str] = []
 
     def read(self) -> AllowList:
         self.check_sections()
@@ -106,8 +108,18 @@ class _Reader:
         for name, node in self.entries("corpora"):
             with gathered(self.errors):
                 self.found.corpora[name] = self.corpus(name, node)
-        self.found.warnings = tuple(self.warnings)
+        self.found.warnings = (*self.warnings, *self.about_unpinned())
         return self.found
+
+    def about_unpinned(self) -> list[str]:
+        """One line for all of them: a page of warnings is read by nobody."""
+        if not self.unpinned:
+            return []
+        names = ", ".join(self.unpinned)
+        return [
+            f"{FILE}: not pinned, so other weights in their place would go unnoticed: {names}."
+            " `interp doctor --pin` pins them where the weights are."
+        ]
 
     def check_sections(self) -> None:
         if not is_mapping(self.document):
@@ -144,18 +156,12 @@ class _Reader:
             raise node.error(
                 "bad_revision", "`hub` needs `revision` (a commit of 40 hex digits, or unpinned), nothing else takes it"
             )
-        if entry.revision == "unpinned":
-            self.warnings.append(
-                f"{node.source}: the model {name!r} is unpinned: its weights may change. Give the commit as `revision`."
-            )
-        if entry.digest is None and entry.hub is None:
-            self.unpinned(f"the model {name!r}", node)
+        if entry.revision == "unpinned" or (entry.digest is None and entry.hub is None):
+            self.unpinned.append(f"model {name}")
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
-        return ModelRef(name, source, getattr(entry, source), entry.revision, entry.digest, entry.tokenizer_digest)
-
-    def unpinned(self, what: str, node: Node) -> None:
-        self.warnings.append(f"{node.source}: {what} has no `digest`: other weights in its place would go unnoticed.")
+        pins = (entry.revision, entry.digest, entry.tokenizer_digest)
+        return ModelRef(name, source, getattr(entry, source), *pins, entry.modality)
 
     def sae(self, name: str, node: Node) -> SaeRef:
         entry = validated(SaeEntry, node, f"saes.{name}")
@@ -164,10 +170,14 @@ class _Reader:
             raise node.error("ambiguous_weights", message)
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
+        if (entry.format == "qwen_scope") != (entry.k is not None) or (entry.k is not None and entry.path is None):
+            raise node.error("bad_format", "`format: qwen_scope` goes with `path` and `k`, and `k` with nothing else")
+        if entry.release is not None:
+            _check_release(entry.release, str(entry.id), node)
         if entry.hook is not None:
             _check_hook(entry.hook, node.value["hook"])
         if entry.digest is None:
-            self.unpinned(f"the SAE {name!r}", node)
+            self.unpinned.append(f"SAE {name}")
         if entry.d_sae is None:
             self.warnings.append(
                 f"{node.source}: the SAE {name!r} states no d_sae, so feature numbers are not checked."
@@ -181,7 +191,9 @@ class _Reader:
             entry.d_in,
             entry.d_sae,
             entry.hook,
-            entry.architecture,
+            "topk" if entry.format == "qwen_scope" else entry.architecture,
+            entry.format,
+            entry.k,
         )
 
     def subject(self, name: str, node: Node) -> Subject:
@@ -189,7 +201,9 @@ class _Reader:
         model = self.named(self.models, "models", entry.model, node.value["model"])
         sae = self.named(self.saes, "saes", entry.sae, node.value["sae"])
         hook = self.hook(entry, sae, node)
-        return Subject(name, model, sae, hook, entry.dtype, entry.device, entry.max_tokens, entry.owner)
+        return Subject(
+            name, model, sae, hook, entry.dtype, entry.device, entry.max_tokens, entry.owner, entry.device_map
+        )
 
     def named(self, known: Mapping[str, Ref], section: str, name: str, node: Node) -> Ref:
         if name in known:
@@ -229,6 +243,20 @@ def _inside_repository(path: str, node: Node) -> None:
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or path.startswith("~"):
         message = f"{path!r} leaves the repository; weights are named relative to it, or by hub and revision"
         raise node.error("outside_repository", message)
+
+
+def _check_release(release: str, sae_id: str, node: Node) -> None:
+    """Hold both names against the installed sae-lens; a repository that it does not list (`org/name`) is let pass."""
+    names = release_names()
+    found = find_release(release)
+    if found is None and names and "/" not in release:
+        near = nearest_names(release, names)
+        message = f"{release!r} is not a release of the installed sae-lens.{did_you_mean(release, names)}"
+        raise node.value["release"].error("unknown_release", message, near)
+    if found is not None and sae_id not in found.paths:
+        near = nearest_names(sae_id, found.paths)
+        message = f"{sae_id!r} is not an id of {release!r}.{did_you_mean(sae_id, found.paths)}"
+        raise node.value["id"].error("unknown_sae_id", message, near)
 
 
 def _check_hook(hook: str, node: Node) -> None:

@@ -44,10 +44,13 @@ def write_card(config: TrainConfig, curve: Sequence[dict[str, float]], measured:
 
 
 def _head(config: TrainConfig) -> str:
+    form = f"trained as BatchTopK with k = {config.k:g}, saved as JumpReLU"
+    if config.architecture == "topk":
+        form = f"trained and saved as TopK with k = {config.k:g}"
     return (
         f"# SAE of {config.name or config.model.name}, {config.hook}\n\n"
-        f"{config.d_sae} features, trained as BatchTopK with k = {config.k:g}, saved as JumpReLU by sae-lens "
-        f"{version('sae-lens')}. It reads raw activations. Matrices are {config.weights} on disk; use it in float32."
+        f"{config.d_sae} features, {form} by sae-lens {version('sae-lens')}. "
+        f"It reads raw activations. Matrices are {config.weights} on disk; use it in float32."
     )
 
 

@@ -19,7 +19,8 @@ class TrainConfig:
     files (.jsonl: {"text": ...} a document a line; any other: the file is one document); each file is
     a domain in the card. held_out: files that are measured and never trained on; where none is given,
     one document in 20 of each corpus file. d_sae: features. k: mean number of features a token
-    (BatchTopK). tokens: to train on, each once; special tokens are not counted and not trained on.
+    (BatchTopK), or exactly (`architecture` topk, k a whole number). tokens: to train on, each once; special
+    tokens are not counted and not trained on.
 
     buffer_tokens: tokens harvested at once and shuffled, all that is held in memory:
     buffer_tokens * d_in * 4 bytes (168 MB at 65,536 x 640). precision: of the model's forward passes
@@ -33,6 +34,7 @@ class TrainConfig:
     out: Path
     d_sae: int = 4096
     k: float = 32
+    architecture: Literal["batchtopk", "topk"] = "batchtopk"
     tokens: int = 1_000_000
     seed: int = 0
     held_out: tuple[Path, ...] = ()
@@ -69,6 +71,10 @@ class TrainConfig:
             (bool(missing), f"no such corpus file: {', '.join(missing)}."),
             (self.layer < 0, f"layer is {self.layer}; layers count from 0."),
             (not 0 < self.k < self.d_sae, f"k is {self.k:g}; it must lie between 0 and d_sae = {self.d_sae}."),
+            (
+                self.architecture == "topk" and self.k != int(self.k),
+                f"k is {self.k:g}; TopK keeps a whole number of features.",
+            ),
             (self.context_length < 2, f"context_length is {self.context_length}; it must be at least 2."),
             (
                 self.buffer_tokens < self.batch_tokens,

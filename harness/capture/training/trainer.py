@@ -35,8 +35,7 @@ class State:
 
 
 def new_state(config: TrainConfig, d_in: int, prepend_bos: bool) -> State:
-    """An untrained BatchTopK SAE, weights by config.seed, in sae-lens's SAETrainer."""
-    from sae_lens import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig
+    """An untrained SAE, weights by config.seed, in sae-lens's SAETrainer."""
     from sae_lens.saes.sae import SAEMetadata
     from sae_lens.training.sae_trainer import SAETrainer
 
@@ -47,17 +46,24 @@ def new_state(config: TrainConfig, d_in: int, prepend_bos: bool) -> State:
         prepend_bos=prepend_bos,
         context_size=config.context_length,
     )
-    sae_config = BatchTopKTrainingSAEConfig(
-        d_in=d_in,
-        d_sae=config.d_sae,
-        k=config.k,
-        normalize_activations="expected_average_only_in",
-        topk_threshold_lr=0.02,  # L0 of the saved form settles in about 150 steps; at the default .01 in 300
-        device=config.device,
-        metadata=metadata,
-    )
-    sae_trainer = SAETrainer(_trainer_config(config), BatchTopKTrainingSAE(sae_config), data_provider=iter(()))
+    sae_trainer = SAETrainer(_trainer_config(config), _untrained(config, d_in, metadata), data_provider=iter(()))
     return State(sae_trainer, config.fingerprint())
+
+
+def _untrained(config: TrainConfig, d_in: int, metadata: Any) -> Any:
+    from sae_lens import BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig, TopKTrainingSAE, TopKTrainingSAEConfig
+
+    shared: dict[str, Any] = {
+        "d_in": d_in,
+        "d_sae": config.d_sae,
+        "normalize_activations": "expected_average_only_in",
+        "device": config.device,
+        "metadata": metadata,
+    }
+    if config.architecture == "topk":
+        return TopKTrainingSAE(TopKTrainingSAEConfig(k=int(config.k), **shared))
+    # L0 of the saved form settles in about 150 steps; at the default threshold rate of .01 in 300.
+    return BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(k=config.k, topk_threshold_lr=0.02, **shared))
 
 
 def _trainer_config(config: TrainConfig) -> Any:
@@ -145,8 +151,8 @@ def has_checkpoint(out: Path) -> bool:
 
 
 def write_sae(state: State, config: TrainConfig) -> None:
-    """cfg.json and sae_weights.safetensors as sae-lens saves JumpReLU: scale folded in, so that it reads raw
-    activations (normalize_activations none), decoder rows of norm 1."""
+    """cfg.json and sae_weights.safetensors as sae-lens saves JumpReLU (TopK stays TopK): scale folded in, so that
+    it reads raw activations (normalize_activations none), decoder rows of norm 1."""
     trainer = state.trainer
     trainer.sae.fold_activation_norm_scaling_factor(trainer.activation_scaler.scaling_factor)
     trainer.activation_scaler.scaling_factor = None

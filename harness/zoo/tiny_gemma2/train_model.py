@@ -29,20 +29,28 @@ CONFIG = {
 }
 
 
-def train_tokenizer(texts: list[str]) -> Any:
+def train_bpe(texts: list[str], specials: list[str]) -> Any:
     """A byte-level BPE in which every word of the lexicon is one token after a space."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB, special_tokens=SPECIALS, initial_alphabet=alphabet, show_progress=False
+        vocab_size=VOCAB, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
     )
     often = [" " + " ".join(lexicon.words())] * 400
     bpe.train_from_iterator([*texts, *often], trainer)
+    return bpe
+
+
+def train_tokenizer(texts: list[str]) -> Any:
+    """The BPE with BOS before every text, as Gemma has it."""
+    from tokenizers import processors
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = train_bpe(texts, SPECIALS)
     bos = bpe.token_to_id("<bos>")
     bpe.post_processor = processors.TemplateProcessing(
         single="<bos> $A", pair="<bos> $A <bos> $B", special_tokens=[("<bos>", bos)]
@@ -71,22 +79,22 @@ def build_model(tokenizer: Any) -> Any:
     return Gemma2ForCausalLM(Gemma2Config(**sizes, **ids, attn_implementation="eager"))
 
 
-def rate(step: int) -> float:
+def rate(step: int, steps: int = STEPS) -> float:
     """Linear warm-up, then a cosine to a tenth."""
     if step < WARMUP:
         return (step + 1) / WARMUP
-    done = (step - WARMUP) / (STEPS - WARMUP)
+    done = (step - WARMUP) / (steps - WARMUP)
     return 0.1 + 0.45 * (1 + math.cos(math.pi * done))
 
 
-def train(model: Any, rows: torch.Tensor) -> list[float]:
+def train(model: Any, rows: torch.Tensor, steps: int = STEPS) -> list[float]:
     """Train in place; returns the loss of every step in nats per token."""
     order = torch.Generator().manual_seed(SEED)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.05, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
     losses, queue = [], torch.empty(0, dtype=torch.long)
     model.train()
-    for step in range(STEPS):
+    for step in range(steps):
         if len(queue) < ROWS:
             queue = torch.randperm(len(rows), generator=order)
         batch, queue = rows[queue[:ROWS]], queue[ROWS:]
@@ -99,7 +107,7 @@ def train(model: Any, rows: torch.Tensor) -> list[float]:
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
         if step % 200 == 0:
-            print(f"step {step} of {STEPS}: loss {losses[-1]:.3f}", flush=True)
+            print(f"step {step} of {steps}: loss {losses[-1]:.3f}", flush=True)
     return losses
 
 

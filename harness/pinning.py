@@ -1,0 +1,188 @@
+"""`interp doctor --pin`: write what is here into specs/subjects.yaml, its comments and layout kept.
+
+Of a hub model the commit that its cached copy is, and the digests of its weights and tokenizer; of a published SAE the
+digest of its tensors as sae-lens loads them. What is pinned already is left alone: a changed pin is a decision.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.digests import (
+    MODEL_FILES,
+    TOKENIZER_FILES,
+    files_digest,
+    hub_commit,
+    is_cached,
+    located,
+    model_folder,
+    sae_files,
+)
+from harness.errors import EnvironmentFault
+from harness.inputs import ModelRef, SaeRef, Subject
+from harness.keys import resolve_device
+from harness.language.references import Folder
+from harness.language.subjects import AllowList, load_subjects
+from harness.releases import find_release
+
+FILE = "specs/subjects.yaml"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+ReleaseDigest = Callable[[SaeRef], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One value to be written: `section`.`name`.`key`."""
+
+    section: str
+    name: str
+    key: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.name}.{self.key}: {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a subject can be read on this machine, and what is missing if not."""
+
+    subject: str
+    device: str
+    missing: tuple[str, ...]
+
+
+def readiness(root: Path) -> list[Readiness]:
+    """Every subject with what it lacks here: weights, or the device that it names. No torch."""
+    return [_ready(subject) for subject in _allowed(root).subjects.values()]
+
+
+def pin(root: Path, release_digest: ReleaseDigest) -> tuple[list[Pin], list[EnvironmentFault]]:
+    """Write every missing pin whose weights are here; what was written, and why others were not.
+
+    release_digest: gives the digest of a published SAE's tensors, or raises EnvironmentFault.
+    Raises EnvironmentFault `not_pinned` where the file is not laid out one key a line.
+    """
+    path = root / FILE
+    allowed = _allowed(root)
+    faults: list[EnvironmentFault] = []
+    pins = [*_of_models(allowed), *_of_saes(allowed, release_digest, faults)]
+    before = path.read_text(encoding="utf-8")
+    text = before
+    for one in pins:
+        text = written(text, one)
+    if text != before:
+        path.write_text(text, encoding="utf-8")
+        if load_subjects(Folder(root)).errors:
+            path.write_text(before, encoding="utf-8")
+            raise EnvironmentFault(
+                "not_pinned", f"{FILE} would not be right with the pins in it.", "Please report this."
+            )
+    return pins, faults
+
+
+def written(text: str, pin: Pin) -> str:
+    """The file's text with one key set in one entry: replaced where it stands, else added as the entry's last line."""
+    lines = text.splitlines(keepends=True)
+    start, end = _entry(lines, pin)
+    body = [i for i in range(start + 1, end) if lines[i].strip() and not lines[i].lstrip().startswith("#")]
+    if not body:
+        raise _not_laid_out(pin)
+    indent = re.match(r" *", lines[body[0]])[0]  # type: ignore[index]
+    for i in body:
+        found = re.match(rf"({indent}{re.escape(pin.key)}:\s*)([^\s#]+)(.*\n?)$", lines[i])
+        if found:
+            lines[i] = f"{found[1]}{pin.value}{found[3]}"
+            return "".join(lines)
+    last = lines[body[-1]]
+    lines[body[-1]] = last if last.endswith("\n") else last + "\n"
+    lines.insert(body[-1] + 1, f"{indent}{pin.key}: {pin.value}\n")
+    return "".join(lines)
+
+
+def _entry(lines: list[str], pin: Pin) -> tuple[int, int]:
+    """The lines [start, end) of one entry of one section."""
+    section = next((i for i, line in enumerate(lines) if re.match(rf"{pin.section}:\s*(#.*)?$", line)), None)
+    if section is None:
+        raise _not_laid_out(pin)
+    name = re.compile(rf"( +)['\"]?{re.escape(pin.name)}['\"]?:\s*(#.*)?$")
+    for start in range(section + 1, len(lines)):
+        if re.match(r"[^\s#]", lines[start]):
+            break
+        if found := name.match(lines[start]):
+            deeper = re.compile(rf"{found[1]} +\S|\s*(#.*)?$")
+            end = next((i for i in range(start + 1, len(lines)) if not deeper.match(lines[i])), len(lines))
+            return start, end
+    raise _not_laid_out(pin)
+
+
+def _not_laid_out(pin: Pin) -> EnvironmentFault:
+    return EnvironmentFault(
+        "not_pinned", f"{FILE}: {pin.section}.{pin.name} is not laid out one key a line.", f"Write `{pin}` by hand."
+    )
+
+
+def _of_models(allowed: AllowList) -> Iterator[Pin]:
+    models = {subject.model.name: subject.model for subject in allowed.subjects.values()}
+    for model in models.values():
+        folder = model_folder(model)
+        if folder is None:
+            continue
+        commit = hub_commit(model)
+        if model.revision == "unpinned" and COMMIT.fullmatch(commit):
+            yield Pin("models", model.name, "revision", commit)
+        yield from _digests(model, folder)
+
+
+def _digests(model: ModelRef, folder: Path) -> Iterator[Pin]:
+    weights = files_digest(folder, MODEL_FILES) if any(folder.glob("*.safetensors")) else None
+    if model.digest is None and weights is not None:
+        yield Pin("models", model.name, "digest", weights)
+    tokenizer = files_digest(folder, TOKENIZER_FILES)
+    if model.tokenizer_digest is None and tokenizer is not None:
+        yield Pin("models", model.name, "tokenizer_digest", tokenizer)
+
+
+def _of_saes(allowed: AllowList, release_digest: ReleaseDigest, faults: list[EnvironmentFault]) -> Iterator[Pin]:
+    saes = {subject.sae.name: subject.sae for subject in allowed.subjects.values()}
+    for sae in saes.values():
+        if sae.digest is not None or not _is_here(sae):
+            continue
+        try:
+            digest = (
+                files_digest(located(sae.location), sae_files(sae)) if sae.source == "path" else release_digest(sae)
+            )
+        except EnvironmentFault as fault:
+            faults.append(fault)
+            continue
+        if digest is not None:
+            yield Pin("saes", sae.name, "digest", digest)
+
+
+def _ready(subject: Subject) -> Readiness:
+    missing = []
+    if subject.model.source != "package" and model_folder(subject.model) is None:
+        missing.append(f"the weights of {subject.model.location}")
+    if not _is_here(subject.sae):
+        missing.append(f"the SAE {subject.sae.location}")
+    device = resolve_device(subject.device)
+    if device == "cuda" and resolve_device("auto") != "cuda":
+        missing.append("a cuda device")
+    return Readiness(subject.name, device, tuple(missing))
+
+
+def _is_here(sae: SaeRef) -> bool:
+    if sae.source == "path":
+        return located(sae.location).is_dir()
+    release = find_release(sae.location)
+    return release is not None and is_cached(release.repository, release.paths.get(sae.sae_id or "", ""))
+
+
+def _allowed(root: Path) -> AllowList:
+    allowed = load_subjects(Folder(root))
+    if allowed.errors:
+        raise allowed.errors[0]
+    return allowed

@@ -1,0 +1,78 @@
+"""What `interp transfer` leaves behind: one row a feature, under the source notebook's column names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness.census import Census, FeatureAnalysis, FeatureRow
+from harness.reports.display import markdown
+
+# The notebook's column, and what it holds in general terms; docs/transfer.md explains each.
+COLUMNS: dict[str, Callable[[FeatureRow], object]] = {
+    "feature_idx": lambda row: row.feature,
+    "category": lambda row: row.category,
+    "gemma_mean_activation": lambda row: row.base_text_mean,
+    "gemma_max_activation": lambda row: row.base_text_max,
+    "paligemma_text_mean": lambda row: row.adapted_text_mean,
+    "paligemma_text_max": lambda row: row.adapted_text_max,
+    "paligemma_mm_mean": lambda row: row.adapted_pictures_mean,
+    "paligemma_mm_max": lambda row: row.adapted_pictures_max,
+    "transfer_ratio": lambda row: row.transfer_ratio,
+    "vision_boost": lambda row: row.boost_over_text,
+    # The notebook classifies by this one and exports the other, under one name.
+    "vision_boost_over_base": lambda row: row.boost_over_base,
+}
+
+
+def write_csv(census: Census, path: Path, limit: int) -> int:
+    """At most `limit` features a category, the dead and the undecided left out; returns how many rows."""
+    rows = census.rows(limit)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(of(row)) for of in COLUMNS.values()] for row in rows)
+    return len(rows)
+
+
+def write_summary(census: Census, names: tuple[str, str], path: Path, examples: int) -> None:
+    """Counts, conditions, and the strongest features of each category with their tokens, as Markdown."""
+    path.write_text("\n".join(_summary(census, names, examples)) + "\n", encoding="utf-8")
+
+
+def _summary(census: Census, names: tuple[str, str], examples: int) -> Iterator[str]:
+    yield f"# Features from {markdown(names[0])} to {markdown(names[1])}"
+    yield from ("", f"Method {census.method}.", "", "| category | features |", "|---|---|")
+    yield from (f"| {name.replace('_', ' ')} | {count:,} |" for name, count in census.counts.items())
+    unreachable = sorted(set(census.categories) - census.reachable - {"dead", "indeterminate", "unclassified"})
+    if unreachable:
+        yield from ("", f"So few prompts cannot show: {', '.join(unreachable)}.")
+    yield from (
+        "",
+        "| condition | prompts | tokens | live features | mean activation | FVU |",
+        "|---|---|---|---|---|---|",
+    )
+    for name, one in census.conditions.items():
+        numbers = (
+            f"{one.prompts:,} | {one.tokens:,} | {one.live_features:,} | {one.mean_activation:.4g} | {one.fvu:.3f}"
+        )
+        yield f"| {name.replace('_', ' ')} | {numbers} |"
+    yield from ("", f"## The {examples} strongest features of each category")
+    for analysis in census.analyses(examples):
+        yield from ("", *_analysed(analysis))
+
+
+def _analysed(analysis: FeatureAnalysis) -> Iterator[str]:
+    row = analysis.row
+    yield f"### {row.feature}, {row.category.replace('_', ' ')}"
+    yield ""
+    pictures = "" if row.adapted_pictures_mean is None else f", pictures {row.adapted_pictures_mean:.3g}"
+    yield f"- mean activation: base {row.base_text_mean:.3g}, adapted {row.adapted_text_mean:.3g}{pictures}"
+    for name, tokens in (("base", analysis.base_top_tokens), ("adapted", analysis.adapted_top_tokens)):
+        shown = ", ".join(f"{markdown(token.strip())} ({value:.3g})" for token, value in tokens)
+        yield f"- strongest tokens, {name}: {shown or 'none'}"
+
+
+def _cell(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
