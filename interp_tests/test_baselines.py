@@ -228,12 +228,14 @@ def test_a_run_is_named_by_its_id_or_its_file(project):
 
 def test_unused_baselines_are_reported_by_check_and_by_the_run(accepted):
     """A claim that is gone leaves its baseline behind, and both say so; while it is there, nobody does."""
-    assert "used by no claim" not in interp("check").stdout
+    for named in ([], ["specs/drift.yaml"], ["specs/measured/drift.yaml"], ["specs"]):
+        assert "used by no claim" not in interp("check", *named).stdout
     path = accepted.root / "specs/drift.yaml"
     path.write_text(path.read_text().replace("id: separates", "id: parts"))
     line = "the baseline of 'drift::separates' is used by no claim"
     assert line in interp("check").stdout
     assert line in interp("check", "specs/drift.yaml").stdout
+    assert line in interp("check", "specs/measured/drift.yaml").stdout
     assert line in accepted.pytest("-q").stdout
 
 

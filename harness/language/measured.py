@@ -52,6 +52,12 @@ def suite_of(spec_id: str) -> str:
     return spec_id.partition("::")[0]
 
 
+def suite_file(folder: Folder, path: Path) -> Path:
+    """The suite that a file of baselines belongs to; any other path as it is."""
+    root = folder.specs / FOLDER
+    return folder.specs / path.relative_to(root) if path.is_relative_to(root) else path
+
+
 def read_measured(folder: Folder, suites: Collection[str] | None = None) -> Measured:
     """Every baseline, or those of these suites; never raises."""
     found = Measured()

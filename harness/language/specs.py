@@ -13,7 +13,7 @@ from harness.language.building import Suite
 from harness.language.checking import unknown_keys, validated
 from harness.language.claims import World, read_claim
 from harness.language.loader import read_yaml
-from harness.language.measured import read_measured
+from harness.language.measured import read_measured, suite_file
 from harness.language.mistakes import gathered, in_order
 from harness.language.models import SuiteKeys
 from harness.language.nodes import Node, described, is_list, is_mapping
@@ -51,9 +51,11 @@ def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
     items: list[Spec | Broken] = []
     if allowed.errors and paths is None:
         items.append(Broken("subjects", "subjects", allowed.errors[0].source, allowed.errors))
-    for file in _files(folder) if paths is None else _named(folder, paths):
+    files = _files(folder) if paths is None else _named(folder, paths)
+    for file in files:
         items += reader.read(file)
-    measured = read_measured(folder, None if paths is None else {item.suite for item in items})
+    suites = None if paths is None else {folder.shown(f).removeprefix("specs/").removesuffix(".yaml") for f in files}
+    measured = read_measured(folder, suites)
     items = [*measured.given_to(_without_doubles(items)), *measured.broken]
     unused = tuple(measured.unused(items))
     warnings = (*allowed.warnings, *reader.warnings, *unused)
@@ -72,7 +74,7 @@ def _named(folder: Folder, paths: Sequence[Path]) -> list[Path]:
     """The files that were asked for, each once; a folder stands for what is in it."""
     chosen: dict[Path, None] = {}
     for path in paths:
-        full = Path(os.path.abspath(path if path.exists() else folder.root / path))
+        full = suite_file(folder, Path(os.path.abspath(path if path.exists() else folder.root / path)))
         inside = [p for p in _files(folder) if real(p).is_relative_to(real(full))]
         chosen.update(dict.fromkeys(inside if full.is_dir() else [full]))
     return list(chosen)
