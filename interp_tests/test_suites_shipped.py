@@ -40,11 +40,14 @@ def test_at_most_a_fifth_is_expected_to_fail_or_only_warns(specs, subject):
 
 
 def test_every_kind_has_a_claim_that_holds_and_one_that_does_not(specs):
-    """Each kind is shown at work on a real model, and its claims can be false there."""
+    """Each kind is shown at work on a real model, and its claims can be false there.
+
+    A baseline was measured, not thought up, so nothing that ships can differ from one: test_baselines.py shows that.
+    """
     claimed = Counter(s.kind for s in specs if not s.xfail and s.severity != "warn")
     refuted = Counter(s.kind for s in specs if s.xfail)
     assert set(kinds()) - set(claimed) == set()
-    assert set(kinds()) - set(refuted) == set()
+    assert {name for name, kind in kinds().items() if not kind.takes_baseline} - set(refuted) == set()
 
 
 def test_every_refuted_claim_says_what_was_seen(specs):
