@@ -95,6 +95,7 @@ def test_no_baseline_then_accepted_then_met(project):
     done = project.run([sys.executable, "-m", "harness", "accept", "latest"], CI="")
     assert done.returncode == 0, done.stderr
     assert "2 set, 0 kept, 0 refused" in done.stdout
+    assert "drift::reconstructs  fvu      none -> " in done.stdout
     entry = baselines(project)["reconstructs"]
     assert entry["value"] == first["measurement"]["value"]
     assert entry["claim"] == first["acceptable"]["claim"]

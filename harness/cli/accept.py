@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from harness.accepting import Acceptance, Change, NotARun, acceptance, read_results, results_file, write
-from harness.cli.output import emit
 from harness.language.mistakes import Mistakes
 from harness.reports.write import reports_dir
-
-_COLUMNS = ("claim", "measure", "old", "new", "change", "n", "why")
 
 
 def accept(
@@ -55,8 +53,8 @@ def _show(accepted: Acceptance, written: list[str], dry_run: bool, as_json: bool
         found = {"run": accepted.run, "changed": rows, "kept": list(accepted.kept), "refused": refused}
         typer.echo(json.dumps({**found, "written": written}, ensure_ascii=False, indent=2, allow_nan=False))
         return
-    if rows:
-        emit([_shown(row) for row in rows], False, _COLUMNS)
+    for line in _table(rows):
+        typer.echo(line)
     for name, why in accepted.refused:
         typer.echo(f"refused: {name}: {why}")
     done = "would be set" if dry_run else "set"
@@ -78,8 +76,15 @@ def _row(change: Change) -> dict[str, Any]:
     }
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    """With the digits that tell two baselines apart."""
-    old, change = row["old"], row["change"]
-    numbers = {"old": "" if old is None else f"{old:.6g}", "new": f"{row['new']:.6g}"}
-    return {**row, **numbers, "change": "" if change is None else f"{change:+.3%}"}
+def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for each change, never cut: a claim's whole name and the digits that tell two baselines apart."""
+    cells = [("claim", "measure", "old -> new", "change", "n", "why"), *(_cells(row) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    for row in cells if rows else ():
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    old = "none" if row["old"] is None else f"{row['old']:.6g}"
+    change = "" if row["change"] is None else f"{row['change']:+.3%}"
+    return row["claim"], row["measure"], f"{old} -> {row['new']:.6g}", change, f"{row['n']:,}", row["why"]

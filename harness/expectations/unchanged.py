@@ -92,7 +92,7 @@ class Unchanged(Tokenwise):
         if undecidable is not None:
             return undecidable
         found = self._found(evidence, claim)
-        measured = Measurement(self.measure.replace("_", " "), found.value, found.n, found.of)
+        measured = Measurement(self.measure.replace("_", " "), found.value, found.n)
         if not math.isfinite(found.value):
             text = f"{self._named(evidence, claim)} cannot be computed from {found.n} {found.of}."
             return inconclusive(Reason.NOT_FINITE, text, measurement=measured)

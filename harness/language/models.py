@@ -173,8 +173,8 @@ class BaselineEntry(_Strict):
 
     measure: Text = Field(description="What was measured.")
     value: Annotated[float, Field(allow_inf_nan=False)] = Field(description="The number.")
-    n: int = Field(ge=0, description="What it was measured on, counted in `unit`.")
-    unit: str = Field("", description="What n counts.")
+    n: int = Field(ge=0, description="How many tokens or prompts it was measured on.")
+    unit: str = Field("", description="The number's unit, where it has one.")
     feature: FeatureId | None = Field(None, description="The feature that it is of; none for a number of the subject.")
     date: Text = Field(description="When it was accepted.")
     run: Text = Field(description="The run that measured it.")
