@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from harness.capture.pictures import open_picture
 from harness.census import census_of
 from harness.codes import Kind
+from harness.digests import file_digest
 from harness.expectations.toy import codes_from_dense
 from harness.inputs import Picture, Prompt
 from harness.reports.figures import features, landscape, overview, patches
 from harness.reports.figures.spread import spread_of
-from harness.reports.figures.transfer import write_figures
+from harness.reports.figures.style import save
+from harness.reports.figures.transfer import _pixels, write_figures
 
 D_SAE, PROMPTS, TOKENS, PATCHES = 40, 70, 6, 9
 
@@ -148,6 +151,26 @@ def test_the_check_for_overlaps_sees_one(census, spread):
         figure.text(0.5, 0.5, word)
     found = dict(boxes(figure))
     assert found["here"].x0 == found["there"].x0
+
+
+@pytest.mark.parametrize(("token", "shown"), [("$x_$", "$x_$"), ("$x$", "$x$"), ("\u732b", "\\u732b")])
+def test_tokens_are_drawn_as_they_are(token, shown, tmp_path):
+    """Dollars are no mathematics (`$x_$` would not even parse); what the font lacks stands as its number."""
+    sides = [replace(side, token=(token,) * side.n_tokens) for side in (codes(0), codes(1, moved=1.0))]
+    figure = features.draw_compared(features.compared_numbers(census_of(*sides).analyses(1)))
+    svg, _ = save(figure, tmp_path, "features")
+    assert f": {shown}<" in svg.read_text()
+
+
+def test_a_picture_is_turned_as_the_model_saw_it(tmp_path):
+    """A photograph that its camera marked as lying on its side is drawn upright, under patches read upright."""
+    from PIL import Image
+
+    path, exif = tmp_path / "turned.jpg", Image.Exif()
+    exif[0x112] = 6
+    Image.new("RGB", (20, 10)).save(path, exif=exif)
+    picture = Picture(str(path), file_digest(path))
+    assert _pixels(Prompt("", image=picture)).shape == np.asarray(open_picture(picture)).shape == (20, 10, 3)
 
 
 def test_all_files_are_written_and_stable(census, pictures, tmp_path):

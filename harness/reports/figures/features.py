@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.census import Census, FeatureAnalysis
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import CONDITION_COLORS, new_figure, nothing, titled, words
+from harness.reports.figures.style import CONDITION_COLORS, drawable, new_figure, nothing, titled, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +44,8 @@ def draw_compared(rows: list[dict[str, Any]]) -> Figure:
         place = at + (i - (len(names) - 1) / 2) * 0.26
         ax.barh(place, [row[name] for row in rows], 0.24, color=CONDITION_COLORS[name], label=words(name))
     ax.set_yticks(at, [row["label"] for row in rows], fontsize=8)
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)  # two dollars among the tokens would be read as mathematics, and may not parse
     ax.invert_yaxis()
     ax.set(xlabel="mean activation over tokens")
     handles, labels = ax.get_legend_handles_labels()
@@ -99,4 +101,4 @@ def draw_vision(found: dict[str, Any]) -> Figure:
 def _tokens(analysis: FeatureAnalysis) -> str:
     tokens = analysis.adapted_top_tokens or analysis.base_top_tokens
     shown = list(dict.fromkeys(token.strip() for token, _ in tokens))[:3]
-    return " ".join(token[:12] for token in shown if token.isprintable())
+    return " ".join(drawable(token[:12]) for token in shown if token.isprintable())

@@ -61,6 +61,7 @@ def _strengths(ax: Any, found: dict[str, Any]) -> None:
         ax.stairs(counts, found["edges"], color=CONDITION_COLORS[name], label=label, lw=1.4)
     ax.set(xlabel="log10 of a feature's mean activation over tokens", ylabel="features")
     titled(ax, "How strong features are, silent ones left out")
+    ax.set_ylim(0, max(ax.get_ylim()[1], 1) * (1.05 + 0.08 * len(found["histograms"])))  # room for the legend
     ax.legend(frameon=False, fontsize=7)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,18 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1], dpi=150, metadata={"Software": None})
     return paths
+
+
+def drawable(text: str) -> str:
+    r"""Characters that the font lacks as \u4e2d: a box says nothing."""
+    return "".join(c if _font().get_char_index(ord(c)) else f"\\u{ord(c):04x}" for c in text)
+
+
+@cache
+def _font() -> Any:
+    from matplotlib.font_manager import findfont, get_font
+
+    return get_font(findfont("DejaVu Sans"))
 
 
 def titled(ax: Any, title: str) -> None:

@@ -48,10 +48,10 @@ def _strongest_on_pictures(census: Census) -> int:
 
 
 def _pixels(prompt: Prompt) -> np.ndarray:
-    """The picture as it is shown; capture/ has refused what cannot be decoded before this."""
-    from PIL import Image
+    """The picture as the model saw it, turned as its EXIF says; capture/ has refused what cannot be decoded."""
+    from PIL import Image, ImageOps
 
     if prompt.image is None:
         raise ValueError(f"{prompt.text!r} has no picture")
     with Image.open(located(prompt.image.path)) as image:
-        return np.asarray(image.convert("RGB"))
+        return np.asarray((ImageOps.exif_transpose(image) or image).convert("RGB"))
