@@ -200,3 +200,23 @@ def concat(parts: Sequence[Codes]) -> Codes:
         d_sae=parts[0].d_sae,
         **joined,
     )
+
+
+def split(codes: Codes) -> list[Codes]:
+    """The codes of each prompt by itself, in order: `concat` of them is the codes again."""
+    return [_one(codes, row) for row in range(codes.n_prompts)]
+
+
+def _one(codes: Codes, row: int) -> Codes:
+    at = slice(*np.searchsorted(codes.prompt, [row, row + 1]))  # a prompt's tokens stand together, prompts in order
+    span = slice(codes.indptr[at.start], codes.indptr[at.stop])
+    of_tokens = ("position", "token_id", "token", "start", "end", "kind", "hh", "rr", "hr", "ee")
+    return Codes(
+        indptr=codes.indptr[at.start : at.stop + 1] - codes.indptr[at.start],
+        index=codes.index[span],
+        value=codes.value[span],
+        prompt=np.zeros(at.stop - at.start, np.int32),
+        sum_h=codes.sum_h[row : row + 1],
+        d_sae=codes.d_sae,
+        **{name: getattr(codes, name)[at] for name in of_tokens},
+    )

@@ -12,6 +12,7 @@ _HOOK = re.compile(r"^blocks\.(\d+)\.(hook_resid_pre|hook_resid_post|hook_mlp_ou
 Grain = Literal["tokens", "sums"]
 Attention = Literal["causal", "prefix"]
 Modality = Literal["text", "image_text"]
+Derived = Literal["shuffled_decoder", "random_sae"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class SaeRef:
 
     format: how a path's files are written; `qwen_scope` is a folder with one layerN.sae.pt, which does not say
     its `k` (features a token). `digest` of a path is that of its files, of a release that of its tensors.
+    `derived`: what is made of the weights once they are loaded, for mutants (harness/mutants); no file can say it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class SaeRef:
     architecture: str = "jumprelu"
     format: Literal["sae_lens", "qwen_scope"] = "sae_lens"
     k: int | None = None
+    derived: Derived | None = None
 
     @property
     def is_topk(self) -> bool:

@@ -37,6 +37,8 @@ from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
 
 # Raise when capture/ reads another value, or stores another field, from the same inputs.
 CAPTURE_VERSION = "1"
+# Raise when capture/derived.py makes another SAE of the same weights.
+DERIVED_VERSION = "1"
 ATTENTION = "eager"
 # What the harness does with every SAE; each SAE's own normalization stands in its cfg.json, which its digest covers.
 SAE_HANDLING = "float32, decoder norms not folded, normalization as its cfg.json says"
@@ -162,7 +164,8 @@ def _package(model: ModelRef) -> str:
 
 
 def _sae(sae: SaeRef) -> str:
-    return _sae_weights(sae) + (f", k {sae.k}" if sae.k is not None else "")
+    derived = f", {sae.derived} {DERIVED_VERSION}" if sae.derived is not None else ""
+    return _sae_weights(sae) + (f", k {sae.k}" if sae.k is not None else "") + derived
 
 
 def _sae_weights(sae: SaeRef) -> str:

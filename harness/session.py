@@ -8,17 +8,24 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.cachedir import cache_dir
 from harness.errors import EnvironmentFault
+from harness.expectations.evidence import Evidence
 from harness.judging import before_running, judge, strictly
 from harness.keys import code_key
+from harness.mutants import derived_specs
+from harness.mutants.score import strictly_killing
+from harness.mutants.trying import Unread, try_mutants
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
 from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.verdict import Outcome, Verdict
+
+Mutate = Literal["no", "stored", "all"]
 
 
 def default_store() -> Path:
@@ -31,12 +38,14 @@ def default_store() -> Path:
 class SpecSession:
     """The specs selected in one process, and the runner that answers for them.
 
-    strict: a claim that too many features meet is not met.
+    strict: a claim that too many features meet, or that kills no mutant, is not met. mutate: judge mutants of every
+    met claim's evidence; `stored` reads no model for them.
     """
 
     runner: Runner
     selected: Sequence[Spec]
     strict: bool = False
+    mutate: Mutate = "no"
     _ready: bool = False
 
     def record(self, item: Spec | Broken) -> Record:
@@ -53,7 +62,9 @@ class SpecSession:
         """Read what the selected specs lack, once."""
         if not self._ready:
             self._ready = True
-            self.runner.ensure([spec for spec in self.selected if before_running(spec) is None])
+            specs = [spec for spec in self.selected if before_running(spec) is None]
+            changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
+            self.runner.ensure([*specs, *changed])
 
     def _verdict(self, spec: Spec) -> Verdict:
         try:
@@ -72,9 +83,25 @@ class SpecSession:
         early = before_running(spec)
         if early is not None:
             return early
-        chosen = spec.best and self.runner.discovery(spec.best.prompts, spec.best.than, spec.subject)
-        verdict = judge(spec, self.runner.evidence(spec), chosen or None)
-        return strictly(verdict) if self.strict else verdict
+        verdict = judge(spec, *self._read(spec))
+        verdict = strictly(verdict) if self.strict else verdict
+        if self.mutate == "no" or verdict.outcome is not Outcome.MET:
+            return verdict
+        tried = verdict.with_(mutants=try_mutants(spec, verdict, self._read_or_not))
+        return strictly_killing(tried) if self.strict else tried
+
+    def _read(self, spec: Spec) -> tuple[Evidence, Evidence | None]:
+        """What a spec is judged from, and what `best` chooses on."""
+        best = spec.best
+        chosen = None if best is None else self.runner.discovery(best.prompts, best.than, spec.subject)
+        return self.runner.evidence(spec), chosen
+
+    def _read_or_not(self, spec: Spec) -> tuple[Evidence, Evidence | None]:
+        try:
+            return self._read(spec)
+        except Missing as missing:
+            stored = f"{spec.subject.name} is not in the store, and no model was to be read"
+            raise Unread(stored if self.mutate == "stored" else str(missing)) from missing
 
 
 def open_session(
@@ -84,13 +111,16 @@ def open_session(
     must_run: Callable[[Spec], bool],
     progress: Callable[[str], None],
     strict: bool = False,
+    mutate: Mutate = "no",
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
-    demanded = {subject.name for spec in selected if must_run(spec) for subject in spec.subjects}
+    wanted = [spec for spec in selected if must_run(spec)]
+    wanted += [one for spec in wanted for one in derived_specs(spec)] if mutate == "all" else []
+    demanded = {subject.name for spec in wanted for subject in spec.subjects}
     runner = Runner(
         store,
         RunLog(shared / RUN_LOG),
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
     )
-    return SpecSession(runner, selected, strict)
+    return SpecSession(runner, selected, strict, mutate)

@@ -61,10 +61,32 @@ class Example:
     tokens: tuple[tuple[str, float], ...] = ()
 
 
+class Fate(StrEnum):
+    """What became of a mutant: killed where the claim no longer holds."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_RUN = "not_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One mutant of a met claim's evidence. `met` of `tried` versions of it meet the claim, too; `note` says what was
+    seen, `hint` (survivors only) what to assert."""
+
+    mutant: str
+    fate: Fate
+    note: str = ""
+    hint: str = ""
+    tried: int = 0
+    met: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One claim judged. `finding` is one sentence; `measurement` is held against `bound`; `also` are the
-    numbers reported beside it; `warnings` are one line each."""
+    numbers reported beside it; `warnings` are one line each. `mutants`: None where they were not asked for."""
 
     outcome: Outcome
     finding: str
@@ -79,6 +101,7 @@ class Verdict:
     examples: tuple[Example, ...] = ()
     warnings: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    mutants: tuple[Trial, ...] | None = None
 
     @property
     def word(self) -> str:

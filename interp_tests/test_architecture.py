@@ -14,7 +14,7 @@ FLOORS = [
     {"inputs", "keys", "digests", "releases", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census"},
     {"expectations", "store", "packing", "spec", "runlog", "baselines"},
     {"language", "capture", "judging"},
-    {"planning", "reports", "accepting", "loosening"},
+    {"planning", "mutants", "reports", "accepting", "loosening"},
     {"running"},
     {"session", "explore", "pinning"},
     {"plugin", "cli", "__main__"},

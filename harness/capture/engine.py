@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from harness.capture.corpora import added, blocks_of, ended, partial_sums
+from harness.capture.derived import derived
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.loaded import Batch, LoadedModel, Residuals
 from harness.capture.models import load_model, load_texts
@@ -101,7 +102,7 @@ class _Run:
         stats, ref = self.stats[reading.subject.name], reading.subject.sae
         if ref.source == "release":
             stats.sae_digest = ref.digest or weights_digest(sae)
-        return _Through(reading, sae, stats)
+        return _Through(reading, derived(sae, ref.derived), stats)
 
     def _wants(self, reading: Reading, text: _Text) -> bool:
         return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens

@@ -131,6 +131,11 @@ class Expectation(BaseModel):
         """`high` where firing more makes it true, `low` where firing less does, `none` otherwise."""
         return "none"
 
+    def changed_by(self) -> frozenset[str]:
+        """The mutants that can change the evidence of this very claim: those of the kind, less what its fields
+        rule out."""
+        return self.mutants
+
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         """The verdict that no evidence can change (too few prompts for alpha), or None."""
         return None

@@ -54,7 +54,9 @@ class BeatsKeywords(Expectation):
     """
 
     kind: ClassVar[str] = "beats_keywords"
-    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "swapped_sets", "random_sae", "one_layer_off"})
+    mutants: ClassVar[frozenset[str]] = frozenset(
+        {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}
+    )
 
     prompts: SetRef = Field(description="What the feature should tell apart.")
     than: SetRef = Field(description="What from; the baseline's other class.")

@@ -30,7 +30,7 @@ class Density(Tokenwise):
     """
 
     kind: ClassVar[str] = "density"
-    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
+    mutants: ClassVar[frozenset[str]] = frozenset({"random_sae", "one_layer_off"})
 
     rate: Bound = Field(description="Bound on the share of counted tokens on which the feature fires.")
 

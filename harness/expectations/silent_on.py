@@ -39,7 +39,9 @@ class SilentOn(Expectation):
     """
 
     kind: ClassVar[str] = "silent_on"
-    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "swapped_sets", "random_sae", "one_layer_off"})
+    mutants: ClassVar[frozenset[str]] = frozenset(
+        {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}
+    )
 
     prompts: SetRef = Field(description="Where the feature should stay silent.")
     but_fires_on: SetRef = Field(

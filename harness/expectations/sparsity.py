@@ -39,6 +39,10 @@ class Sparsity(Tokenwise):
             raise ValueError("sparsity needs a bound: l0 or live_features")
         return self
 
+    def changed_by(self) -> frozenset[str]:
+        """A random SAE has the L0 of the SAE itself by construction; which of its features live, it has not."""
+        return self.mutants if self.live_features is not None else self.mutants - {"random_sae"}
+
     def has_limits(self) -> bool:
         return self.l0 is not None
 

@@ -32,7 +32,7 @@ class TransferCensus(Transferring):
 
     kind: ClassVar[str] = "transfer_census"
     reads_feature: ClassVar[bool] = False
-    mutants: ClassVar[frozenset[str]] = frozenset({"random_sae"})
+    mutants: ClassVar[frozenset[str]] = frozenset({"random_sae", "one_layer_off"})
 
     of: Literal["all", "live"] = Field(
         "all", description="Shares of all features of the SAE, or of those that fire anywhere on these prompts."

@@ -48,7 +48,7 @@ class Transfers(Transferring):
 
     model_config = ConfigDict(json_schema_extra={"allOf": _RULES})
     kind: ClassVar[str] = "transfers"
-    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature"})
+    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     as_: TransferClass = Field(alias="as", description="What becomes of the feature.")
     residual_cosine: bool = Field(

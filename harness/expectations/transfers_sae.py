@@ -34,7 +34,7 @@ class TransfersSae(Tokenwise):
     kind: ClassVar[str] = "transfers_sae"
     reads_feature: ClassVar[bool] = False
     shares: ClassVar[Shared] = "sae or model"
-    mutants: ClassVar[frozenset[str]] = frozenset({"shuffled_decoder", "random_sae"})
+    mutants: ClassVar[frozenset[str]] = frozenset({"shuffled_decoder", "random_sae", "one_layer_off"})
 
     to: SubjectRef = Field(description="The subject that the SAE is carried over to; a name from specs/subjects.yaml.")
     band: Literal["excellent", "works", "degraded"] = Field("works", description="The band that is claimed, or better.")

@@ -24,6 +24,12 @@ from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 _OF_FEATURE = ("firing_rate", "median_activation", "auroc", "density")
 _ON_PROMPTS = ("firing_rate", "median_activation", "auroc")
+_ALSO_CHANGED_BY = {
+    "density": ("random_sae",),
+    "fvu": ("shuffled_decoder", "random_sae"),
+    "mse": ("shuffled_decoder", "random_sae"),
+    "l0": (),
+}
 _UNITS = {"firing_rate": "prompts", "median_activation": "firing prompts", "auroc": "prompts"}
 
 
@@ -58,7 +64,9 @@ class Unchanged(Tokenwise):
     reads_feature: ClassVar[bool | None] = None
     takes_baseline: ClassVar[bool] = True
     loosens: ClassVar[frozenset[str]] = frozenset({"within"})
-    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "shuffled_decoder", "random_sae", "one_layer_off"})
+    mutants: ClassVar[frozenset[str]] = frozenset(
+        {"wrong_feature", "swapped_sets", "shuffled_labels", "shuffled_decoder", "random_sae", "one_layer_off"}
+    )
 
     measure: Measure = Field(description="The number that should stay as it is.")
     than: OptionalSetRef = Field(None, description="For auroc: the prompts that it is measured against.")
@@ -79,6 +87,13 @@ class Unchanged(Tokenwise):
 
     def about_feature(self) -> bool:
         return self.measure in _OF_FEATURE
+
+    def changed_by(self) -> frozenset[str]:
+        """Labels are those of an auroc; the decoder is read by errors only. A wrong feature is matched in density, and
+        a random SAE in L0, so that neither changes that very number."""
+        if self.measure == "auroc":
+            return self.mutants - {"shuffled_decoder"}
+        return frozenset({"one_layer_off", *_ALSO_CHANGED_BY.get(self.measure, ("wrong_feature", "random_sae"))})
 
     def beforehand(self, sets: object, claim: Claim) -> Verdict | None:
         """Nothing: a number of these prompts needs no least n. Only the L0 of a TopK SAE cannot but stay."""

@@ -12,7 +12,7 @@ import pytest
 
 from harness.language.specs import Loaded, load
 from harness.plugin.gate import Gate
-from harness.plugin.mustrun import is_strict, must_run
+from harness.plugin.mustrun import is_strict, must_run, mutants_asked
 from harness.plugin.reporting import CAPTURE_OUTPUT, Controller, decorate, say
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
@@ -30,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--require-run",
         action="store_true",
         help="a spec that cannot be judged fails, gpu specs too (also INTERP_REQUIRE_RUN=1, or -m gpu)",
+    )
+    group.addoption(
+        "--mutate",
+        action="store_true",
+        help="judge mutants of every met claim's evidence; with --strict a claim that kills none fails",
+    )
+    group.addoption(
+        "--mutate-stored", action="store_true", help="as --mutate, but read no model: only what the store has"
     )
     group.addoption("--no-store", action="store_true", help="read everything again and keep nothing")
 
@@ -86,7 +94,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if fault is not None:
         say(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
     config.stash[SESSION] = open_session(
-        found, store, shared, lambda spec: spec.id in demanded, lambda line: say(config, line), is_strict(config)
+        found,
+        store,
+        shared,
+        lambda spec: spec.id in demanded,
+        lambda line: say(config, line),
+        is_strict(config),
+        mutants_asked(config),
     )
 
 

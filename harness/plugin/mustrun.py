@@ -1,4 +1,4 @@
-"""Which specs must run (--require-run, INTERP_REQUIRE_RUN=1, a -m that needs their gpu marker), and how strictly."""
+"""Which specs must run (--require-run, INTERP_REQUIRE_RUN=1, -m that needs their gpu marker), what else is asked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import pytest
 from _pytest.mark import MarkMatcher
 from _pytest.mark.expression import Expression
+
+from harness.session import Mutate
 
 
 def must_run(item: pytest.Item) -> bool:
@@ -27,3 +29,10 @@ def _selected_by_its_gpu_marker(item: pytest.Item) -> bool:
 def is_strict(config: pytest.Config) -> bool:
     """True under pytest's own --strict (pytest.ini has its other meanings on): claims that say little fail, too."""
     return "strict=true" in (config.option.override_ini or [])
+
+
+def mutants_asked(config: pytest.Config) -> Mutate:
+    """What --mutate and --mutate-stored ask for; of both, the one that reads no model."""
+    if config.getoption("--mutate-stored"):
+        return "stored"
+    return "all" if config.getoption("--mutate") else "no"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from harness.plugin.gate import RECORD
+from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
@@ -96,6 +97,8 @@ class Controller:
         width = terminalreporter._tw.fullwidth if terminalreporter.isatty else LOG_WIDTH
         for line in table_lines(self.records.values(), width, color=terminalreporter.hasmarkup):
             terminalreporter.write_line(line)
+        for line in mutation_lines(list(self.records.values())):
+            terminalreporter.write_line(f"mutants: {line}")
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
             terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
         for line in self._unused():

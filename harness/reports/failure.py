@@ -9,7 +9,7 @@ from harness.reports.display import columns, escape, one_line
 from harness.reports.examples import example_lines
 from harness.reports.mistakes import Mistake
 from harness.reports.record import Record
-from harness.verdict import Outcome, Reason
+from harness.verdict import Fate, Outcome, Reason
 
 MAX_YAML_LINES = 30
 MAX_MISTAKES = 20
@@ -114,6 +114,9 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "fragile", "the margin is inside the numerical noise of this subject"
     for warning in verdict.warnings:
         yield "warning", warning
+    for trial in verdict.mutants or ():
+        if trial.fate is Fate.SURVIVED:
+            yield "survivor", f"{trial.mutant}: {trial.note}; to kill it: {trial.hint}"
     if verdict.reason in _WHAT_WOULD_DECIDE and "scope: sample" not in verdict.finding:
         yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
     if verdict.details.get("traceback"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from harness.reports.mutation import suite_scores
 from harness.reports.plain import to_plain
 from harness.reports.record import Run
 
@@ -12,7 +13,7 @@ SCHEMA = "interp-specs/results/1"
 
 
 def document(run: Run) -> dict[str, Any]:
-    """{schema, run, records, capture} in JSON's own types."""
+    """{schema, run, records, mutants, capture} in JSON's own types."""
     about = {
         name: getattr(run, name)
         for name in (
@@ -34,6 +35,7 @@ def document(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "run": to_plain(about),
         "records": [record.to_dict() for record in run.records],
+        "mutants": [row.to_dict() for row in suite_scores(run.records)],
         "capture": to_plain(run.capture),
     }
 

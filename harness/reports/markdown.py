@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.mutants import MUTANTS
 from harness.reports.display import code_span, markdown, number
 from harness.reports.failure import finding_line
+from harness.reports.mutation import hints, suite_scores, survivors, trials
 from harness.reports.record import Record, Run
 from harness.reports.terminal import ORDER, counts, measured_text
 
@@ -22,6 +24,7 @@ def summary_markdown(run: Run) -> str:
         _about(run),
         _found(run.records),
         _table(run.records),
+        _mutants(run.records),
         _warnings(run.records),
         _capture(run),
         [LIMIT_OF_A_GREEN_SUITE],
@@ -78,6 +81,24 @@ def _cells(record: Record) -> Iterator[str]:
     yield "" if verdict.measurement is None else str(verdict.measurement.n)
     yield "" if verdict.p is None else f"{verdict.p:.3g}"
     yield "" if verdict.null_share is None else f"{verdict.null_share:.1%}"
+
+
+def _mutants(records: Sequence[Record]) -> Iterator[str]:
+    """Each suite's score, then what survived: a mutant that meets a claim, too, shows what it does not say."""
+    rows = suite_scores(records)
+    if not rows:
+        return
+    yield from ("## Mutants", "", *(f"- {markdown(row.line())}" for row in rows))
+    names = [*MUTANTS]
+    yield from ("", _row(("claim", *names)), _row("-" * len(name) for name in ("claim", *names)))
+    tried = [record for record in _worst_first(records) if trials(record)]
+    for record in tried:
+        fates = {trial.mutant: str(trial.fate).replace("_", " ") for trial in trials(record)}
+        yield _row((code_span(record.id), *(fates.get(name, "") for name in names)))
+    survived = [f"- {code_span(r.id)}: {markdown(survivors(r))}" for r in tried if survivors(r)]
+    if survived:
+        yield from ("", "Survivors, and what would kill them:", "", *survived)
+        yield from (f"- {markdown(hint)}" for hint in hints(tried))
 
 
 def _warnings(records: Sequence[Record]) -> Iterator[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.verdict import Example, Measurement, Outcome, Reason, Verdict
+from harness.verdict import Example, Fate, Measurement, Outcome, Reason, Trial, Verdict
 
 
 def verdict_dict(verdict: Verdict) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def verdict_dict(verdict: Verdict) -> dict[str, Any]:
 
 def verdict_from(data: Mapping[str, Any]) -> Verdict:
     """The verdict that `verdict_dict` was made from; other keys in `data` are left alone."""
-    fields = {name: data[name] for name in Verdict.__dataclass_fields__}
+    fields = {name: data[name] for name in Verdict.__dataclass_fields__ if name != "mutants"}
     measured, reason = data["measurement"], data["reason"]
     fields |= {
         "outcome": Outcome(data["outcome"]),
@@ -26,6 +26,7 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
         "also": tuple(Measurement(**one) for one in data["also"]),
         "examples": tuple(_example(one) for one in data["examples"]),
         "warnings": tuple(data["warnings"]),
+        "mutants": _trials(data.get("mutants")),
     }
     return Verdict(**fields)
 
@@ -38,3 +39,8 @@ def _example_dict(example: Example) -> dict[str, Any]:
 def _example(data: Mapping[str, Any]) -> Example:
     tokens = tuple((one["token"], one["activation"]) for one in data["tokens"])
     return Example(data["text"], data["value"], data["role"], data["note"], tokens)
+
+
+def _trials(data: Sequence[Mapping[str, Any]] | None) -> tuple[Trial, ...] | None:
+    """None also for runs from before there were mutants."""
+    return None if data is None else tuple(Trial(**{**one, "fate": Fate(one["fate"])}) for one in data)

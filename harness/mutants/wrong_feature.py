@@ -1,0 +1,60 @@
+"""wrong_feature: the claim made of a feature that fires as often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.expectations.evidence import Evidence
+from harness.mutants.base import Case, Mutant, Variant
+from harness.spec import Spec
+from harness.stats.firing import tokens_firing_of_all
+
+DRAWS = 3
+
+
+def variants(case: Case) -> Iterator[Variant]:
+    """Three times the claim, each time about the next feature of nearest density; with several, all are exchanged."""
+    fired = tokens_fired(case)
+    rng = case.random("wrong_feature")
+    taken = set(case.features)
+    near = [_nearest(fired, feature, taken, rng) for feature in case.features]
+    for draw in range(min(DRAWS, *map(len, near))):
+        found = tuple(features[draw] for features in near)
+        yield Variant(_about(case.spec, found), case.evidence, what=", ".join(map(str, found)))
+
+
+def tokens_fired(case: Case) -> NDArray[np.int64]:
+    """On how many tokens of the claim's own prompts, pictures and corpora each feature fires, [d_sae]."""
+    evidence: Evidence = case.evidence
+    special = case.spec.claim.special_tokens
+    read = [tokens_firing_of_all(codes, codes.counted("all", special)) for codes in evidence.codes_of.values()]
+    summed = [sums.fired.sum(axis=0) for sums in evidence.sums_of.values()]
+    return np.asarray(np.sum([*read, *summed], axis=0), np.int64)
+
+
+def _nearest(fired: NDArray[np.int64], feature: int, taken: set[int], rng: np.random.Generator) -> list[int]:
+    """Live features by how near their count is, equals in random order; those returned are taken for the others."""
+    live = np.array([f for f in np.flatnonzero(fired) if f not in taken], np.int64)
+    order = np.lexsort((rng.random(len(live)), np.abs(fired[live] - fired[feature])))
+    found = [int(f) for f in live[order[:DRAWS]]]
+    taken.update(found)
+    return found
+
+
+def _about(spec: Spec, features: tuple[int, ...]) -> Spec:
+    """A baseline is taken over: the number is held against it, not the name of the feature that had it."""
+    accepted = spec.claim.accepted
+    claim = spec.claim if accepted is None else replace(spec.claim, accepted=replace(accepted, feature=features[0]))
+    return replace(spec, features=features, best=None, claim=claim)
+
+
+WRONG_FEATURE = Mutant(
+    "wrong_feature",
+    f"another live feature, in turn the {DRAWS} whose number of firing tokens on the claim's own prompts is nearest",
+    "contrast it with near misses on which that feature fires, too, or raise the bound above what it reaches",
+    variants=variants,
+)
