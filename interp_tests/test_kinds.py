@@ -10,6 +10,7 @@ from harness.codes import Kind
 from harness.expectations import kinds
 from harness.expectations.evidence import Evidence
 from harness.expectations.toy import D_SAE, claim_of, evidence_of, expectation_of
+from harness.mutants import MUTANTS
 from harness.verdict import Outcome, Reason
 
 EXAMPLES = [(kind, example) for kind in kinds().values() for example in kind.examples]
@@ -32,8 +33,10 @@ def with_codes(evidence, change):
     )
 
 
-def met_example(kind):
-    return next(e for e in kind.examples if e.outcome is Outcome.MET and "prompts" in e.rows)
+def met_example(kind, mutant=None):
+    """The first met example on prompts; with `mutant`, one whose evidence that mutant can change."""
+    met = [e for e in kind.examples if e.outcome is Outcome.MET and "prompts" in e.rows]
+    return next(e for e in met if mutant is None or mutant in expectation_of(kind, e).changed_by())
 
 
 def first_met(kind):
@@ -93,6 +96,25 @@ def test_the_mask_of_all_features_agrees_with_the_verdict_on_one(kind):
     assert not mask.all()
 
 
+@pytest.mark.parametrize("kind", kinds().values(), ids=kinds())
+def test_declared_mutants_are_those_that_exist_and_apply(kind):
+    """A kind declares mutants that there are, every claim a part of them, and each of them changes some claim."""
+    claims = [expectation_of(kind, example).changed_by() for example in kind.examples]
+    assert kind.mutants
+    assert kind.mutants <= MUTANTS.keys()
+    assert all(changed <= kind.mutants for changed in claims)
+    assert frozenset().union(*claims) == kind.mutants
+
+
+@pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)
+def test_a_met_claim_reaches_its_bound_by_the_effect_alone(kind, example):
+    """Whatever `judge` finds met, `meeting` has too, for every feature: mutants are sorted out by it."""
+    mask = expectation_of(kind, example).meeting(evidence_of(example), claim_of(example))
+    if mask is not None:
+        met = [f for f in range(D_SAE) if judged(kind, example, feature=f).outcome is Outcome.MET]
+        assert mask[met].all()
+
+
 @pytest.mark.parametrize("kind", [k for k in kinds().values() if "wrong_feature" in k.mutants], ids=lambda k: k.kind)
 def test_another_feature_does_not_meet_the_claim(kind):
     """Where a kind declares the mutant wrong_feature, some other feature fails its met example."""
@@ -104,7 +126,7 @@ def test_another_feature_does_not_meet_the_claim(kind):
 @pytest.mark.parametrize("kind", [k for k in kinds().values() if "swapped_sets" in k.mutants], ids=lambda k: k.kind)
 def test_swapped_sets_do_not_meet_the_claim(kind):
     """Where a kind declares the mutant swapped_sets, its met example fails the other way round."""
-    example = met_example(kind)
+    example = met_example(kind, "swapped_sets")
     first, second = kind.roles("prompts")
     swapped = {first: example.rows[second], second: example.rows[first]}
     assert judged(kind, dataclasses.replace(example, rows=swapped)).outcome is not Outcome.MET
@@ -116,8 +138,8 @@ SHUFFLED = [k for k in kinds().values() if "shuffled_labels" in k.mutants]
 @pytest.mark.parametrize("kind", SHUFFLED, ids=lambda kind: kind.kind)
 def test_shuffled_labels_do_not_meet_the_claim(kind):
     """Where a kind declares the mutant shuffled_labels, its met example fails with every second label exchanged."""
-    example = met_example(kind)
-    roles = kind.roles("prompts")
+    example = met_example(kind, "shuffled_labels")
+    roles = tuple(expectation_of(kind, example).references("prompts"))
     if len(roles) == 1:
         shuffled = {roles[0]: [[(exchanged(t), v) for t, v in row] for row in example.rows[roles[0]]]}
     else:

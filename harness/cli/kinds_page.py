@@ -46,7 +46,7 @@ def _section(kind: type[Expectation]) -> str:
         None: "A feature, or the whole SAE, by what it measures",
     }
     about = abouts[kind.reads_feature]
-    facts = f"About: {about}. Mutants that must break it: {', '.join(sorted(kind.mutants))}."
+    facts = f"About: {about}. Mutants that can change its evidence: {', '.join(sorted(kind.mutants))}."
     parts = [f"## {kind.kind}", _docstring(kind), facts, _fields(kind), *_examples(kind)]
     return "\n\n".join(parts)
 

@@ -240,6 +240,13 @@ Unchanged.examples = (
         {"prompts": rows(10, _COLOR, red=3), "than": rows(10, _PLAIN)},
     ),
     KindExample(
+        "tells the same prompts apart as well as it did",
+        Outcome.MET,
+        {"measure": "auroc", "within": {"absolute": 0.05}},
+        {"prompts": rows(10, _COLOR, red=3), "than": rows(10, _PLAIN)},
+        {"accepted": Accepted(1.0, "2026-11-01", feature=0)},
+    ),
+    KindExample(
         "the reconstruction is as good as it was, give or take .01",
         Outcome.MET,
         {"measure": "fvu", "within": {"absolute": 0.01}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from harness.errors import EnvironmentFault
+from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.judging import before_running, judge
 from harness.mutants import MUTANTS, Case, Mutant, Variant, applicable, derived, settled
@@ -59,9 +60,25 @@ def _judged(mutant: Mutant, variants: Iterable[Variant]) -> Trial:
 def _is_met(variant: Variant) -> bool:
     """A fault in judging (nothing fires on the discovery prompts) leaves a claim unmet."""
     try:
+        if not _reaches_its_bound(variant):
+            return False
         return judge(variant.spec, variant.evidence, variant.discovery).outcome is Outcome.MET
     except EnvironmentFault:
         return False
+
+
+def _reaches_its_bound(variant: Variant) -> bool:
+    """False where the effect alone is outside the bound, so that no p and no resamples are needed to see it: they
+    were 3/4 of the time that tiny-gemma2's mutants took."""
+    spec, best = variant.spec, variant.spec.best
+    features = spec.features
+    if best is not None and variant.discovery is not None:
+        features = (best_feature(variant.discovery, spec.claim, best.by).feature,)
+    mask = spec.expectation.meeting(variant.evidence, spec.claim) if features else None
+    if mask is None:
+        return True
+    reach = [bool(mask[feature]) for feature in features]
+    return all(reach) if spec.together == "all" else any(reach)
 
 
 def _notes(met: list[str], tried: int) -> Iterator[str]:
