@@ -43,7 +43,8 @@ READ = ("shuffled_decoder", "random_sae", "one_layer_off")
 
 IMPORTS = (
     "import sys, pytest; code = int(pytest.main(['-q', '-p', 'no:cacheprovider', '{option}'])); "
-    "print('EXIT', code, 'HEAVY', [m for m in ('torch', 'transformers', 'sae_lens', 'scipy.stats') if m in sys.modules])"
+    "heavy = [m for m in ('torch', 'transformers', 'sae_lens', 'scipy.stats') if m in sys.modules]; "
+    "print('EXIT', code, 'HEAVY', heavy)"
 )
 
 
@@ -180,6 +181,10 @@ def test_without_weights_only_stored_evidence_is_mutated_without_torch(tmp_path)
     assert [found[name]["fate"] for name in LABELS] == ["killed"] * 3
     assert [found[name]["fate"] for name in READ] == ["not_applicable", "not_run", "not_run"]
     assert "weights_missing" in found["random_sae"]["note"]
+    assert {fault["subject"] for fault in project.results()["run"]["faults"]} == {
+        "tiny (random SAE)",
+        "tiny (one layer off)",
+    }
     for done in (stored, asked):
         assert "3 of 3 mutants killed" in done.stdout
         assert "2 not run" in done.stdout

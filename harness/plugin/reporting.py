@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from harness.keys import code_key
+from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
 from harness.runlog import RUN_LOG, RunLog
+from harness.spec import Spec
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
@@ -124,6 +127,14 @@ class Controller:
             root=session.config.rootpath,
         )
 
+    def _derived_names(self) -> dict[str, str]:
+        """What mutants had read, by code key."""
+        from harness.plugin import LOADED
+
+        specs = [item for item in self.config.stash[LOADED].items if isinstance(item, Spec)]
+        found = {one.subject for spec in specs for one in derived_specs(spec)}
+        return {code_key(subject): subject.name for subject in found}
+
     def _faults(self) -> list[dict[str, str]]:
         """What could not be had, by any process of this run, each once."""
         from harness.plugin import SHARED
@@ -131,6 +142,8 @@ class Controller:
         log = RunLog(self.config.stash[SHARED] / RUN_LOG)
         log.refresh()
         names = {record.fingerprint: record.subject for record in self.records.values()}
+        if any(code not in names for code, _ in log.faults):
+            names = {**self._derived_names(), **names}
         told = [
             {"subject": names.get(code, ""), "code": fault.code, "message": f"{fault.message} {fault.mend}".strip()}
             for (code, _), fault in log.faults.items()

@@ -117,7 +117,8 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
     for trial in verdict.mutants or ():
         if trial.fate is Fate.SURVIVED:
             yield "survivor", f"{trial.mutant}: {trial.note}; to kill it: {trial.hint}"
-    if verdict.reason in _WHAT_WOULD_DECIDE and "scope: sample" not in verdict.finding:
+    told = "scope: sample" in verdict.finding or verdict.mutants  # survivors say themselves what would kill them
+    if verdict.reason in _WHAT_WOULD_DECIDE and not told:
         yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
     if verdict.details.get("traceback"):
         yield "traceback", "in results.json, under details"
