@@ -17,7 +17,7 @@ from torch import nn
 from harness.zoo.tiny_gemma2 import corpus
 from harness.zoo.tiny_gemma2.train_model import pack
 from harness.zoo.tiny_paligemma2 import tower as towers
-from harness.zoo.tiny_paligemma2.captions import Captioned, batch, never_after, right, rows_for
+from harness.zoo.tiny_paligemma2.captions import IGNORED, Captioned, batch, never_after, right, rows_for
 from harness.zoo.tiny_paligemma2.pictures import HELD_OUT, TRAINED, drawn
 
 SEED, STEPS, PICTURE_ROWS, TEXT_ROWS, WARMUP, PICTURES = 0, 2400, 64, 16, 100, 24_000
@@ -129,13 +129,18 @@ def caption_loss(
     """Mean nats a token of the captions, without what `banned` leaves out of a softmax (tower.never_with)."""
     inputs = batch(rows, tokenizer.pad_token_id)
     labels = inputs.pop("labels")
-    logits = model(**inputs, **looked.rows(at), use_cache=False).logits.float()
+    never = torch.full_like(labels, IGNORED)
     for i, row in enumerate(rows):
         for name, value in (("shape", row.scene.color), ("color", row.scene.shape)):
             place, token = row.places[name][0], banned.get((name, value))
             if token is not None and token != row.ids[place]:
-                logits[i, place - 1, token] = -math.inf
-    return nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+                never[i, place] = token
+    written = labels[:, 1:] != IGNORED
+    logits = model(**inputs, **looked.rows(at), use_cache=False).logits[:, :-1][written].float()
+    left_out = never[:, 1:][written]
+    (where,) = torch.nonzero(left_out != IGNORED, as_tuple=True)
+    fair = logits.index_put((where, left_out[where]), torch.tensor(-math.inf))
+    return nn.functional.cross_entropy(fair, labels[:, 1:][written])
 
 
 @torch.no_grad()
