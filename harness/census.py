@@ -26,6 +26,10 @@ _LEFT_OUT = ("dead", "indeterminate", "unclassified")
 _NOTHING = 1e-6  # what the notebook adds to a mean before it divides by it
 
 
+class OtherWidth(ValueError):
+    """Codes of two SAEs, whose features are not the same ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConditionSummary:
     """mean_activation: over all features and counted tokens, silence as 0. fvu: what the SAE misses of these tokens."""
@@ -144,10 +148,10 @@ def census_of(
     """Classify every feature from the codes of the same prompts in both models, and of pictures in the adapted one.
 
     groups: the template of each prompt, where several share one. Raises Misaligned (aligned) where the two models
-    read other tokens, ValueError where their SAEs differ in width or the rule is not the method's.
+    read other tokens, OtherWidth where their SAEs differ, ValueError where the rule is not the method's.
     """
     if base.d_sae != adapted.d_sae:
-        raise ValueError(f"the two models are read through {base.d_sae} and {adapted.d_sae} features: not the same SAE")
+        raise OtherWidth(f"the two models are read through {base.d_sae} and {adapted.d_sae} features: not the same SAE")
     text = {
         "base_text": condition(base, base.counted("text", special_tokens), groups),
         "adapted_text": condition(adapted, adapted.counted("text", special_tokens), groups),

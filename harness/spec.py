@@ -21,12 +21,30 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """One accepted number. date, run: when, and in which run. claim: the digest of what was measured (baselines.py).
+    read_with: the parts of the code key: weights, SAE, tokenizer, device, versions."""
+
+    measure: str
+    value: float
+    n: int
+    unit: str
+    feature: int | None
+    date: str
+    run: str
+    claim: str
+    read_with: Mapping[str, str]
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One claim on one subject. `id` is `<suite>::<spec id>` with suffixes where there are several.
 
     `sets`, `corpora`: what the roles of the expectation resolve to. `features`: a number, several with
     `together`, or Best; empty for kinds that read no feature. `discovered_on`: the prompts that the feature was
-    found on; testing on them is a leak. `text`: the YAML lines of the claim, for failure texts.
+    found on; testing on them is a leak. `text`: the YAML lines of the claim, for failure texts. `baseline`: what was
+    accepted for it, for kinds that take one. `loosened_because`: why its bar is lower than it was.
     """
 
     id: str
@@ -49,6 +67,8 @@ class Spec:
     tags: tuple[str, ...] = ()
     family: str | None = None
     text: str = ""
+    baseline: Baseline | None = None
+    loosened_because: str = ""
 
     @property
     def kind(self) -> str:

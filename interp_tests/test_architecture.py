@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors"},
     {"inputs", "keys", "digests", "releases", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census"},
-    {"expectations", "store", "packing", "spec", "runlog"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines"},
     {"language", "capture", "judging"},
-    {"planning", "reports"},
+    {"planning", "reports", "accepting", "loosening"},
     {"running"},
     {"session", "explore", "pinning"},
     {"plugin", "cli", "__main__"},

@@ -284,8 +284,8 @@ def test_activations_that_are_no_numbers_are_not_kept(tiny, monkeypatch):
 
     real_run = loaded.run
 
-    def overflow(forward, sites):
-        seen = real_run(forward, sites)
+    def overflow(forward, sites, **more):
+        seen = real_run(forward, sites, **more)
         seen[HOOK][0, 3] = torch.inf
         return seen
 

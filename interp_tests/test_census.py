@@ -1,9 +1,11 @@
 """The census of all features between two models: the notebook's tables, and what `transfer_census` counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from harness.census import census_of, strongest_tokens
+from harness.census import OtherWidth, census_of, strongest_tokens
 from harness.codes import Kind
 from harness.expectations.toy import D_SAE, codes_from_dense, evidence_of_rows, row, rows, toy_codes
 from harness.explore import OpenSubject, census
@@ -143,6 +145,9 @@ def test_a_census_between_open_subjects_reads_both(codes):
 def test_codes_that_cannot_be_compared_are_refused(codes):
     """Another width, another tokenizer, the other method's rule: each says what is wrong."""
     narrow, _ = toy_codes(rows(60, TEXT.replace("red", "blue")))
+    wide = replace(codes[1], d_sae=D_SAE + 1)
+    with pytest.raises(OtherWidth, match=f"{D_SAE} and {D_SAE + 1} features"):
+        census_of(codes[0], wide)
     with pytest.raises(ValueError, match="'red' in one model, 'blue' in the other"):
         census_of(codes[0], narrow)
     for method, rule in (("aligned", RatioRule()), ("ratio_of_means", AlignedRule()), ("other", None)):

@@ -7,10 +7,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from harness.census import OtherWidth
+from harness.cli import transfer as command
+from harness.errors import EnvironmentFault
 from harness.explore import open_subject
 from harness.language.sets import resolve_reference
+from harness.stats.auroc import SignedCodes
 from interp_tests.project import COLOR, PLAIN, make_project
 
 NOTEBOOKS_COLUMNS = [
@@ -47,6 +52,12 @@ def project(tmp_path_factory):
     save_file(weights, zoo / "moved/model.safetensors", metadata={"format": "pt"})
     (project.root / "specs/subjects.yaml").write_text(SUBJECTS)
     (project.root / "texts.txt").write_text("\n".join([*COLOR, *PLAIN]) + "\n")
+    (project.root / "two.yaml").write_text(json.dumps({"prompts": {"color": COLOR, "plain": PLAIN}}))
+    picture = project.root / "specs/images/one.png"
+    picture.parent.mkdir()
+    Image.new("RGB", (8, 8)).save(picture)
+    seen = {"prompts": {"seen": {"images": ["images/one.png"], "caption": "A thing."}}}
+    (project.root / "seen.yaml").write_text(json.dumps(seen))
     return project
 
 
@@ -126,8 +137,44 @@ def test_what_cannot_be_compared_is_one_message(project):
         (("tiny", "wide", "--prompts", "texts.txt"), "not the same features"),
         (("tiny", "movd", "--prompts", "texts.txt"), "Did you mean 'moved'?"),
         (("tiny", "moved", "--prompts", "gone.txt"), "does not exist"),
+        (("tiny", "tiny", "--prompts", "texts.txt"), "compared with itself"),
+        (("tiny", "moved", "--prompts", "seen.yaml"), "--prompts holds pictures"),
+        (("tiny", "moved", "--prompts", "texts.txt", "--images", "texts.txt"), "--images holds texts"),
+        (("tiny", "moved", "--prompts", "texts.txt", "--images", "seen.yaml"), "moved reads text only"),
     ]:
         done = transfer(project, *arguments)
         assert done.returncode == 2, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_an_environment_fault(project):
+    """--out below a file: exit 3 before any model is read, no traceback."""
+    done = transfer(project, "tiny", "moved", "--prompts", "texts.txt", "--out", "texts.txt/here")
+    assert done.returncode == 3
+    assert "texts.txt/here cannot be made" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_of_sets_stands_for_all_of_them(project, ran):
+    """--prompts two.yaml reads both its sets: the same census as the same prompts in one file."""
+    method = ("--method", "ratio_of_means", "--json", "--out", str(project.root / "elsewhere"))
+    done = transfer(project, "tiny", "moved", "--prompts", "two.yaml", *method)
+    assert json.loads(done.stdout) == ran
+    one = transfer(project, "tiny", "moved", "--prompts", "two.yaml#color", *method)
+    assert json.loads(one.stdout)["conditions"]["base_text"]["prompts"] == len(COLOR)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OtherWidth("8 and 9"), "different_sae"), (SignedCodes("signed"), "signed_codes")]
+)
+def test_codes_that_cannot_be_compared_are_faults(monkeypatch, error, code):
+    """What only the codes show, after both models were read, is a message with its mend too."""
+
+    def refuses(*arguments):
+        raise error
+
+    monkeypatch.setattr(command, "open_subject", lambda name: name)
+    monkeypatch.setattr(command, "census", refuses)
+    with pytest.raises(EnvironmentFault, match=code):
+        command._census("a", "b", (), (), "aligned", "ignored")

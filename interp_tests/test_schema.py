@@ -22,7 +22,8 @@ from interp_tests.language_root import codes_of as codes_in_suite
 ROOT = Path(__file__).resolve().parents[1]
 CHECKER = jsonschema.Draft202012Validator(suite_schema())
 SPECS = ROOT / "specs"
-SUITES = [p for p in sorted(SPECS.rglob("*.yaml")) if p.name != "subjects.yaml" and SPECS / "prompts" not in p.parents]
+NO_SUITES = {SPECS / "prompts", SPECS / "measured"}
+SUITES = [p for p in sorted(SPECS.rglob("*.yaml")) if p.name != "subjects.yaml" and not NO_SUITES & set(p.parents)]
 OTHER_FILES = ("subjects_", "prompts_")
 
 EVERYTHING = """

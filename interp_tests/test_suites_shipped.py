@@ -9,6 +9,8 @@ from harness.expectations import kinds
 from harness.language.specs import load
 
 ROOT = Path(__file__).resolve().parents[1]
+# Claims about two models: no second model ships yet. Their rules are tested on toys and perturbed copies.
+NOT_SHOWN = {"transfers", "transfer_census", "transfers_sae"}
 SUBJECTS = ["tiny-gemma2", "gemma-3-270m-q4-l9"]
 
 
@@ -40,11 +42,15 @@ def test_at_most_a_fifth_is_expected_to_fail_or_only_warns(specs, subject):
 
 
 def test_every_kind_has_a_claim_that_holds_and_one_that_does_not(specs):
-    """Each kind is shown at work on a real model, and its claims can be false there."""
+    """Each kind is shown at work on a real model, and its claims can be false there.
+
+    A baseline was measured, not thought up, so nothing that ships can differ from one: test_baselines.py shows that.
+    """
     claimed = Counter(s.kind for s in specs if not s.xfail and s.severity != "warn")
     refuted = Counter(s.kind for s in specs if s.xfail)
-    assert set(kinds()) - set(claimed) == set()
-    assert set(kinds()) - set(refuted) == set()
+    shown = {name: kind for name, kind in kinds().items() if name not in NOT_SHOWN}
+    assert shown.keys() - claimed.keys() == set()
+    assert {name for name, kind in shown.items() if not kind.takes_baseline} - refuted.keys() == set()
 
 
 def test_every_refuted_claim_says_what_was_seen(specs):

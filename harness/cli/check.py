@@ -11,6 +11,7 @@ import typer
 from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
+from harness.loosening import UnknownRef, loosened_since
 from harness.spec import Spec
 
 
@@ -21,16 +22,33 @@ def check(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document: [{code, file, line, column, ...}].")
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="GIT_REF", help="List bars lower than at this commit; each needs a reason."),
+    ] = None,
 ) -> None:
     """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2"""
     loaded = load(Path.cwd(), paths or None)
-    found = [*mistakes_of(loaded), *_undecidable(loaded)]
+    lower = _lower_bars(against, loaded, paths or None)
+    found = [*mistakes_of(loaded), *_undecidable(loaded), *lower]
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         _print(loaded, found)
-    if found:
-        raise typer.Exit(2 if any(f["code"] != "inconclusive" for f in found) else 1)
+    wrong = [f for f in found if f["code"] != "loosened" or f["because"] is None]
+    if wrong:
+        raise typer.Exit(2 if any(f["code"] not in ("inconclusive", "loosened") for f in wrong) else 1)
+
+
+def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -> list[dict[str, Any]]:
+    """Bars that are lower than at a commit, explained or not."""
+    if against is None:
+        return []
+    try:
+        return [one.to_dict() for one in loosened_since(Path.cwd(), against, loaded, paths)]
+    except UnknownRef as error:
+        typer.echo(f"interp: {error}", err=True)
+        raise typer.Exit(2) from None
 
 
 def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
@@ -50,4 +68,7 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     for warning in loaded.warnings:
         typer.echo(f"warning: {warning}")
     specs = sum(isinstance(item, Spec) for item in loaded.items)
-    typer.echo(f"{specs} specs read, {len(found)} {'mistake' if len(found) == 1 else 'mistakes'}")
+    lower = sum(one["code"] == "loosened" for one in found)
+    mistakes = len(found) - lower
+    bars = f", {lower} lower {'bar' if lower == 1 else 'bars'}" if lower else ""
+    typer.echo(f"{specs} specs read, {mistakes} {'mistake' if mistakes == 1 else 'mistakes'}{bars}")

@@ -40,7 +40,12 @@ def _contents(registry: Mapping[str, type[Expectation]]) -> str:
 
 
 def _section(kind: type[Expectation]) -> str:
-    about = "A feature" if kind.reads_feature else "The whole SAE: it takes no `feature`"
+    abouts = {
+        True: "A feature",
+        False: "The whole SAE: it takes no `feature`",
+        None: "A feature, or the whole SAE, by what it measures",
+    }
+    about = abouts[kind.reads_feature]
     facts = f"About: {about}. Mutants that must break it: {', '.join(sorted(kind.mutants))}."
     parts = [f"## {kind.kind}", _docstring(kind), facts, _fields(kind), *_examples(kind)]
     return "\n\n".join(parts)
@@ -81,8 +86,11 @@ def _examples(kind: type[Expectation]) -> Iterator[str]:
 def _yaml(kind: type[Expectation], example: KindExample) -> str:
     named = dict.fromkeys(name.partition("@")[0] for name in example.rows)
     roles = {name: name for name in named if _is_role(kind, name)}
-    beside = {k: v for k, v in example.settings.items() if k != "sae_is_topk"}
-    lines = ["feature: 0"] * kind.reads_feature + [f"{key}: {_flow(value)}" for key, value in beside.items()]
+    beside = {k: v for k, v in example.settings.items() if k not in ("sae_is_topk", "accepted")}
+    about_feature = expectation_of(kind, example).about_feature()
+    lines = ["feature: 0"] * about_feature + [f"{key}: {_flow(value)}" for key, value in beside.items()]
+    accepted = example.settings.get("accepted")
+    lines += [f"# accepted on {accepted.date}: {accepted.value:g}"] if accepted is not None else []
     return "\n".join([f"{kind.kind}: {_flow({**roles, **example.fields})}", *lines])
 
 

@@ -10,25 +10,30 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from harness.census import Census
+from harness.census import Census, OtherWidth
 from harness.cli.output import emit
 from harness.codes import Specials
 from harness.errors import EnvironmentFault, Source, SpecError
-from harness.explore import Prompts, census, open_subject
+from harness.explore import census, open_subject
+from harness.inputs import Prompt, Subject
 from harness.language.pairing import same_sae
 from harness.language.sets import resolve_reference
 from harness.language.subjects import find_subject
+from harness.reports.figures.transfer import write_figures
 from harness.reports.transfer import write_csv, write_summary
+from harness.stats.auroc import SignedCodes
 from harness.stats.transfer.pairs import Misaligned
 
+Texts = tuple[Prompt, ...]
 Method = Literal["aligned", "ratio_of_means"]
+_HERE = Source("<command line>")
 _SHOWN = ("prompts", "tokens", "live_features", "mean_activation", "fvu")
 
 
 def transfer(
     base: Annotated[str, typer.Argument(help="A subject of specs/subjects.yaml.")],
     adapted: Annotated[str, typer.Argument(help="Another one, read through the same SAE.")],
-    prompts: Annotated[str, typer.Option(help="Texts for both: a prompt set or a local file.")],
+    prompts: Annotated[str, typer.Option(help="Texts for both: a set, or a file with all its sets.")],
     images: Annotated[str | None, typer.Option(help="Pictures with captions for the adapted subject: a set.")] = None,
     method: Annotated[
         Method, typer.Option(help="aligned compares token by token; ratio_of_means is the notebook's.")
@@ -39,23 +44,24 @@ def transfer(
     out: Annotated[Path | None, typer.Option(help="Where files go; reports/transfer/BASE-ADAPTED otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """The census of features between two models, with its CSV.
+    """The census of features between two models, with its CSV and figures.
 
     Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/mixed.txt --images pictures.yaml
     """
-    _must_share_an_sae(base, adapted)
-    found = _census(base, adapted, _prompts(prompts), _prompts(images) if images else None, method, special_tokens)
-    folder = out or Path("reports/transfer") / f"{base}-{adapted}"
-    folder.mkdir(parents=True, exist_ok=True)
+    pair = find_subject(Path.cwd(), base), find_subject(Path.cwd(), adapted)
+    _must_share_an_sae(*pair)
+    texts, pictures = _prompts(prompts), _prompts(images) if images else ()
+    _must_be_readable(pair[1], texts, pictures)
+    folder = _writable(out or Path("reports/transfer") / f"{base}-{adapted}")
+    found = _census(base, adapted, texts, pictures, method, special_tokens)
     rows = write_csv(found, folder / "features.csv", limit)
+    write_figures(found, pictures, folder, examples)
     write_summary(found, (base, adapted), folder / "summary.md", examples)
     if as_json:
         typer.echo(json.dumps(document(found, limit), indent=2, allow_nan=False))
         return
     _show(found)
-    typer.echo(
-        f"\n{rows} features in {folder / 'features.csv'}, the strongest with their tokens in {folder / 'summary.md'}"
-    )
+    typer.echo(f"\n{folder}: {rows} features in features.csv, the strongest with their tokens in summary.md, figures")
 
 
 def document(found: Census, limit: int) -> dict[str, Any]:
@@ -69,21 +75,45 @@ def document(found: Census, limit: int) -> dict[str, Any]:
     }
 
 
-def _census(
-    base: str, adapted: str, texts: Prompts, pictures: Prompts | None, method: Method, special_tokens: Specials
-) -> Census:
+def _census(base: str, adapted: str, texts: Texts, pictures: Texts, method: Method, special_tokens: Specials) -> Census:
     try:
-        return census(open_subject(base), open_subject(adapted), texts, pictures, method, special_tokens)
+        return census(open_subject(base), open_subject(adapted), texts, pictures or None, method, special_tokens)
     except Misaligned as error:
         text = f"{base} and {adapted} read other tokens: {error}."
         raise EnvironmentFault("different_tokens", text, "Compare subjects with one tokenizer.") from error
+    except OtherWidth as error:  # where the pins could not tell
+        raise EnvironmentFault("different_sae", f"{error}.", "Read both models through one SAE.") from error
+    except SignedCodes as error:
+        raise EnvironmentFault("signed_codes", f"{error}.", "Use --method ratio_of_means.") from error
 
 
-def _must_share_an_sae(base: str, adapted: str) -> None:
-    first, second = (find_subject(Path.cwd(), name) for name in (base, adapted))
-    if same_sae(first.sae, second.sae) is False:
-        message = f"{base} is read through {first.sae.name}, {adapted} through {second.sae.name}: not the same features"
-        raise SpecError("different_sae", message, Source("<command line>"))
+def _must_share_an_sae(base: Subject, adapted: Subject) -> None:
+    if base.name == adapted.name:
+        raise SpecError("same_subject", f"{base.name!r} would be compared with itself; name another subject", _HERE)
+    if same_sae(base.sae, adapted.sae) is False:
+        names = f"{base.name} is read through {base.sae.name}, {adapted.name} through {adapted.sae.name}"
+        raise SpecError("different_sae", f"{names}: not the same features", _HERE)
+
+
+def _must_be_readable(adapted: Subject, texts: Texts, pictures: Texts) -> None:
+    """Both sets hold what their option says, and the adapted model sees: known before anything is loaded."""
+    if any(p.image is not None for p in texts):
+        raise SpecError("text_only_subject", "--prompts holds pictures, and the base reads text; use --images", _HERE)
+    if any(p.image is None for p in pictures):
+        raise SpecError("no_pictures", "--images holds texts without a picture; those belong in --prompts", _HERE)
+    if pictures and adapted.model.modality == "text":
+        message = f"--images holds pictures, and {adapted.name} reads text only; name a subject whose model has"
+        raise SpecError("text_only_subject", f"{message} `modality: image_text`", _HERE)
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made before models are loaded for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder} cannot be made ({error.strerror or error})."
+        raise EnvironmentFault("reports_not_written", message, "Name another folder in --out.") from error
+    return folder
 
 
 def _show(found: Census) -> None:
@@ -101,5 +131,5 @@ def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
 
 
-def _prompts(reference: str) -> Prompts:
-    return resolve_reference(Path.cwd(), reference, allow_local=True).prompts
+def _prompts(reference: str) -> Texts:
+    return resolve_reference(Path.cwd(), reference, allow_local=True, whole_files=True).prompts

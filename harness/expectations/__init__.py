@@ -15,6 +15,7 @@ _NOT_KINDS = {
     "choosing",
     "comparing",
     "evidence",
+    "noise",
     "rates",
     "results",
     "nulls",

@@ -57,10 +57,26 @@ SubjectRef = Annotated[str, Role("subject")]
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """The baseline that a number is held against, as it stands today.
+
+    date: when it was accepted, ISO. feature: the one it was measured of. stale: why it is no baseline of today's
+    claim and weights, empty where it is one. moved: the library versions that differ since, in words.
+    """
+
+    value: float
+    date: str
+    feature: int | None = None
+    stale: str = ""
+    moved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """How a spec reads its evidence: what stands beside the kind in YAML.
 
-    `sae_is_topk` comes from the subject: the L0 of a TopK SAE is fixed, so a claim about it is vacuous.
+    `sae_is_topk` and `dtype` come from the subject: the L0 of a TopK SAE is fixed, so a claim about it is vacuous,
+    and numbers are as noisy as the model's precision. `accepted`: the baseline of a kind that takes one.
     """
 
     feature: int | None = None
@@ -70,6 +86,8 @@ class Claim:
     scope: Scope = "population"
     alpha: float = 0.05
     sae_is_topk: bool = False
+    dtype: str = "float32"
+    accepted: Accepted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +107,25 @@ class KindExample:
 
 
 class Expectation(BaseModel):
-    """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence."""
+    """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
+
+    takes_baseline: the number is held against an accepted one. loosens: fields that lower the bar as they grow, beside
+    the bounds.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str] = ""
-    reads_feature: ClassVar[bool] = True
+    reads_feature: ClassVar[bool | None] = True
+    takes_baseline: ClassVar[bool] = False
+    loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
     mutants: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[KindExample, ...]] = ()
+
+    def about_feature(self) -> bool:
+        """Whether this claim is about a feature; kinds where that depends on their fields have reads_feature None."""
+        return bool(self.reads_feature)
 
     def side(self) -> Side:
         """`high` where firing more makes it true, `low` where firing less does, `none` otherwise."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from harness.codes import Floats, Mask
@@ -12,13 +11,12 @@ from harness.expectations.base import Claim, KindExample, Side
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import side_of, units_used, within_bound
+from harness.expectations.rates import side_of, within_bound
 from harness.expectations.results import against, part, verdict_of
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
 from harness.stats.fidelity import ratio_limits
 from harness.stats.firing import tokens_firing_of_all
-from harness.stats.units import count_units
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 FEWEST_FOR_DENSITY = 10_000
@@ -52,7 +50,7 @@ class Density(Tokenwise):
             return undecidable
         density = self._densities(evidence, claim)
         feature = feature_of(claim, len(density))
-        fired, n = self._by_block(evidence, claim, feature)
+        fired, n = self.fired_by_block(evidence, claim, feature)
         total, hits = int(n.sum()), int(fired.sum())
         dead = self._dead(evidence, claim, total, hits, bool(density.any()))
         if dead is not None:
@@ -62,21 +60,6 @@ class Density(Tokenwise):
             [found],
             f"feature {claim.feature} fires on {hits:,} of {total:,} tokens of {self.source_name(evidence)}: "
             f"{against(found, claim)}",
-        )
-
-    def _by_block(self, evidence: Evidence, claim: Claim, feature: int) -> tuple[Floats, Floats]:
-        """(tokens on which it fires, counted tokens) of each block."""
-        if self.corpus is not None:
-            sums = evidence.sums("corpus")
-            use = sums.n > 0
-            return sums.fired[use, feature].astype(np.float64), sums.n[use].astype(np.float64)
-        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
-        units = units_used(evidence, claim, "prompts")
-        unit, n_units = units[codes.prompt[counted]], count_units(units)
-        fires = (codes.token_column(feature) != 0)[counted].astype(np.float64)
-        return (
-            np.bincount(unit, weights=fires, minlength=n_units).astype(np.float64),
-            np.bincount(unit, minlength=n_units).astype(np.float64),
         )
 
     def _densities(self, evidence: Evidence, claim: Claim) -> Floats:

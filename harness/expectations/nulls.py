@@ -16,8 +16,8 @@ MOST_NULL = 0.05  # a claim that one live feature in twenty meets says little ab
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """`meeting` of `live` features reach the claim's bound, the effect alone. live: fires on at least one counted
-    token of the spec's own prompts or corpus."""
+    """`meeting` of `live` features reach the claim's bound, the effect alone. live: fires on at least one token of the
+    spec's own prompts, pictures or corpus, in any subject that reads them."""
 
     meeting: int
     live: int
@@ -49,6 +49,6 @@ def says_little(expectation: Expectation, null: Null) -> bool:
 
 
 def _live(evidence: Evidence, claim: Claim) -> Mask:
-    read = [live_of_all(evidence.codes(role), evidence.counted(role, claim)) for role in evidence.sets]
-    summed = [evidence.sums(role).fired.any(axis=0) for role, subject in evidence.sums_of if subject is None]
+    read = [live_of_all(codes, codes.counted("all", claim.special_tokens)) for codes in evidence.codes_of.values()]
+    summed = [sums.fired.any(axis=0) for sums in evidence.sums_of.values()]
     return np.asarray(np.logical_or.reduce([*read, *summed]))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import Field, model_validator
 
+from harness.codes import Floats
 from harness.expectations.base import Claim, CorpusRef, Expectation, OptionalSetRef
 from harness.expectations.checks import not_finite
 from harness.expectations.comparing import units_in
@@ -15,6 +16,7 @@ from harness.expectations.rates import units_used
 from harness.expectations.results import too_few
 from harness.inputs import PromptSet
 from harness.stats.fidelity import Blocks, blocks_of_codes, blocks_of_sums
+from harness.stats.units import count_units
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
 FEWEST_PROMPTS = 10
@@ -63,6 +65,21 @@ class Tokenwise(Expectation):
         units = units_used(evidence, claim, "prompts")
         counted = evidence.counted("prompts", claim, subject)
         return evidence.memo(key, lambda: blocks_of_codes(codes, counted, units), keep=codes)
+
+    def fired_by_block(self, evidence: Evidence, claim: Claim, feature: int) -> tuple[Floats, Floats]:
+        """(tokens on which the feature fires, counted tokens) of each block."""
+        if self.corpus is not None:
+            sums = evidence.sums("corpus")
+            use = sums.n > 0
+            return sums.fired[use, feature].astype(np.float64), sums.n[use].astype(np.float64)
+        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
+        units = units_used(evidence, claim, "prompts")
+        unit, n_units = units[codes.prompt[counted]], count_units(units)
+        fires = (codes.token_column(feature) != 0)[counted].astype(np.float64)
+        return (
+            np.bincount(unit, weights=fires, minlength=n_units).astype(np.float64),
+            np.bincount(unit, minlength=n_units).astype(np.float64),
+        )
 
     def unmeasurable(self, evidence: Evidence, claim: Claim, subject: str | None = None) -> Verdict | None:
         """Not finite, or too few prompts or tokens to speak of tokens in general."""

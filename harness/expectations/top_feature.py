@@ -35,6 +35,7 @@ class TopFeature(Expectation):
     """The feature is among the `among` strongest features of a prompt, for most of `prompts`."""
 
     kind: ClassVar[str] = "top_feature"
+    loosens: ClassVar[frozenset[str]] = frozenset({"among"})
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="The prompts whose features are ranked by pooled activation.")

@@ -117,9 +117,11 @@ class Parts:
             owner=keys.owner or suite.keys.owner or subject.owner,
             tags=self.told.tags,
             family=keys.family,
+            loosened_because=keys.loosened_because or "",
             text=text,
         )
 
     def claim(self, subject: Subject) -> Claim:
         keys = self.told.keys
-        return Claim(None, keys.pool, keys.tokens, keys.special_tokens, keys.scope, keys.alpha, subject.sae.is_topk)
+        topk, dtype = subject.sae.is_topk, subject.dtype
+        return Claim(None, keys.pool, keys.tokens, keys.special_tokens, keys.scope, keys.alpha, topk, dtype)

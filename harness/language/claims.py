@@ -62,7 +62,7 @@ class _ClaimReader:
             )
         kind, keys = self.kind(), self.keys()
         claimed = self.claimed(kind) if kind is not None else None
-        told = self.told(kind, keys) if keys is not None else None
+        told = self.told(kind, keys, claimed) if keys is not None else None
         if self.errors or claimed is None or told is None:
             raise Mistakes(in_order(self.errors))
         parts = Parts(claimed, told)
@@ -116,10 +116,15 @@ class _ClaimReader:
             return None
         return Claimed(expectation, sets, corpora, self.others(expectation, below))
 
-    def told(self, kind: type[Expectation] | None, keys: SpecKeys) -> Told:
+    def told(self, kind: type[Expectation] | None, keys: SpecKeys, claimed: Claimed | None) -> Told:
         """What stands beside the kind, resolved."""
-        if kind is not None:
-            self.check_features(kind, keys)
+        if kind is not None and kind.reads_feature is not None:
+            self.check_features(kind.kind, kind.reads_feature, keys)
+        elif claimed is not None:
+            self.check_features(claimed.expectation.kind, claimed.expectation.about_feature(), keys)
+        if kind is not None and kind.takes_baseline and keys.together is not None:
+            message = f"{kind.kind} is about one number: leave `together` out, and each feature is a test of its own"
+            self.errors.append(self.key_error("together", "together_alone", message))
         features, subjects = self.numbers(keys), self.subjects(keys)
         self.check_range(features, subjects)
         discovered_on = self.one_set(self.node, "discovered_on")
@@ -159,22 +164,20 @@ class _ClaimReader:
                     found[role] = pick_corpus(self.world.allowed, node.value, node.source)
         return found
 
-    def check_features(self, kind: type[Expectation], keys: SpecKeys) -> None:
-        """A kind about a feature names one, or several; a kind about the SAE names none."""
+    def check_features(self, kind: str, about_feature: bool, keys: SpecKeys) -> None:
+        """A claim about a feature names one, or several; a claim about the SAE names none."""
         given = [key for key in ("feature", "features", "together") if getattr(keys, key) is not None]
-        if not kind.reads_feature:
+        if not about_feature:
             self.errors += [
                 self.key_error(
-                    key, "feature_not_read", f"{kind.kind} is about the whole SAE and reads no feature: remove `{key}`"
+                    key, "feature_not_read", f"{kind} is about the whole SAE and reads no feature: remove `{key}`"
                 )
                 for key in given
             ]
         elif "feature" in given and "features" in given:
             self.errors.append(self.key_error("features", "two_features", "write `feature` or `features`, not both"))
         elif not {"feature", "features"} & set(given):
-            self.errors.append(
-                self.node.error("no_feature", f"{kind.kind} is about a feature; add `feature: <number>`")
-            )
+            self.errors.append(self.node.error("no_feature", f"{kind} is about a feature; add `feature: <number>`"))
         elif "together" in given and len(keys.features or ()) < 2:
             self.errors.append(self.key_error("together", "together_alone", "`together` joins two or more `features`"))
 

@@ -81,6 +81,9 @@ class SpecKeys(_Strict):
         "fail", description="warn: a claim that does not hold is a line in the summary; the steering gate still blocks."
     )
     xfail: Text | None = Field(None, description="The reason why this claim is known not to hold (strict; unmet only).")
+    loosened_because: Text | None = Field(
+        None, description="Why this claim's bar is lower than it was: `interp check --against` asks for it."
+    )
     tags: tuple[Text, ...] = Field((), description="Markers to select tests by, beside the suite's: pytest -m color.")
     owner: Text | None = Field(None, description="Who answers for this claim, in place of the suite's owner.")
     discovered_on: Annotated[SetName | None, Role("prompts")] = Field(
@@ -97,6 +100,9 @@ class SuiteKeys(_Strict):
     )
     owner: Text | None = Field(None, description="Who answers for these claims.")
     tags: tuple[Text, ...] = Field((), description="Markers to select tests by: pytest -m color.")
+    loosened_because: Text | None = Field(
+        None, description="Why claims that stood here are gone: `interp check --against` asks for it."
+    )
     prompts: dict[str, Any] | None = Field(None, description="Named sets of prompts.")
     expect: tuple[Any, ...] = Field((), description="The claims.")
 
@@ -160,3 +166,17 @@ class CorpusEntry(_Strict):
     )
     context_length: int = Field(128, gt=1, description="Tokens a context.")
     token_limit: int = Field(100_000, gt=0, description="At most this many tokens are read.")
+
+
+class BaselineEntry(_Strict):
+    """An accepted number, as `interp accept` writes it."""
+
+    measure: Text = Field(description="What was measured.")
+    value: Annotated[float, Field(allow_inf_nan=False)] = Field(description="The number.")
+    n: int = Field(ge=0, description="How many tokens or prompts it was measured on.")
+    unit: str = Field("", description="The number's unit, where it has one.")
+    feature: FeatureId | None = Field(None, description="The feature that it is of; none for a number of the subject.")
+    date: Text = Field(description="When it was accepted.")
+    run: Text = Field(description="The run that measured it.")
+    claim: Text = Field(pattern=DIGEST, description="Digest of what the claim measures.")
+    read_with: dict[str, str] = Field(description="Weights, SAE, tokenizer, device and versions that it was read with.")

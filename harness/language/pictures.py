@@ -5,7 +5,7 @@ Nothing is decoded here: a picture is a name and a digest until capture/ opens i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.digests import file_digest
@@ -69,25 +69,23 @@ def _file(node: Node, folder: Folder) -> Path:
     path = _under_images(node, folder)
     if path.suffix.lower() not in SUFFIXES:
         raise node.error("not_a_picture", f"{node.value!r} is not a picture; {', '.join(SUFFIXES)} are read")
-    if not path.is_file():
-        known = [p.relative_to(folder.specs).as_posix() for p in _all(folder)]
-        near = nearest_names(node.value, known)
-        raise node.error("unknown_file", f"specs/{node.value} does not exist.{did_you_mean(node.value, known)}", near)
-    if not folder.holds(path):
-        raise node.error("outside_specs", f"{node.value!r} is a link out of specs/; copy the file there")
-    return path
+    return _existing(node, folder, path, Path.is_file, "does not exist")
 
 
 def _directory(node: Node, folder: Folder) -> Path:
     if not is_text(node):
         raise node.error("wrong_type", f"`folder` is a folder under specs/{HOME}; this is {described(node)}")
-    path = _under_images(node, folder)
-    if not path.is_dir():
-        known = sorted(p.relative_to(folder.specs).as_posix() for p in (folder.specs / HOME).rglob("*") if p.is_dir())
+    return _existing(node, folder, _under_images(node, folder), Path.is_dir, "is no folder")
+
+
+def _existing(node: Node, folder: Folder, path: Path, is_one: Callable[[Path], bool], wrong: str) -> Path:
+    """The path itself; SpecError with the nearest of its kind, or where it is a link out of specs/."""
+    if not is_one(path):
+        known = sorted(p.relative_to(folder.specs).as_posix() for p in (folder.specs / HOME).rglob("*") if is_one(p))
         near = nearest_names(node.value, known)
-        raise node.error("unknown_file", f"specs/{node.value} is no folder.{did_you_mean(node.value, known)}", near)
+        raise node.error("unknown_file", f"specs/{node.value} {wrong}.{did_you_mean(node.value, known)}", near)
     if not folder.holds(path):
-        raise node.error("outside_specs", f"{node.value!r} is a link out of specs/; copy the folder there")
+        raise node.error("outside_specs", f"{node.value!r} is a link out of specs/; copy what it leads to there")
     return path
 
 
@@ -96,10 +94,6 @@ def _under_images(node: Node, folder: Folder) -> Path:
     if path.relative_to(folder.specs).parts[:1] != (HOME,):
         raise node.error("outside_images", f"{node.value!r} is not under specs/{HOME}, where pictures lie")
     return path
-
-
-def _all(folder: Folder) -> list[Path]:
-    return sorted(p for p in (folder.specs / HOME).rglob("*") if p.suffix.lower() in SUFFIXES)
 
 
 def _caption(node: Node) -> str:

@@ -106,7 +106,7 @@ def _spec(own: Schema) -> Schema:
         **own,
         "properties": own["properties"] | {name: _of_kind(kind) for name, kind in known.items()},
         "oneOf": [{"required": [name]} for name in known],
-        "allOf": [*(_feature_rule(kind) for kind in known.values()), _ID_RULE],
+        "allOf": [*(_feature_rule(kind) for kind in known.values() if kind.reads_feature is not None), _ID_RULE],
         "dependentRequired": {"together": ["features"]},
         "not": {"required": ["feature", "features"]},
     }

@@ -35,8 +35,9 @@ T = TypeVar("T")
 class Library:
     """All sets of one load. Shared files are read once; what was wrong with one stays wrong."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, whole_files: bool = False) -> None:
         self.folder = folder
+        self.whole_files = whole_files
         self._shelves: dict[Path, Shelf | Mistakes] = {}
         self._placed: dict[tuple[str, str], list[Placed] | Mistakes] = {}
         self._files: dict[Path, list[Placed] | Mistakes] = {}
@@ -98,6 +99,8 @@ class Library:
     def _from_yaml(self, reference: Reference, path: Path, source: Source) -> list[Placed]:
         shelf = self.shelf(path)
         name = reference.name
+        if name is None and shelf.sets and self.whole_files:
+            return [placed for n in shelf.names() for placed in self.on_shelf(shelf, n)]
         if name is None and len(shelf.sets) == 1 and self.folder.anywhere:
             return self.on_shelf(shelf, shelf.names()[0])
         if not name:
@@ -217,13 +220,14 @@ class Library:
         return self._listed(below, name, shelf, marks)
 
 
-def resolve_reference(root: Path, reference: str, allow_local: bool = False) -> PromptSet:
-    """The prompts of a reference from outside a suite; `allow_local`: any .yaml, .txt or .jsonl file serves.
+def resolve_reference(root: Path, reference: str, allow_local: bool = False, whole_files: bool = False) -> PromptSet:
+    """The prompts of a reference from outside a suite; `allow_local`: any .yaml, .txt or .jsonl file serves;
+    `whole_files`: a .yaml file without a set's name stands for all its sets.
 
     Raises the first SpecError found.
     """
     place = Source("<command line>")
-    library = Library(Folder(Path(root), anywhere=allow_local))
+    library = Library(Folder(Path(root), anywhere=allow_local), whole_files)
     try:
         placed = library.named(reference, Shelf(place.path, {}), place)
         return PromptSet(reference, checked(placed, reference, place))

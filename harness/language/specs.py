@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Source, SpecError
@@ -13,6 +13,7 @@ from harness.language.building import Suite
 from harness.language.checking import unknown_keys, validated
 from harness.language.claims import World, read_claim
 from harness.language.loader import read_yaml
+from harness.language.measured import read_measured, suite_file
 from harness.language.mistakes import gathered, in_order
 from harness.language.models import SuiteKeys
 from harness.language.nodes import Node, described, is_list, is_mapping
@@ -28,12 +29,18 @@ _HANDLED = ("prompts", "expect")
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Every spec and everything broken, in stable file order; one line for each thing worth a second look."""
+    """Every spec and everything broken, in stable file order; one line for each thing worth a second look.
+
+    unused: a line for each baseline that no claim is held against, part of `warnings` too. loosened_because: suite ->
+    why claims of it are gone.
+    """
 
     items: tuple[Spec | Broken, ...]
     warnings: tuple[str, ...]
     subjects: dict[str, Subject]
     corpora: dict[str, Corpus]
+    unused: tuple[str, ...] = ()
+    loosened_because: dict[str, str] = field(default_factory=dict)
 
 
 def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
@@ -44,11 +51,15 @@ def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
     items: list[Spec | Broken] = []
     if allowed.errors and paths is None:
         items.append(Broken("subjects", "subjects", allowed.errors[0].source, allowed.errors))
-    for file in _files(folder) if paths is None else _named(folder, paths):
+    files = _files(folder) if paths is None else _named(folder, paths)
+    for file in files:
         items += reader.read(file)
-    return Loaded(
-        tuple(_without_doubles(items)), (*allowed.warnings, *reader.warnings), allowed.subjects, allowed.corpora
-    )
+    suites = None if paths is None else {folder.shown(f).removeprefix("specs/").removesuffix(".yaml") for f in files}
+    measured = read_measured(folder, suites)
+    items = [*measured.given_to(_without_doubles(items)), *measured.broken]
+    unused = tuple(measured.unused(items))
+    warnings = (*allowed.warnings, *reader.warnings, *unused)
+    return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, reader.loosened_because)
 
 
 def _files(folder: Folder) -> list[Path]:
@@ -63,7 +74,7 @@ def _named(folder: Folder, paths: Sequence[Path]) -> list[Path]:
     """The files that were asked for, each once; a folder stands for what is in it."""
     chosen: dict[Path, None] = {}
     for path in paths:
-        full = Path(os.path.abspath(path if path.exists() else folder.root / path))
+        full = suite_file(folder, Path(os.path.abspath(path if path.exists() else folder.root / path)))
         inside = [p for p in _files(folder) if real(p).is_relative_to(real(full))]
         chosen.update(dict.fromkeys(inside if full.is_dir() else [full]))
     return list(chosen)
@@ -100,6 +111,7 @@ class _Reader:
         self.folder = folder
         self.world = world
         self.warnings: list[str] = []
+        self.loosened_because: dict[str, str] = {}
 
     def read(self, path: Path) -> list[Spec | Broken]:
         """The items of one file; a file that only holds prompts has none, unless it is broken."""
@@ -135,6 +147,8 @@ class _Reader:
         if errors or suite is None:
             errors += [e for found in read if isinstance(found, Broken) for e in found.errors]
             return [Broken(name, name, document.source, in_order(errors), suite.tags if suite else ())]
+        if suite.keys.loosened_because:
+            self.loosened_because[name] = suite.keys.loosened_because
         items = [item for found in read for item in ([found] if isinstance(found, Broken) else found)]
         self.warnings += [*self.unused(suite), *_without_effect(items)]
         return items

@@ -98,7 +98,15 @@ class Controller:
             terminalreporter.write_line(line)
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
             terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
+        for line in self._unused():
+            terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")
+
+    def _unused(self) -> tuple[str, ...]:
+        """Baselines that no claim is held against."""
+        from harness.plugin import LOADED
+
+        return self.config.stash[LOADED].unused
 
     def _run(self, session: pytest.Session) -> Run:
         interrupted = session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.baselines import acceptable
 from harness.errors import Source
 from harness.reports.machine import git_state, machine, versions
 from harness.reports.mistakes import Mistake
@@ -26,6 +27,7 @@ class Record:
     fingerprint: the code key of the evidence. prompts: distinct prompts used, `from_store` of them known before
     this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None until
     a family item gives it. errors: what is wrong with a spec that could not be read; then outcome is not_run.
+    acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was measured.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Record:
     tags: tuple[str, ...] = ()
     text: str = ""
     errors: tuple[Mistake, ...] = ()
+    acceptable: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -78,6 +81,7 @@ class Record:
             owner=spec.owner,
             tags=spec.tags,
             text=spec.text,
+            acceptable=acceptable(spec, verdict),
         )._in_plain_types()
 
     @classmethod
@@ -130,6 +134,7 @@ class Record:
                 "owner": self.owner,
                 "tags": self.tags,
                 "text": self.text,
+                "acceptable": self.acceptable,
             },
             lost,
         )
@@ -155,6 +160,7 @@ class Record:
             errors=tuple(Mistake.from_dict(error) for error in known["errors"]),
             scope=known["scope"] or "",
             tags=tuple(known["tags"]),
+            acceptable=known["acceptable"],
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
 
