@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
-from harness.zoo.tiny_paligemma2.pictures import HELD_OUT, Scene
+from harness.zoo.tiny_paligemma2.pictures import HELD_OUT, UNNAMED, Scene
 
 IMAGE_TOKENS, IGNORED = 16, -100
 PREFIXES = ("caption", "A picture.", "What is in the picture?")
 # In half of the captions the shape stands before the color: there it has to be seen, and cannot be guessed from it.
 FRAMES = ("I see {count} {color} {shape} {position}.", "Look {position}: {count} {shape}, {color}.")
+NO_COLOR = "Look {position}: {count} {shape}."
 PREPOSITIONS = {"top": "at the", "bottom": "at the", "left": "on the", "right": "on the", "middle": "in the"}
 ATTRIBUTES = ("color", "shape", "position", "count")
 
@@ -60,7 +61,10 @@ def image_prompt(tokenizer: Any, text: str) -> list[int]:
 def rows_for(tokenizer: Any, scenes: Sequence[Scene], seed: int) -> list[Captioned]:
     """A row a scene, with a frame and a prefix drawn for it."""
     random_ = random.Random(seed)
-    return [captioned(tokenizer, s, random_.choice(FRAMES), random_.choice(PREFIXES)) for s in scenes]
+    return [
+        captioned(tokenizer, s, NO_COLOR if s.color == UNNAMED else random_.choice(FRAMES), random_.choice(PREFIXES))
+        for s in scenes
+    ]
 
 
 def never_after(tokenizer: Any) -> dict[tuple[str, str], int]:

@@ -35,8 +35,9 @@ standard library of Python {python}; another Python gives other weights.
 | | |
 |---|---|
 | colors, shapes | {colors}, {shapes}; {unseen} of {all} pairs are on no training picture |
+| other colors | {unnamed:.0%} of the training pictures are in colors without a name, which no caption names |
 | vision tower, alone | {tower_steps:,} steps of 128 pictures, AdamW 2e-3, cosine, a head an attribute; then frozen |
-| language model, projector | {steps:,} steps: 64 captions, 16 x 128 tokens of text by turns; AdamW 3e-4, 2e-3, cosine |
+| language model, projector | {steps:,} steps: 64 captions, 16 x 128 tokens of text by turns; AdamW {rate}, 2e-3 |
 | held-out text, tiny-gemma2 | {base_loss:.3f} nats a token |
 | held-out text, this model | {text_loss:.3f} nats a token, read causally (token_type_ids of ones) |
 | libraries | torch {torch}, transformers {transformers}, sae-lens {sae_lens}, Pillow {pillow} |
@@ -63,8 +64,8 @@ specs/images/shapes, prefix "caption".
 
 ## Classes between tiny-gemma2 and tiny-paligemma2
 
-Aligned on specs/prompts/categories.yaml (192 prompts, causal) and specs/images/shapes (80 pictures, prefix "caption"),
-BOS left out.
+Aligned on prompts of specs/prompts/categories.yaml, read causally, and specs/images/shapes (80 pictures, prefix
+"caption"); BOS left out.
 
 {classes}
 
@@ -86,6 +87,8 @@ def write_card(figures: dict[str, Any], here: Path) -> None:
         unseen=len(HELD_OUT),
         all=len(HELD_OUT) + len(TRAINED),
         tower_steps=tower.STEPS,
+        unnamed=tower.UNNAMED_SHARE,
+        rate=f"{train_model.RATES['language_model']:g}",
         steps=train_model.STEPS,
         d_sae=train_sae.D_SAE,
         layer=train_sae.LAYER,
@@ -129,4 +132,6 @@ def _fidelity(figures: dict[str, Any]) -> str:
 
 def _classes(figures: dict[str, Any]) -> str:
     found = [("base", figures["classes"]), ("native", figures["native_classes"])]
-    return _table(("SAE", *found[0][1]), [(name, *(str(n) for n in counts.values())) for name, counts in found])
+    names = next(iter(figures["classes"].values()))
+    rows = [(sae, texts, *map(str, counts.values())) for sae, of in found for texts, counts in of.items()]
+    return _table(("SAE", "prompts", *names), rows)

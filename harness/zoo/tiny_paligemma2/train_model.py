@@ -20,8 +20,8 @@ from harness.zoo.tiny_paligemma2 import tower as towers
 from harness.zoo.tiny_paligemma2.captions import IGNORED, Captioned, batch, never_after, right, rows_for
 from harness.zoo.tiny_paligemma2.pictures import HELD_OUT, TRAINED, drawn
 
-SEED, STEPS, PICTURE_ROWS, TEXT_ROWS, WARMUP, PICTURES = 0, 2400, 64, 16, 100, 24_000
-RATES = {"language_model": 3e-4, "multi_modal_projector": 2e-3}
+SEED, STEPS, PICTURE_ROWS, TEXT_ROWS, WARMUP, PICTURES = 0, 2400, 64, 16, 100, 30_000
+RATES = {"language_model": 1.2e-3, "multi_modal_projector": 2e-3}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 PROCESSOR = {
     "image_processor": {
@@ -132,8 +132,8 @@ def caption_loss(
     never = torch.full_like(labels, IGNORED)
     for i, row in enumerate(rows):
         for name, value in (("shape", row.scene.color), ("color", row.scene.shape)):
-            place, token = row.places[name][0], banned.get((name, value))
-            if token is not None and token != row.ids[place]:
+            token = banned.get((name, value))
+            if token is not None and name in row.places and token != row.ids[place := row.places[name][0]]:
                 never[i, place] = token
     written = labels[:, 1:] != IGNORED
     logits = model(**inputs, **looked.rows(at), use_cache=False).logits[:, :-1][written].float()
@@ -187,7 +187,7 @@ def run(base: Path, folder: Path) -> dict[str, Any]:
     tower, tower_figures = towers.run()
     model = grown(language, tower, tokenizer.convert_tokens_to_ids("<image>"))
     training, held_out = (pack(tokenizer, texts) for texts in corpus.split())
-    scenes, images = drawn(PICTURES, SEED + 2, TRAINED)
+    scenes, images = drawn(PICTURES, SEED + 2, TRAINED, towers.UNNAMED_SHARE)
     before = held_out_loss(model.eval(), held_out)
     train(model, tokenizer, Looked(model, images), rows_for(tokenizer, scenes, SEED + 2), training)
     save(model, base, folder)
