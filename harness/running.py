@@ -215,7 +215,8 @@ class Runner:
         from harness.capture.engine import read_model
 
         group = Group(tuple(left))
-        self.progress(f"reading {group.n_prompts} prompts through {', '.join(s.name for s in group.subjects)}")
+        what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
+        self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
             stats = read_model(left, _Sink(self.store, self.log, left), self.progress)
         except EnvironmentFault as fault:
