@@ -23,6 +23,7 @@ def numbers(spread: Spread) -> dict[str, Any]:
     image = share.get("adapted_image_tokens")
     return {
         "points": (spread.mean["base_text"][both], spread.mean["adapted_text"][both], spread.category[both]),
+        "in_one": spread.in_one,
         "jaccard": _by_category(spread, spread.jaccard),
         "pearson": _by_category(spread, spread.pearson),
         "log_ratio": _by_category(spread, spread.log_ratio),
@@ -35,7 +36,7 @@ def numbers(spread: Spread) -> dict[str, Any]:
 def draw(found: dict[str, Any]) -> Figure:
     """2 x 3 panels."""
     figure, axes = new_figure(2, 3, 13.5, 7.6)
-    scatter(axes[0, 0], *found["points"])
+    scatter(axes[0, 0], found["points"], found["in_one"])
     _stacked(axes[0, 1], found["jaccard"], "Do they fire on the same tokens?", "Jaccard of firing", (0, 1))
     _stacked(axes[0, 2], found["pearson"], "In the same pattern?", "Pearson's r on the same tokens", (-1, 1))
     ratio = _reach(found["log_ratio"])
