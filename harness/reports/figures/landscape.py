@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.reports.figures.overview import scatter
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import CATEGORY_COLORS, new_figure, nothing, titled, words
+from harness.reports.figures.style import CATEGORY_COLORS, above, new_figure, nothing, titled, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,7 +78,7 @@ def _shares(ax: Any, found: Any, title: str, x_label: str, y_label: str) -> None
     titled(ax, f"{title} (n={len(x):,})")
     for name, color in CATEGORY_COLORS.items():
         here = category == name
-        ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0)
+        ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, zorder=above(name))
     ax.plot([0, 1], [0, 1], color="#333333", lw=0.8, ls="--", zorder=0)
     ax.set(xlabel=x_label, ylabel=y_label, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import CATEGORY_COLORS, CONDITION_COLORS, new_figure, nothing, titled, words
+from harness.reports.figures.style import CATEGORY_COLORS, CONDITION_COLORS, above, new_figure, nothing, titled, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def scatter(ax: Any, points: Any, in_one: int) -> None:
     for name, color in CATEGORY_COLORS.items():
         here = category == name
         if here.any():
-            ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, label=words(name))
+            ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, label=words(name), zorder=above(name))
     ax.set(xscale="log", yscale="log", xlabel="mean activation, base text", ylabel="mean activation, adapted text")
     titled(ax, f"Each feature in both models (n={len(x):,} that fire in both)")
     if in_one:
