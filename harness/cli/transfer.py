@@ -48,7 +48,8 @@ def transfer(
 ) -> None:
     """The census of features between two models, with its CSV and figures.
 
-    Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/categories.yaml --images prompts/pictures.yaml#drawings
+    Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/categories.yaml
+    --images prompts/pictures.yaml#drawings
     """
     pair = find_subject(Path.cwd(), base), find_subject(Path.cwd(), adapted)
     _must_share_an_sae(*pair)
