@@ -24,6 +24,7 @@ _NOT_KINDS = {
     "toy",
     "transferred",
     "transferring",
+    "wanted",
 }
 
 
