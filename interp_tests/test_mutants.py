@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.codes import concat, split
+from harness.expectations import kinds
 from harness.expectations.base import Accepted
-from harness.expectations.toy import evidence_of_rows, row, rows, toy_codes
+from harness.expectations.toy import evidence_of, evidence_of_rows, row, rows, toy_codes
 from harness.inputs import Prompt
 from harness.mutants import MUTANTS, Case, applicable, derived_specs
 from harness.mutants.moved_marks import moved_marks
@@ -122,6 +123,19 @@ def test_wrong_features_are_the_nearest_in_density():
     assert 0 not in taken
     assert len(set(taken)) == 3
     assert max(distance[f] for f in taken) <= min(d for f, d in distance.items() if f not in taken)
+
+
+def test_a_claim_about_weights_is_made_of_the_features_that_it_is_compared_with():
+    """promotes reads no prompt: its wrong features are drawn from the seeded sample, whose lists are there."""
+    kind = kinds()["promotes"]
+    example = next(e for e in kind.examples if e.outcome is Outcome.MET)
+    spec, _ = toy_spec("promotes", example.fields, {})
+    evidence = evidence_of(example)
+    sampled = set(evidence.promotions.sampled) - {0}
+    taken = [v.spec.features[0] for v in wrong_features(Case(spec, (0,), evidence))]
+    assert len(taken) == min(3, len(sampled)) > 0
+    assert set(taken) <= sampled
+    assert fates(spec, evidence)["wrong_feature"] == "killed"
 
 
 def test_without_another_live_feature_there_is_no_wrong_one():

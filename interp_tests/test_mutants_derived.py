@@ -81,6 +81,7 @@ def test_a_shuffled_decoder_keeps_the_codes_only():
     row_of = torch.cdist(rows, sae().W_dec).argmin(dim=1)
     torch.testing.assert_close(rows, sae().W_dec[row_of], rtol=1e-4, atol=1e-5)
     assert len(set(row_of.tolist())) == 1024
+    assert torch.equal(derived(sae(), "shuffled_decoder").W_dec, sae().W_dec[row_of])
     assert (row_of == torch.arange(1024)).sum() < 10
 
 

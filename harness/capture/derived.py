@@ -28,6 +28,11 @@ class ShuffledDecoder:
         order = np.random.default_rng(SEED).permutation(int(sae.cfg.d_sae))
         self._row = torch.from_numpy(order).to(sae.W_dec.device)
 
+    @property
+    def W_dec(self) -> torch.Tensor:  # noqa: N802 - sae-lens' name
+        """[d_sae, d_in]: the row that each feature is decoded to."""
+        return self._sae.W_dec[self._row.argsort()]  # type: ignore[no-any-return]
+
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return self._sae.encode(x)  # type: ignore[no-any-return]
 
@@ -49,6 +54,11 @@ class RandomDirections:
         direction = torch.from_numpy(rows).to(sae.W_dec.device)
         self._direction = direction / direction.norm(dim=1, keepdim=True)
         sae.W_dec.data = self._direction * sae.W_dec.norm(dim=1, keepdim=True)
+
+    @property
+    def W_dec(self) -> torch.Tensor:  # noqa: N802 - sae-lens' name
+        """[d_sae, d_in]: the random directions, each as long as the row that it replaced."""
+        return self._sae.W_dec  # type: ignore[no-any-return]
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         codes, along = self._sae.encode(x), self._centered(x) @ self._direction.T

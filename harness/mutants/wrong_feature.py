@@ -28,8 +28,14 @@ def variants(case: Case) -> Iterator[Variant]:
 
 
 def tokens_fired(case: Case) -> NDArray[np.int64]:
-    """On how many tokens of the claim's own prompts, pictures and corpora each feature fires, [d_sae]."""
+    """On how many tokens of the claim's own prompts, pictures and corpora each feature fires, [d_sae].
+
+    A claim that reads no prompt says itself which features it is compared with: they count as equals.
+    """
     evidence: Evidence = case.evidence
+    compared = case.spec.expectation.compared(evidence)
+    if compared is not None:
+        return compared[0].astype(np.int64)
     special = case.spec.claim.special_tokens
     read = [tokens_firing_of_all(codes, codes.counted("all", special)) for codes in evidence.codes_of.values()]
     summed = [sums.fired.sum(axis=0) for sums in evidence.sums_of.values()]
