@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.errors import Source, SpecError, nearest_names
 from harness.expectations import kinds
-from harness.expectations.base import Expectation
+from harness.expectations.base import Expectation, Unfit
 from harness.inputs import Corpus, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
@@ -114,7 +114,19 @@ class _ClaimReader:
         expectation = self.expectation(kind, below, failed)
         if expectation is None:
             return None
-        return Claimed(expectation, sets, corpora, self.others(expectation, below))
+        return Claimed(
+            expectation, {**sets, **self.made(expectation, sets, below)}, corpora, self.others(expectation, below)
+        )
+
+    def made(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node) -> dict[str, PromptSet]:
+        """The prompts that the claim makes itself from its sets; none where one of those is wrong."""
+        if sets.keys() != expectation.references("prompts").keys():
+            return {}
+        try:
+            return expectation.makes(sets)
+        except Unfit as unfit:
+            self.errors.append(below.at(unfit.at)[0].error("unfit_prompts", str(unfit)))
+        return {}
 
     def told(self, kind: type[Expectation] | None, keys: SpecKeys, claimed: Claimed | None) -> Told:
         """What stands beside the kind, resolved."""

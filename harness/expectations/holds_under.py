@@ -1,0 +1,356 @@
+"""holds_under: a feature keeps firing, or stops, when its prompts are edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+
+from harness.codes import Mask
+from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side, Unfit
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import broken, feature_of
+from harness.expectations.editing import edits as editing
+from harness.expectations.editing.drawing import Example as Drawn
+from harness.expectations.editing.drawing import Language, explored, kinds_of, sampled
+from harness.expectations.editing.edits import Edit
+from harness.expectations.editing.relations import WORDS, Held, Relation, held, most_too_close
+from harness.expectations.editing.searching import Counterexample, outcomes, smallest
+from harness.expectations.editing.values import Values
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import best_text, bound_words, reachable, share_part, within_bound
+from harness.expectations.results import against, fewest, short, verdict_of
+from harness.expectations.showing import MOST_SHOWN
+from harness.expectations.toy import rows
+from harness.inputs import Prompt, PromptSet
+from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
+
+DRAWN = "drawn"  # the role of the examples' prompts
+LEAST_USABLE = 0.5  # of the examples drawn, for "no counterexample" to say something about them
+_MOST_DRAWS = 1000
+_WORDS = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "\\S"}, "minItems": 1}
+_EDIT_SCHEMA = {
+    "anyOf": [
+        {"enum": [name for name in sorted(editing.ORDER) if name not in editing.NEED_WORDS]},
+        {
+            "type": "object",
+            "properties": dict.fromkeys(sorted(editing.TAKE_WORDS), _WORDS),
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+    ]
+}
+AnEdit = Annotated[Edit, PlainValidator(editing.read_edit), WithJsonSchema(_EDIT_SCHEMA)]
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+class Pin(BaseModel):
+    """A counterexample that was found once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Text = Field(description="The original.")
+    edited: Text = Field(description="What it was edited to.")
+
+
+class HoldsUnder(Expectation):
+    """The feature keeps firing on `prompts`, or stops, or gets weaker or stronger, when they are edited.
+
+    Examples (an original and its edit) are drawn from the prompts and `edits` before anything is read, and are read in
+    one pass. `mode: search` looks for a counterexample with up to three edits at once and shrinks it to the smallest;
+    met if none is found. The words of a slot are tried in their order, the simplest first; "" leaves a slot out.
+    `mode: rate` draws examples independently, one edit each, and holds the share that comes out as claimed against
+    `rate` by its exact limits. An example counts where the feature fires on the original (for stronger: on either).
+    """
+
+    kind: ClassVar[str] = "holds_under"
+    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
+
+    prompts: SetRef = Field(description="The originals; a template with slots is chosen from slot by slot.")
+    edits: tuple[AnEdit, ...] = Field(
+        min_length=1,
+        description="What is done to them: swap_marked and paraphrase with their words, swap_within, position, "
+        "filler_before and filler_after with or without; case, punctuation, negation, typo. swap_marked is part of "
+        "every example, the others of some.",
+    )
+    relation: Relation = Field(description="What the edits should do to the feature.")
+    mode: Literal["search", "rate"] = Field(
+        "search", description="Look for a counterexample, or measure in how many examples the relation holds."
+    )
+    rate: Bound | None = Field(
+        None,
+        description="For `mode: rate`: bound on the share of examples in which the relation holds; at least .9 where "
+        "it is left out (29, 46, 61 or 76 examples show that with 0, 1, 2 or 3 failures).",
+    )
+    draws: int = Field(100, ge=1, le=_MOST_DRAWS, description="How many examples are drawn.")
+    seed: int = Field(0, ge=0, description="Other examples for another number; the same for the same.")
+    pinned: tuple[Pin, ...] = Field(
+        (), description="For `mode: search`: counterexamples found before, always tried first."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HoldsUnder:
+        names = [edit.name for edit in self.edits]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the edit {twice} stands twice; put all its words into one list")
+        if "swap_marked" in names and self.relation == "keeps_firing":
+            raise ValueError(
+                "swap_marked takes the concept out of the prompt, so a feature of it must stop firing: claim "
+                "`relation: stops_firing`, or use swap_within for another word of its kind"
+            )
+        if self.mode == "search" and self.rate is not None:
+            raise ValueError("`rate` is what `mode: rate` measures; add that, or leave `rate` out")
+        if self.mode == "rate" and self.pinned:
+            raise ValueError("`pinned` is tried by `mode: search`; a rate is of examples drawn at random")
+        return self
+
+    @property
+    def bound(self) -> Bound:
+        return self.rate or Bound(at_least=0.9)
+
+    def side(self) -> Side:
+        """high: every relation asks the feature to fire to begin with, so that silence meets none."""
+        return "high"
+
+    def read_by(self, role: str) -> tuple[str | None, ...]:
+        """The set itself is what examples are drawn from; only they are read."""
+        return () if role == "prompts" else (None,)
+
+    def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
+        population = sets["prompts"]
+        self._check_fit(population.prompts)
+        drawn = self._drawn(population.prompts)
+        if not drawn:
+            raise Unfit(("edits",), "no example can be made of these prompts with these edits; change either")
+        texts = {p.content: p for e in (*self._pins(population.prompts), *drawn) for p in (e.original, e.edited)}
+        return {DRAWN: PromptSet(f"examples from {population.name}", tuple(texts.values()))}
+
+    def _check_fit(self, prompts: Sequence[Prompt]) -> None:
+        kinds = kinds_of(prompts)
+        for number, edit in enumerate(self.edits):
+            why = editing.cannot(edit, prompts, kinds)
+            if why is not None:
+                raise Unfit(("edits", number), why)
+        for number, pin in enumerate(self.pinned):
+            if pin.prompt == pin.edited:
+                raise Unfit(("pinned", number), "this edit changes nothing: `prompt` and `edited` are the same text")
+
+    def _drawn(self, prompts: tuple[Prompt, ...]) -> tuple[Drawn, ...]:
+        draw = explored if self.mode == "search" else sampled
+        return draw(prompts, self.edits, self._required, self.draws, self.seed)
+
+    @property
+    def _required(self) -> tuple[str, ...]:
+        return tuple(edit.name for edit in self.edits if edit.name == "swap_marked")
+
+    def _pins(self, prompts: Sequence[Prompt]) -> tuple[Drawn, ...]:
+        """Pinned texts, read in the way of the set's first prompt."""
+        like = replace(prompts[0], marks=(), group=None, filled=())
+        return tuple(
+            Drawn(replace(like, text=p.prompt), replace(like, text=p.edited), ("pinned",)) for p in self.pinned
+        )
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        if self.mode == "search" or claim.scope == "sample" or reachable(self.bound, self.draws, claim.alpha):
+            return None
+        n = fewest(lambda n: reachable(self.bound, n, claim.alpha), self.draws + 1, most=_MOST_DRAWS)
+        mend = "No number of examples can: change the bound" if n is None else f"Write `draws: {n}` or more"
+        return inconclusive(
+            Reason.TOO_FEW_PROMPTS,
+            f"{self.draws} examples cannot show this (even {best_text(self.bound, self.draws)} would not prove a "
+            f"rate {bound_words(self.bound)} at alpha {short(claim.alpha)}). {mend}.",
+            measurement=Measurement("examples", self.draws, self.draws),
+        )
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features' examples come out as claimed, [d_sae]."""
+        examples, values = self._drawn(evidence.prompts("prompts").prompts), Values(evidence, claim)
+        live = values.live()
+        before = values.columns([e.original for e in examples], live)
+        after = values.columns([e.edited for e in examples], live)
+        found = held(self.relation, before, after, claim.dtype)
+        mask = np.zeros(evidence.codes(values.roles[0]).d_sae, bool)
+        mask[live] = self._meets(found, claim)
+        return mask
+
+    def _meets(self, found: Held, claim: Claim) -> Mask:
+        usable, holds = found.usable.sum(axis=0), found.holds.sum(axis=0)
+        enough = usable >= LEAST_USABLE * len(found.usable)
+        if self.mode == "rate":
+            return np.asarray(enough & within_bound(self.bound, holds / np.maximum(usable, 1)))
+        clear = usable - holds <= most_too_close(claim.dtype) * usable
+        return np.asarray(enough & ~found.violates.any(axis=0) & clear)
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        values = Values(evidence, claim)
+        undecidable = self.beforehand(evidence.sets, claim) or broken(evidence, claim, values.roles)
+        if undecidable is not None:
+            return undecidable
+        feature_of(claim, evidence.codes(values.roles[0]).d_sae)
+        examples = self._drawn(evidence.prompts("prompts").prompts)
+        found = outcomes(self.relation, examples, values)
+        if self.mode == "rate":
+            return self._idle(examples, found, claim) or self._rate(examples, found, values)
+        pins = self._pins(evidence.prompts("prompts").prompts)
+        return (
+            self._pinned(pins, values)
+            or self._search(examples, found, values, evidence.prompts("prompts"))
+            or self._idle(examples, found, claim)
+            or self._close(found, claim)
+            or self._none_found(examples, found, claim)
+        )
+
+    # No verdict ------------------------------------------------------------------------------------------------
+
+    def _idle(self, examples: Sequence[Drawn], found: Held, claim: Claim) -> Verdict | None:
+        """Where the feature fires on too few originals, nothing can keep firing or stop."""
+        n, usable = len(examples), int(found.usable.sum())
+        if not usable:
+            text = f"feature {claim.feature} fires on none of the {n} originals: dead or mistyped, or not about these."
+            return inconclusive(Reason.DEAD, text, measurement=Measurement("usable examples", 0, n))
+        shows = usable >= LEAST_USABLE * n if self.mode == "search" else reachable(self.bound, usable, claim.alpha)
+        if shows or (self.mode == "rate" and claim.scope == "sample"):
+            return None
+        text = (
+            f"feature {claim.feature} fires on the originals of {usable} of {n} examples only, too few to show what "
+            "edits do to it: choose originals on which it fires (fire_rate says on which it should)."
+        )
+        return inconclusive(Reason.TOO_SPARSE, text, measurement=Measurement("usable examples", usable, n))
+
+    def _close(self, found: Held, claim: Claim) -> Verdict | None:
+        usable, close = int(found.usable.sum()), int((found.usable & ~found.holds & ~found.violates).sum())
+        if close <= most_too_close(claim.dtype) * usable:
+            return None
+        text = (
+            f"feature {claim.feature}: in {close} of {usable} examples the edit makes no difference beyond the noise "
+            f"of {claim.dtype}, so that nothing speaks for {self.relation} or against it."
+        )
+        return inconclusive(Reason.UNDERPOWERED, text, measurement=Measurement("too close to call", close, usable))
+
+    # Search ----------------------------------------------------------------------------------------------------
+
+    def _pinned(self, pins: Sequence[Drawn], values: Values) -> Verdict | None:
+        violates = outcomes(self.relation, pins, values).violates if pins else ()
+        bad = [pin for pin, wrong in zip(pins, violates, strict=True) if wrong]
+        if not bad:
+            return None
+        text = f"{self._arrow(bad[0], values)}, a pinned counterexample"
+        return self._refuted(bad[0], len(bad), len(pins), text, values)
+
+    def _search(self, examples: Sequence[Drawn], found: Held, values: Values, population: PromptSet) -> Verdict | None:
+        if not found.violates.any():
+            return None
+        n, k = int(found.usable.sum()), int(found.violates.sum())
+        language = Language(population.prompts, self.edits, self._required)
+        least = smallest(self.relation, language, self.draws, self.seed, examples, values)
+        text = (
+            f"{self._arrow(least.example, values)}, the smallest of {k} counterexamples in {n} examples; {_how(least)}"
+        )
+        return self._refuted(least.example, k, n, text, values, asked=least.asked)
+
+    def _refuted(self, bad: Drawn, k: int, n: int, text: str, values: Values, **more: object) -> Verdict:
+        return Verdict(
+            Outcome.UNMET,
+            f"feature {values.claim.feature} {WORDS[self.relation][1]} under {_named(bad.edits)}: {text}",
+            measurement=Measurement("counterexamples", k, n, "examples"),
+            bound="no counterexample",
+            examples=(
+                values.shown(bad.original, "counterexample", "the original"),
+                values.shown(bad.edited, "counterexample", f"edited: {_named(bad.edits)}"),
+            ),
+            details={"pin": {"prompt": bad.original.text, "edited": bad.edited.text}, "edits": list(bad.edits), **more},
+        )
+
+    def _arrow(self, example: Drawn, values: Values) -> str:
+        return " -> ".join(f"{p.text!r} ({short(values.of(p))})" for p in (example.original, example.edited))
+
+    def _none_found(self, examples: Sequence[Drawn], found: Held, claim: Claim) -> Verdict:
+        n, left_out = int(found.usable.sum()), len(examples) - int(found.usable.sum())
+        close = int((found.usable & ~found.holds).sum())
+        return Verdict(
+            Outcome.MET,
+            f"feature {claim.feature} {WORDS[self.relation][0]} under {_named([e.name for e in self.edits])}: no "
+            f"counterexample in {n} different examples",
+            measurement=Measurement("counterexamples", 0, n, "examples"),
+            bound="no counterexample",
+            warnings=(*_left_out(left_out), *((f"{close} of {n} examples are too close to call",) if close else ())),
+        )
+
+    # Rate ------------------------------------------------------------------------------------------------------
+
+    def _rate(self, examples: Sequence[Drawn], found: Held, values: Values) -> Verdict:
+        claim = values.claim
+        n, k = int(found.usable.sum()), int(found.holds.sum())
+        share = share_part("rate", k / n, n, self.bound, claim)
+        return verdict_of(
+            [share],
+            f"feature {claim.feature} {WORDS[self.relation][0]} in {k} of {n} examples under "
+            f"{_named([e.name for e in self.edits])}: {against(share, claim)}",
+            examples=self._failures(
+                [e for e, use, ok in zip(examples, found.usable, found.holds, strict=True) if use and not ok], values
+            ),
+            warnings=_left_out(len(examples) - n),
+        )
+
+    def _failures(self, examples: Sequence[Drawn], values: Values) -> tuple[Example, ...]:
+        """The simplest examples that did not come out as claimed, each edit under what it was made from."""
+        shown = sorted(dict.fromkeys(examples), key=lambda e: e.size)[:MOST_SHOWN]
+        return tuple(values.shown(e.edited, "failures", f"{_named(e.edits)} of {e.original.text!r}") for e in shown)
+
+
+def _how(least: Counterexample) -> str:
+    read = f"{least.asked} more prompts read" if least.asked != 1 else "one more prompt read"
+    if least.complete:
+        return f"shrunk, {read}"
+    return f"not shrunk beyond what had been read ({read}; the model could not be asked for more)"
+
+
+def _named(edits: Sequence[str]) -> str:
+    return " and ".join([", ".join(edits[:-1]), edits[-1]] if len(edits) > 1 else edits)
+
+
+def _left_out(n: int) -> tuple[str, ...]:
+    text = "examples do not count: the feature does not fire on their originals"
+    return (f"{n} {text}",) if n else ()
+
+
+_RED, _OLD = "the [[red]] ball rolled", "the old ball rolled"
+_SWAP = {"edits": [{"swap_marked": ["old"]}], "relation": "stops_firing"}
+_TEAL = {"edits": [{"swap_within": ["teal"]}], "relation": "keeps_firing"}
+HoldsUnder.examples = (
+    KindExample(
+        "stops when the color word is exchanged for another adjective",
+        Outcome.MET,
+        _SWAP,
+        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _OLD)},
+    ),
+    KindExample(
+        "also fires on the other adjective",
+        Outcome.UNMET,
+        _SWAP,
+        {"prompts": rows(20, _RED, red=3), "drawn": [*rows(20, _OLD)[:12], *rows(20, _OLD, old=2)[12:]]},
+    ),
+    KindExample(
+        "fires on no original, so it cannot stop",
+        Outcome.INCONCLUSIVE,
+        _SWAP,
+        {"prompts": rows(20, _RED), "drawn": rows(20, _OLD)},
+    ),
+    KindExample(
+        "keeps firing on another color in nine examples of ten",
+        Outcome.MET,
+        {**_TEAL, "mode": "rate"},
+        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _RED.replace("red", "teal"), teal=2)},
+    ),
+    KindExample(
+        "28 examples cannot show nine of ten",
+        Outcome.INCONCLUSIVE,
+        {**_TEAL, "mode": "rate", "draws": 28},
+        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _RED.replace("red", "teal"), teal=2)},
+    ),
+)
