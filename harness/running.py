@@ -112,11 +112,12 @@ class Runner:
 
     def evidence(self, spec: Spec) -> Evidence:
         """Everything that judging this spec reads."""
+        sets = spec.all_sets()
         return Evidence(
-            sets=spec.sets,
+            sets=sets,
             codes_of={
                 (role, name): self.codes(subject, prompts.prompts)
-                for role, prompts in spec.sets.items()
+                for role, prompts in sets.items()
                 for name, subject in spec.readers(role)
             },
             sums_of={
@@ -126,7 +127,7 @@ class Runner:
             },
             residuals_of={
                 (role, name): self.residuals(subject, prompts.prompts)
-                for role, prompts in spec.sets.items()
+                for role, prompts in sets.items()
                 if spec.expectation.needs_residuals(role)
                 for name, subject in spec.readers(role)
             },

@@ -30,7 +30,7 @@ _Text = tuple[str, int]  # prompt key, max_tokens: subjects of one model may dif
 
 @dataclass(slots=True)
 class Kept:
-    """A model and its SAEs between one read_model and the next, of the same subjects: a search asks prompt by prompt."""
+    """A model and its SAEs from one read_model to the next of the same subjects: a search asks prompt by prompt."""
 
     loaded: LoadedModel | None = None
     saes: dict[str, Encoder] = field(default_factory=dict)
@@ -41,9 +41,9 @@ def read_model(
 ) -> dict[str, CaptureStats]:
     """Read prompts and corpora through every SAE of one model; what is done goes to `sink` batch by batch.
 
-    kept: takes what is loaded, and gives it the next time. All readings share one model, dtype and device. Returns the counts by subject name. What keeps one prompt, corpus
+    All readings share one model, dtype and device. Returns the counts by subject name. What keeps one prompt, corpus
     or SAE from being read goes to sink.fault under its keys; what keeps the model from being read raises
-    EnvironmentFault.
+    EnvironmentFault. kept: takes what is loaded here, and gives it the next time.
     """
     if len({(r.subject.model, r.subject.dtype, r.subject.device) for r in readings}) != 1:
         raise ValueError("read_model reads one model, dtype and device at a time")
@@ -111,16 +111,21 @@ class _Run:
     def _through(self, reading: Reading, loaded: LoadedModel) -> _Through | None:
         """A reading with its SAE; one whose SAE cannot be had fails alone."""
         try:
-            sae = self.kept.saes.get(reading.code_key) or load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+            sae = self._sae(reading, loaded)
         except EnvironmentFault as fault:
             for key, _ in (*reading.prompts, *reading.corpora):
                 self.sink.fault(reading.code_key, key, fault)
             return None
-        self.kept.saes[reading.code_key] = sae
         stats, ref = self.stats[reading.subject.name], reading.subject.sae
         if ref.source == "release":
             stats.sae_digest = ref.digest or weights_digest(sae)
         return _Through(reading, sae, stats)
+
+    def _sae(self, reading: Reading, loaded: LoadedModel) -> Encoder:
+        saes = self.kept.saes
+        if reading.code_key not in saes:
+            saes[reading.code_key] = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+        return saes[reading.code_key]
 
     def _wants(self, reading: Reading, text: _Text) -> bool:
         return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens

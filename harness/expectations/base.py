@@ -151,10 +151,13 @@ class Expectation(BaseModel):
         """Which subjects read the prompts (or the corpus) of a role; None is the spec's own."""
         return (None, *self.other_subjects())
 
+    def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
+        """Raises Unfit where the claim can make nothing of its sets; cheap, since every load of the suite asks."""
+
     def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
         """Prompts that the claim makes from its sets, by a role that is no field: read with the others, judged from.
 
-        Pure, and the same in every process. Raises Unfit.
+        Pure, and the same in every process.
         """
         return {}
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchem
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side, Unfit
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, feature_of
+from harness.expectations.checks import broken
 from harness.expectations.editing import edits as editing
 from harness.expectations.editing.drawing import Example as Drawn
 from harness.expectations.editing.drawing import Language, explored, kinds_of, sampled
@@ -72,7 +72,7 @@ class HoldsUnder(Expectation):
 
     prompts: SetRef = Field(description="The originals; a template with slots is chosen from slot by slot.")
     edits: tuple[AnEdit, ...] = Field(
-        min_length=1,
+        json_schema_extra={"minItems": 1},
         description="What is done to them: swap_marked and paraphrase with their words, swap_within, position, "
         "filler_before and filler_after with or without; case, punctuation, negation, typo. swap_marked is part of "
         "every example, the others of some.",
@@ -95,6 +95,8 @@ class HoldsUnder(Expectation):
     @model_validator(mode="after")
     def _consistent(self) -> HoldsUnder:
         names = [edit.name for edit in self.edits]
+        if not names:
+            raise ValueError("`edits` is empty; name one, such as `case`")
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"the edit {twice} stands twice; put all its words into one list")
@@ -121,16 +123,8 @@ class HoldsUnder(Expectation):
         """The set itself is what examples are drawn from; only they are read."""
         return () if role == "prompts" else (None,)
 
-    def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
-        population = sets["prompts"]
-        self._check_fit(population.prompts)
-        drawn = self._drawn(population.prompts)
-        if not drawn:
-            raise Unfit(("edits",), "no example can be made of these prompts with these edits; change either")
-        texts = {p.content: p for e in (*self._pins(population.prompts), *drawn) for p in (e.original, e.edited)}
-        return {DRAWN: PromptSet(f"examples from {population.name}", tuple(texts.values()))}
-
-    def _check_fit(self, prompts: Sequence[Prompt]) -> None:
+    def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
+        prompts = sets["prompts"].prompts
         kinds = kinds_of(prompts)
         for number, edit in enumerate(self.edits):
             why = editing.cannot(edit, prompts, kinds)
@@ -139,6 +133,12 @@ class HoldsUnder(Expectation):
         for number, pin in enumerate(self.pinned):
             if pin.prompt == pin.edited:
                 raise Unfit(("pinned", number), "this edit changes nothing: `prompt` and `edited` are the same text")
+
+    def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
+        population = sets["prompts"]
+        drawn = (*self._pins(population.prompts), *self._drawn(population.prompts))
+        prompts = {p.content: p for example in drawn for p in (example.original, example.edited)}
+        return {DRAWN: PromptSet(f"examples from {population.name}", tuple(prompts.values()))} if drawn else {}
 
     def _drawn(self, prompts: tuple[Prompt, ...]) -> tuple[Drawn, ...]:
         draw = explored if self.mode == "search" else sampled
@@ -187,12 +187,11 @@ class HoldsUnder(Expectation):
         return np.asarray(enough & ~found.violates.any(axis=0) & clear)
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
-        values = Values(evidence, claim)
-        undecidable = self.beforehand(evidence.sets, claim) or broken(evidence, claim, values.roles)
+        values, examples = Values(evidence, claim), self._drawn(evidence.prompts("prompts").prompts)
+        undecidable = self.beforehand(evidence.sets, claim) or _none_made(examples)
+        undecidable = undecidable or broken(evidence, claim, values.roles)
         if undecidable is not None:
             return undecidable
-        feature_of(claim, evidence.codes(values.roles[0]).d_sae)
-        examples = self._drawn(evidence.prompts("prompts").prompts)
         found = outcomes(self.relation, examples, values)
         if self.mode == "rate":
             return self._idle(examples, found, claim) or self._rate(examples, found, values)
@@ -248,16 +247,14 @@ class HoldsUnder(Expectation):
         n, k = int(found.usable.sum()), int(found.violates.sum())
         language = Language(population.prompts, self.edits, self._required)
         least = smallest(self.relation, language, self.draws, self.seed, examples, values)
-        text = (
-            f"{self._arrow(least.example, values)}, the smallest of {k} counterexamples in {n} examples; {_how(least)}"
-        )
+        text = f"{self._arrow(least.example, values)}; {k} of {n} examples speak against it; {_how(least)}"
         return self._refuted(least.example, k, n, text, values, asked=least.asked)
 
     def _refuted(self, bad: Drawn, k: int, n: int, text: str, values: Values, **more: object) -> Verdict:
         return Verdict(
             Outcome.UNMET,
             f"feature {values.claim.feature} {WORDS[self.relation][1]} under {_named(bad.edits)}: {text}",
-            measurement=Measurement("counterexamples", k, n, "examples"),
+            measurement=Measurement("counterexamples", k, n),
             bound="no counterexample",
             examples=(
                 values.shown(bad.original, "counterexample", "the original"),
@@ -276,7 +273,7 @@ class HoldsUnder(Expectation):
             Outcome.MET,
             f"feature {claim.feature} {WORDS[self.relation][0]} under {_named([e.name for e in self.edits])}: no "
             f"counterexample in {n} different examples",
-            measurement=Measurement("counterexamples", 0, n, "examples"),
+            measurement=Measurement("counterexamples", 0, n),
             bound="no counterexample",
             warnings=(*_left_out(left_out), *((f"{close} of {n} examples are too close to call",) if close else ())),
         )
@@ -303,11 +300,18 @@ class HoldsUnder(Expectation):
         return tuple(values.shown(e.edited, "failures", f"{_named(e.edits)} of {e.original.text!r}") for e in shown)
 
 
+def _none_made(examples: Sequence[Drawn]) -> Verdict | None:
+    if examples:
+        return None
+    text = "no example came of these draws: the edits change next to none of the prompts. Change either."
+    return inconclusive(Reason.TOO_FEW_PROMPTS, text, measurement=Measurement("examples", 0, 0))
+
+
 def _how(least: Counterexample) -> str:
-    read = f"{least.asked} more prompts read" if least.asked != 1 else "one more prompt read"
+    read = f"{least.asked} more prompt{'s' if least.asked != 1 else ''} looked at"
     if least.complete:
         return f"shrunk, {read}"
-    return f"not shrunk beyond what had been read ({read}; the model could not be asked for more)"
+    return f"the smallest that was read, not shrunk further, since the model could not be asked ({read})"
 
 
 def _named(edits: Sequence[str]) -> str:

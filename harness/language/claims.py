@@ -114,19 +114,17 @@ class _ClaimReader:
         expectation = self.expectation(kind, below, failed)
         if expectation is None:
             return None
-        return Claimed(
-            expectation, {**sets, **self.made(expectation, sets, below)}, corpora, self.others(expectation, below)
-        )
+        self.check_fit(expectation, sets, below)
+        return Claimed(expectation, sets, corpora, self.others(expectation, below))
 
-    def made(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node) -> dict[str, PromptSet]:
-        """The prompts that the claim makes itself from its sets; none where one of those is wrong."""
+    def check_fit(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node) -> None:
+        """What the claim does with its prompts must be possible; nothing is said where one of the sets is wrong."""
         if sets.keys() != expectation.references("prompts").keys():
-            return {}
+            return
         try:
-            return expectation.makes(sets)
+            expectation.check_fit(sets)
         except Unfit as unfit:
             self.errors.append(below.at(unfit.at)[0].error("unfit_prompts", str(unfit)))
-        return {}
 
     def told(self, kind: type[Expectation] | None, keys: SpecKeys, claimed: Claimed | None) -> Told:
         """What stands beside the kind, resolved."""

@@ -8,8 +8,10 @@ draws are not independent, so a rate has a sampler of its own (`rate`): one edit
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,18 +19,20 @@ from harness.expectations.editing.edits import ORDER, Edit
 from harness.expectations.editing.rewriting import marked_words
 from harness.inputs import Prompt
 
-Choose = Callable[[int], int]  # n -> one of 0 .. n - 1, 0 the simplest
+Choose = Callable[[str, int], int]  # (what is chosen, n) -> one of 0 .. n - 1, 0 the simplest
 MOST_EDITS = 3
 _MOST_MISSES = 100  # rejected draws for each example wanted, before the sampler gives up
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One original with its edit; `edits`: the names of those that made it, in the order of application."""
+    """One original with its edit. edits: the names of those that made it, in the order of application. choices: what
+    was chosen to get there, by name."""
 
     original: Prompt
     edited: Prompt
     edits: tuple[str, ...] = ()
+    choices: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -55,12 +59,26 @@ class Language:
 
     def draw(self, choose: Choose) -> Example | None:
         """One example; None where the choices lead to none (no edit, or none that changes this prompt)."""
+        made: dict[str, int] = {}
+
+        def noted(what: str, ways: int) -> int:
+            made[what] = choose(what, ways) if ways > 1 else 0
+            return made[what]
+
+        drawn = self._drawn(noted)
+        return drawn and replace(drawn, choices=made)
+
+    def again(self, choices: Mapping[str, int]) -> Example | None:
+        """The example of these choices; 0 for what they do not say, the last way where there are fewer now."""
+        return self.draw(lambda what, ways: min(choices.get(what, 0), ways - 1))
+
+    def _drawn(self, choose: Choose) -> Example | None:
         original = _pick(self.tree, choose)
         edited, applied = original, []
         for edit in sorted(self._chosen(original, choose), key=lambda edit: ORDER.index(edit.name)):
             variants = edit.variants(edited, self.kinds)
             if variants:
-                edited = variants[choose(len(variants))]
+                edited = variants[choose(f"how: {edit.name}", len(variants))]
                 applied.append(edit.name)
         missing = {edit.name for edit in self.required} - set(applied)
         if edited.text == original.text or missing:
@@ -72,12 +90,12 @@ class Language:
         if self.one_edit:
             none_more: list[list[Edit]] = [[]] if self.required or not ways else []
             each = [*none_more, *([edit] for edit in ways)]
-            return [*self.required, *each[choose(len(each))]]
+            return [*self.required, *each[choose("which edit", len(each))]]
         if len(ways) == 1 and not self.required:
             return ways
         chosen: list[Edit] = []
         for edit in ways:
-            if len(chosen) < MOST_EDITS and choose(2):
+            if len(chosen) < MOST_EDITS and choose(edit.name, 2):
                 chosen.append(edit)
         return [*self.required, *chosen]
 
@@ -101,7 +119,7 @@ def sampled(
     for _ in range(n * _MOST_MISSES):
         if len(found) == n:
             break
-        drawn = language.draw(choices.randrange)
+        drawn = language.draw(lambda what, ways: choices.randrange(ways))
         found += [drawn] if drawn is not None else []
     return tuple(found)
 
@@ -123,16 +141,10 @@ def explored(
 def try_all(language: Language, n: int, seed: int, check: Callable[[Example], None]) -> None:
     """Give `check` n examples, the same for the same seed; where it raises, shrink and raise for the smallest found."""
     import hypothesis
-    from hypothesis import strategies
-
-    @strategies.composite
-    def examples(draw: Any) -> Example:
-        drawn = language.draw(lambda ways: draw(strategies.integers(0, ways - 1)) if ways > 1 else 0)
-        return drawn if drawn is not None else hypothesis.reject()
+    from hypothesis.errors import HypothesisSideeffectWarning, Unsatisfiable
 
     # Without an example database and without its reports: the store keeps what was read, the record what was found.
-    @hypothesis.seed(seed)
-    @hypothesis.settings(
+    settings = hypothesis.settings(
         max_examples=n,
         derandomize=True,
         deadline=None,
@@ -143,14 +155,44 @@ def try_all(language: Language, n: int, seed: int, check: Callable[[Example], No
         verbosity=hypothesis.Verbosity.quiet,
         print_blob=False,
     )
-    @hypothesis.given(examples())
+
+    @hypothesis.seed(seed)
+    @settings
+    @hypothesis.given(_examples(language))
     def each(example: Example) -> None:
         check(example)
 
-    try:
-        each()
-    except hypothesis.errors.Unsatisfiable:
-        return
+    with warnings.catch_warnings():
+        # Suites are loaded while pytest starts; Hypothesis warns of plugins that use it so early.
+        warnings.simplefilter("ignore", HypothesisSideeffectWarning)
+        with suppress(Unsatisfiable):
+            each()
+
+
+def _examples(language: Language) -> Any:
+    """A strategy of examples, from truth values alone: Hypothesis draws some integers from constants that it finds in
+    the modules loaded so far, so that another command would draw other examples."""
+    import hypothesis
+    from hypothesis import strategies
+
+    coin = strategies.booleans()
+
+    @strategies.composite
+    def examples(draw: Any) -> Example:
+        drawn = language.draw(lambda what, ways: halving(ways, lambda: draw(coin)))
+        return drawn if drawn is not None else hypothesis.reject()
+
+    made: Any = examples
+    return made()
+
+
+def halving(ways: int, coin: Callable[[], bool]) -> int:
+    """One of 0 .. ways - 1, each by one sequence of tosses; no heads give 0."""
+    low, high = 0, ways
+    while high - low > 1:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if coin() else (low, middle)
+    return low
 
 
 _Tree = dict[int, Any] | Prompt
@@ -173,6 +215,8 @@ def _written(way: int) -> int:
 
 
 def _pick(tree: _Tree, choose: Choose) -> Prompt:
+    depth = 0
     while isinstance(tree, dict):
-        tree = tree[choose(len(tree))]
+        tree = tree[choose(f"slot {depth}", len(tree))]
+        depth += 1
     return tree

@@ -16,7 +16,7 @@ from harness.inputs import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """`example` violates the claim. asked: prompts read to shrink it. complete: nothing that shrinking wanted to read
+    """`example` violates the claim. asked: prompts looked at to shrink it, beyond the examples. complete: nothing that shrinking wanted to read
     was refused."""
 
     example: Example
@@ -50,30 +50,46 @@ def smallest(
     """Shrink the first counterexample among `examples`, which `explored` gave for `n` and `seed`; one is there.
 
     The same draws are made again, now with the claim asserted: until the first counterexample all is known, and only
-    shrinking reads on, one prompt at a time. A smaller one that was drawn anyway is preferred to where it ends.
+    shrinking reads on, one prompt at a time. What Hypothesis ends with, or a smaller one that was drawn anyway, is then
+    lowered choice by choice, so that in the end no single choice can be simpler.
     """
-    violates = outcomes(relation, examples, values).violates
-    least = min((e for e, bad in zip(examples, violates, strict=True) if bad), key=lambda e: e.size)
+    known = outcomes(relation, examples, values).violates
+    least = min((e for e, bad in zip(examples, known, strict=True) if bad), key=lambda e: e.size)
+    violates = _asserting(relation, examples, values)
+
+    def check(example: Example) -> None:
+        if violates(example):
+            raise _Violated(example)
+
     try:
-        try_all(language, n, seed, _asserting(relation, examples, values))
+        try_all(language, n, seed, check)
     except _Violated as violated:
         least = min(violated.example, least, key=lambda e: e.size)
-    return Counterexample(least, values.asked, not values.refused)
+    return Counterexample(lowered(language, least, violates), values.asked, not values.refused)
 
 
-def _asserting(relation: Relation, examples: Sequence[Example], values: Values) -> Callable[[Example], None]:
-    """Raises for a counterexample. What cannot be read passes, each time it is met."""
+def lowered(language: Language, example: Example, violates: Callable[[Example], bool]) -> Example:
+    """Lower one choice after the other while that leaves a counterexample; the sum of the choices falls each time."""
+    for what, made in example.choices.items():
+        for lower in range(made):
+            simpler = language.again({**example.choices, what: lower})
+            if simpler is not None and violates(simpler):
+                return lowered(language, simpler, violates)
+    return example
+
+
+def _asserting(relation: Relation, examples: Sequence[Example], values: Values) -> Callable[[Example], bool]:
+    """Whether an example violates the claim. What cannot be read does not, each time it is met."""
     before, after = _activations(examples, values)
     said: dict[tuple[str, str], bool] = {}
 
-    def check(example: Example) -> None:
+    def violates(example: Example) -> bool:
         key = (example.original.text, example.edited.text)
         if key not in said:
             b, a = _activations([example], values, ask=True)
             # With all others: which firings are too weak to be sure of is seen on all of them.
             one = held(relation, np.r_[before, b], np.r_[after, a], values.claim.dtype)
             said[key] = bool(one.violates[-1])
-        if said[key]:
-            raise _Violated(example)
+        return said[key]
 
-    return check
+    return violates
