@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side, Unfit
@@ -16,35 +16,21 @@ from harness.expectations.checks import broken
 from harness.expectations.editing import edits as editing
 from harness.expectations.editing.drawing import Example as Drawn
 from harness.expectations.editing.drawing import Language, explored, kinds_of, sampled
-from harness.expectations.editing.edits import Edit
-from harness.expectations.editing.relations import WORDS, Held, Relation, held, most_too_close
+from harness.expectations.editing.edits import AnEdit
+from harness.expectations.editing.relations import Held, Relation, held, most_too_close
 from harness.expectations.editing.searching import Counterexample, outcomes, smallest
 from harness.expectations.editing.values import Values
+from harness.expectations.editing.verdicts import Tried, none_made
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import best_text, bound_words, reachable, share_part, within_bound
-from harness.expectations.results import against, fewest, short, verdict_of
-from harness.expectations.showing import MOST_SHOWN
+from harness.expectations.rates import best_text, bound_words, reachable, within_bound
+from harness.expectations.results import fewest, short
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet
-from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 DRAWN = "drawn"  # the role of the examples' prompts
 LEAST_USABLE = 0.5  # of the examples drawn, for "no counterexample" to say something about them
 _MOST_DRAWS = 1000
-_WORDS = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "\\S"}, "minItems": 1}
-_EDIT_SCHEMA = {
-    "anyOf": [
-        {"enum": [name for name in sorted(editing.ORDER) if name not in editing.NEED_WORDS]},
-        {
-            "type": "object",
-            "properties": dict.fromkeys(sorted(editing.TAKE_WORDS), _WORDS),
-            "minProperties": 1,
-            "maxProperties": 1,
-            "additionalProperties": False,
-        },
-    ]
-}
-AnEdit = Annotated[Edit, PlainValidator(editing.read_edit), WithJsonSchema(_EDIT_SCHEMA)]
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -187,140 +173,35 @@ class HoldsUnder(Expectation):
         return np.asarray(enough & ~found.violates.any(axis=0) & clear)
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
-        values, examples = Values(evidence, claim), self._drawn(evidence.prompts("prompts").prompts)
-        undecidable = self.beforehand(evidence.sets, claim) or _none_made(examples)
+        population = evidence.prompts("prompts").prompts
+        values, examples = Values(evidence, claim), self._drawn(population)
+        undecidable = self.beforehand(evidence.sets, claim) or none_made(examples)
         undecidable = undecidable or broken(evidence, claim, values.roles)
         if undecidable is not None:
             return undecidable
-        found = outcomes(self.relation, examples, values)
-        if self.mode == "rate":
-            return self._idle(examples, found, claim) or self._rate(examples, found, values)
-        pins = self._pins(evidence.prompts("prompts").prompts)
-        return (
-            self._pinned(pins, values)
-            or self._search(examples, found, values, evidence.prompts("prompts"))
-            or self._idle(examples, found, claim)
-            or self._close(found, claim)
-            or self._none_found(examples, found, claim)
-        )
+        tried = Tried(self.relation, self._names, examples, outcomes(self.relation, examples, values), values)
+        return self._rate(tried) if self.mode == "rate" else self._search(tried, population)
 
-    # No verdict ------------------------------------------------------------------------------------------------
+    def _rate(self, tried: Tried) -> Verdict:
+        shows = tried.claim.scope == "sample" or reachable(self.bound, tried.n, tried.claim.alpha)
+        return tried.silent(shows) or tried.rate(self.bound)
 
-    def _idle(self, examples: Sequence[Drawn], found: Held, claim: Claim) -> Verdict | None:
-        """Where the feature fires on too few originals, nothing can keep firing or stop."""
-        n, usable = len(examples), int(found.usable.sum())
-        if not usable:
-            text = f"feature {claim.feature} fires on none of the {n} originals: dead or mistyped, or not about these."
-            return inconclusive(Reason.DEAD, text, measurement=Measurement("usable examples", 0, n))
-        shows = usable >= LEAST_USABLE * n if self.mode == "search" else reachable(self.bound, usable, claim.alpha)
-        if shows or (self.mode == "rate" and claim.scope == "sample"):
-            return None
-        text = (
-            f"feature {claim.feature} fires on the originals of {usable} of {n} examples only, too few to show what "
-            "edits do to it: choose originals on which it fires (fire_rate says on which it should)."
-        )
-        return inconclusive(Reason.TOO_SPARSE, text, measurement=Measurement("usable examples", usable, n))
+    def _search(self, tried: Tried, population: tuple[Prompt, ...]) -> Verdict:
+        pins = self._pins(population)
+        if pins:
+            kept = Tried(self.relation, ("pinned",), pins, outcomes(self.relation, pins, tried.values), tried.values)
+            if kept.k:
+                bad = next(pin for pin, wrong in zip(pins, kept.held.violates, strict=True) if wrong)
+                return kept.refuted(Counterexample(bad, 0, True), "a pinned counterexample")
+        if tried.k:
+            language = Language(population, self.edits, self._required)
+            least = smallest(self.relation, language, self.draws, self.seed, tried.examples, tried.values)
+            return tried.refuted(least, f"{tried.k} of {tried.n} examples speak against it; {least.how}")
+        return tried.silent(tried.n >= LEAST_USABLE * len(tried.examples)) or tried.close() or tried.none_found()
 
-    def _close(self, found: Held, claim: Claim) -> Verdict | None:
-        usable, close = int(found.usable.sum()), int((found.usable & ~found.holds & ~found.violates).sum())
-        if close <= most_too_close(claim.dtype) * usable:
-            return None
-        text = (
-            f"feature {claim.feature}: in {close} of {usable} examples the edit makes no difference beyond the noise "
-            f"of {claim.dtype}, so that nothing speaks for {self.relation} or against it."
-        )
-        return inconclusive(Reason.UNDERPOWERED, text, measurement=Measurement("too close to call", close, usable))
-
-    # Search ----------------------------------------------------------------------------------------------------
-
-    def _pinned(self, pins: Sequence[Drawn], values: Values) -> Verdict | None:
-        violates = outcomes(self.relation, pins, values).violates if pins else ()
-        bad = [pin for pin, wrong in zip(pins, violates, strict=True) if wrong]
-        if not bad:
-            return None
-        text = f"{self._arrow(bad[0], values)}, a pinned counterexample"
-        return self._refuted(bad[0], len(bad), len(pins), text, values)
-
-    def _search(self, examples: Sequence[Drawn], found: Held, values: Values, population: PromptSet) -> Verdict | None:
-        if not found.violates.any():
-            return None
-        n, k = int(found.usable.sum()), int(found.violates.sum())
-        language = Language(population.prompts, self.edits, self._required)
-        least = smallest(self.relation, language, self.draws, self.seed, examples, values)
-        text = f"{self._arrow(least.example, values)}; {k} of {n} examples speak against it; {_how(least)}"
-        return self._refuted(least.example, k, n, text, values, asked=least.asked)
-
-    def _refuted(self, bad: Drawn, k: int, n: int, text: str, values: Values, **more: object) -> Verdict:
-        return Verdict(
-            Outcome.UNMET,
-            f"feature {values.claim.feature} {WORDS[self.relation][1]} under {_named(bad.edits)}: {text}",
-            measurement=Measurement("counterexamples", k, n),
-            bound="no counterexample",
-            examples=(
-                values.shown(bad.original, "counterexample", "the original"),
-                values.shown(bad.edited, "counterexample", f"edited: {_named(bad.edits)}"),
-            ),
-            details={"pin": {"prompt": bad.original.text, "edited": bad.edited.text}, "edits": list(bad.edits), **more},
-        )
-
-    def _arrow(self, example: Drawn, values: Values) -> str:
-        return " -> ".join(f"{p.text!r} ({short(values.of(p))})" for p in (example.original, example.edited))
-
-    def _none_found(self, examples: Sequence[Drawn], found: Held, claim: Claim) -> Verdict:
-        n, left_out = int(found.usable.sum()), len(examples) - int(found.usable.sum())
-        close = int((found.usable & ~found.holds).sum())
-        return Verdict(
-            Outcome.MET,
-            f"feature {claim.feature} {WORDS[self.relation][0]} under {_named([e.name for e in self.edits])}: no "
-            f"counterexample in {n} different examples",
-            measurement=Measurement("counterexamples", 0, n),
-            bound="no counterexample",
-            warnings=(*_left_out(left_out), *((f"{close} of {n} examples are too close to call",) if close else ())),
-        )
-
-    # Rate ------------------------------------------------------------------------------------------------------
-
-    def _rate(self, examples: Sequence[Drawn], found: Held, values: Values) -> Verdict:
-        claim = values.claim
-        n, k = int(found.usable.sum()), int(found.holds.sum())
-        share = share_part("rate", k / n, n, self.bound, claim)
-        return verdict_of(
-            [share],
-            f"feature {claim.feature} {WORDS[self.relation][0]} in {k} of {n} examples under "
-            f"{_named([e.name for e in self.edits])}: {against(share, claim)}",
-            examples=self._failures(
-                [e for e, use, ok in zip(examples, found.usable, found.holds, strict=True) if use and not ok], values
-            ),
-            warnings=_left_out(len(examples) - n),
-        )
-
-    def _failures(self, examples: Sequence[Drawn], values: Values) -> tuple[Example, ...]:
-        """The simplest examples that did not come out as claimed, each edit under what it was made from."""
-        shown = sorted(dict.fromkeys(examples), key=lambda e: e.size)[:MOST_SHOWN]
-        return tuple(values.shown(e.edited, "failures", f"{_named(e.edits)} of {e.original.text!r}") for e in shown)
-
-
-def _none_made(examples: Sequence[Drawn]) -> Verdict | None:
-    if examples:
-        return None
-    text = "no example came of these draws: the edits change next to none of the prompts. Change either."
-    return inconclusive(Reason.TOO_FEW_PROMPTS, text, measurement=Measurement("examples", 0, 0))
-
-
-def _how(least: Counterexample) -> str:
-    read = f"{least.asked} more prompt{'s' if least.asked != 1 else ''} looked at"
-    if least.complete:
-        return f"shrunk, {read}"
-    return f"the smallest that was read, not shrunk further, since the model could not be asked ({read})"
-
-
-def _named(edits: Sequence[str]) -> str:
-    return " and ".join([", ".join(edits[:-1]), edits[-1]] if len(edits) > 1 else edits)
-
-
-def _left_out(n: int) -> tuple[str, ...]:
-    text = "examples do not count: the feature does not fire on their originals"
-    return (f"{n} {text}",) if n else ()
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(edit.name for edit in self.edits)
 
 
 _RED, _OLD = "the [[red]] ball rolled", "the old ball rolled"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainValidator, WithJsonSchema
 
 from harness.errors import did_you_mean
 from harness.expectations.editing import rewriting
@@ -57,6 +59,22 @@ def read_edit(value: Any) -> Edit:
         raise ValueError("an edit is a name (`case`) or one name with its words (`{swap_marked: [big, old]}`)")
     ((name, words),) = value.items()
     return _worded(_known(str(name)), words)
+
+
+_WORDS_SCHEMA = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "\\S"}, "minItems": 1}
+_EDIT_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"enum": [name for name in sorted(ORDER) if name not in NEED_WORDS]},
+        {
+            "type": "object",
+            "properties": dict.fromkeys(sorted(TAKE_WORDS), _WORDS_SCHEMA),
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+    ]
+}
+AnEdit = Annotated[Edit, PlainValidator(read_edit), WithJsonSchema(_EDIT_SCHEMA)]
 
 
 def _known(name: str) -> str:

@@ -45,6 +45,7 @@ def held(relation: Relation, before: Floats, after: Floats, dtype: str) -> Held:
     feature's firings may be flips, so only an activation above those shows that something fired. weaker and stronger
     compare: a difference counts over NOISES * 2e-7 of the larger one in float32, over 29 % of it in half precision.
     """
+    before, after = np.abs(before), np.abs(after)  # a signed code that leaves 0 fires, and is weaker nearer to it
     known = np.isfinite(before) & np.isfinite(after)
     fires, still = known & (before != 0), known & (after != 0)
     if relation in ("keeps_firing", "stops_firing"):
@@ -55,7 +56,7 @@ def held(relation: Relation, before: Floats, after: Floats, dtype: str) -> Held:
         return Held(fires, fires & ~still, fires & surely_still)
     usable = fires if relation == "weaker" else fires | still
     change = np.where(known, after - before, 0.0) * (-1 if relation == "weaker" else 1)
-    noise = _noise_of_one(np.fmax(np.abs(before), np.abs(after)), dtype)
+    noise = _noise_of_one(np.fmax(before, after), dtype)
     return Held(usable, usable & (change > noise), usable & (change < -noise))
 
 

@@ -16,12 +16,20 @@ from harness.inputs import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """`example` violates the claim. asked: prompts looked at to shrink it, beyond the examples. complete: nothing that shrinking wanted to read
-    was refused."""
+    """`example` violates the claim. asked: prompts looked at to shrink it, beyond the examples. complete: nothing that
+    shrinking wanted to read was refused."""
 
     example: Example
     asked: int
     complete: bool
+
+    @property
+    def how(self) -> str:
+        """How small it is, in words."""
+        read = f"{self.asked} more prompt{'s' if self.asked != 1 else ''} looked at"
+        if self.complete:
+            return f"shrunk, {read}"
+        return f"the smallest that was read, not shrunk further, since the model could not be asked ({read})"
 
 
 class _Violated(Exception):
