@@ -180,6 +180,16 @@ def test_the_sampler_draws_one_edit_and_all_alike():
         assert all(abs(n / 2000 - share) < 5 * (share * (1 - share) / 2000) ** 0.5 for n in counts.values())
 
 
+def test_no_edit_is_crowded_out_of_a_search():
+    """With eight edits and room for three, each is part of about as many examples, the first as the last named."""
+    names = [name for name in ORDER if name not in ("swap_marked", "paraphrase")]
+    drawn = explored(marked("The [[red]] and [[blue]] balls were here."), tuple(map(Edit, names)), (), 400, 0)
+    counts = collections.Counter(name for example in drawn for name in example.edits)
+    assert counts.keys() == set(names)
+    assert min(counts.values()) > 0.5 * max(counts.values())
+    assert max(len(example.edits) for example in drawn) == 3
+
+
 def test_a_required_edit_is_part_of_every_example():
     """swap_marked takes part wherever it is claimed, alone or with others; without it nothing would have to stop."""
     edits, prompts = (Edit("swap_marked", ("old",)), Edit("case")), marked("a [[red]] ball", "the [[blue]] box")

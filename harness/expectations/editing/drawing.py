@@ -93,8 +93,10 @@ class Language:
             return [*self.required, *each[choose("which edit", len(each))]]
         if len(ways) == 1 and not self.required:
             return ways
+        # With more edits than fit, those asked first would crowd out the last: who is first is drawn too.
+        first = choose("first", len(ways)) if len(ways) > MOST_EDITS else 0
         chosen: list[Edit] = []
-        for edit in ways:
+        for edit in (*ways[first:], *ways[:first]):
             if len(chosen) < MOST_EDITS and choose(edit.name, 2):
                 chosen.append(edit)
         return [*self.required, *chosen]

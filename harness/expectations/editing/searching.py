@@ -29,7 +29,7 @@ class Counterexample:
         read = f"{self.asked} more prompt{'s' if self.asked != 1 else ''} looked at"
         if self.complete:
             return f"shrunk, {read}"
-        return f"the smallest that was read, not shrunk further, since the model could not be asked ({read})"
+        return f"the smallest that was read, not shrunk further, since no more could be read here ({read})"
 
 
 class _Violated(Exception):
