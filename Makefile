@@ -23,6 +23,7 @@ lint: $(STAMP)
 zoo: $(STAMP)
 	$(BIN)/python -m harness.zoo.tiny_gemma2.build
 	$(BIN)/python -m harness.zoo.tiny_qwen3.build
+	$(BIN)/python -m harness.zoo.tiny_paligemma2.build
 	$(BIN)/python -m harness.zoo.gemma3_270m.build
 
 bench: $(STAMP)

@@ -9,7 +9,7 @@ from typing import Literal
 SITES = ("hook_resid_pre", "hook_resid_post", "hook_mlp_out")
 _HOOK = re.compile(r"^blocks\.(\d+)\.(hook_resid_pre|hook_resid_post|hook_mlp_out)$")
 
-Grain = Literal["tokens", "sums"]
+Grain = Literal["tokens", "sums", "weights"]
 Attention = Literal["causal", "prefix"]
 Modality = Literal["text", "image_text"]
 
@@ -170,7 +170,8 @@ class Corpus:
 class Need:
     """What must be known to judge a spec, all said before anything runs.
 
-    grain `tokens`: the sparse code of every token of `prompts`; `sums`: streaming sums over `corpus`.
+    grain `tokens`: the sparse code of every token of `prompts`; `sums`: streaming sums over `corpus`; `weights`: what
+    the decoder directions of `features` promote.
     """
 
     subject: Subject
@@ -178,13 +179,15 @@ class Need:
     corpus: Corpus | None = None
     grain: Grain = "tokens"
     residuals: bool = False
+    features: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one subject still has to read, as the planner hands it to the capture floor.
 
-    `prompts` and `corpora` come with their keys; `residuals` names the prompt keys whose activations are kept.
+    `prompts` and `corpora` come with their keys; `residuals` names the prompt keys whose activations are kept;
+    `promotions` the rows of what decoder directions promote (harness/promotion.py).
     """
 
     subject: Subject
@@ -192,3 +195,8 @@ class Reading:
     prompts: tuple[tuple[str, Prompt], ...] = ()
     corpora: tuple[tuple[str, Corpus], ...] = ()
     residuals: frozenset[str] = frozenset()
+    promotions: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.prompts or self.corpora or self.promotions)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from harness.inputs import Corpus, Need, Prompt, Reading, Subject
 from harness.keys import code_key, corpus_key, prompt_key
+from harness.promotion import SAMPLE
 
 
 class Known(Protocol):
@@ -19,6 +20,8 @@ class Known(Protocol):
     def have_residuals(self, code_key: str, prompt_keys: Collection[str]) -> set[str]: ...
 
     def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]: ...
+
+    def have_promotions(self, code_key: str, rows: Collection[str]) -> set[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class _Wanted:
     prompts: dict[str, Prompt] = field(default_factory=dict)
     residuals: set[str] = field(default_factory=set)
     corpora: dict[str, Corpus] = field(default_factory=dict)
+    promotions: dict[str, None] = field(default_factory=dict)
 
 
 def plan(needs: Iterable[Need], known: Known) -> Plan:
@@ -69,7 +73,7 @@ def plan(needs: Iterable[Need], known: Known) -> Plan:
     for want in wanted.values():
         reading = _missing(want, known)
         warm[want.subject.name] = len(want.prompts) - len(reading.prompts)
-        if reading.prompts or reading.corpora:
+        if not reading.is_empty:
             subject = want.subject
             groups[subject.model, subject.dtype, subject.device].append(reading)
     return Plan(
@@ -93,6 +97,8 @@ def _merge(needs: Iterable[Need]) -> dict[str, _Wanted]:
                 want.residuals.add(key)
         if need.corpus is not None:
             want.corpora.setdefault(corpus_key(need.corpus), need.corpus)
+        if need.grain == "weights":
+            want.promotions.update(dict.fromkeys([SAMPLE, *map(str, need.features)]))
     return wanted
 
 
@@ -102,10 +108,12 @@ def _missing(want: _Wanted, known: Known) -> Reading:
     kept = known.have_residuals(code, want.residuals) if want.residuals else set()
     unkept = want.residuals - kept
     summed = known.have_sums(code, want.corpora.keys()) if want.corpora else set()
+    listed = known.have_promotions(code, want.promotions.keys()) if want.promotions else set()
     return Reading(
         subject=want.subject,
         code_key=code,
         prompts=tuple((k, p) for k, p in want.prompts.items() if k not in have or k in unkept),
         corpora=tuple((k, c) for k, c in want.corpora.items() if k not in summed),
         residuals=frozenset(unkept),
+        promotions=tuple(row for row in want.promotions if row not in listed),
     )

@@ -18,6 +18,7 @@ from harness.expectations.evidence import Evidence
 from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
 from harness.planning import Group, Plan, plan
+from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.spec import Spec
 from harness.sums import Sums
@@ -110,6 +111,13 @@ class Runner:
             raise self._missing(subject, [key])
         return found
 
+    def promotions(self, subject: Subject, features: Sequence[int]) -> Promotions:
+        """What the decoder directions of these features and of the sample promote, from the store."""
+        rows = [SAMPLE, *map(str, features)]
+        found = self.store.get_promotions(code_key(subject), set(rows))
+        self._demand(subject, rows, found)
+        return joined(found[row] for row in dict.fromkeys(rows))
+
     def evidence(self, spec: Spec) -> Evidence:
         """Everything that judging this spec reads."""
         sets = spec.all_sets()
@@ -131,6 +139,7 @@ class Runner:
                 if spec.expectation.needs_residuals(role)
                 for name, subject in spec.readers(role)
             },
+            promotions=self.promotions(spec.subject, spec.features) if spec.expectation.reads_decoder else None,
             cache=self._cache,
             ask=_Asker(self, spec.subject),
         )
@@ -199,26 +208,29 @@ class Runner:
     def _still_missing(self, reading: Reading) -> Reading:
         code, keys = reading.code_key, [key for key, _ in reading.prompts]
         if (code, WHOLE_SUBJECT) in self.log.faults:
-            return replace(reading, prompts=(), corpora=())
+            return replace(reading, prompts=(), corpora=(), promotions=())
         done = self.store.have(code, keys)
         if reading.residuals:
             done -= reading.residuals - self.store.have_residuals(code, reading.residuals)
         done |= {key for key in keys if (code, key) in self.log.faults}
         summed = self.store.have_sums(code, [key for key, _ in reading.corpora])
+        listed = self.store.have_promotions(code, reading.promotions)
         return replace(
             reading,
             prompts=tuple((k, p) for k, p in reading.prompts if k not in done),
             corpora=tuple((k, c) for k, c in reading.corpora if k not in summed),
+            promotions=tuple(row for row in reading.promotions if row not in listed),
         )
 
     def _read(self, readings: Sequence[Reading]) -> None:
-        left = [reading for reading in readings if reading.prompts or reading.corpora]
+        left = [reading for reading in readings if not reading.is_empty]
         if not left:
             return
         from harness.capture.engine import read_model
 
         group = Group(tuple(left))
-        self.progress(f"reading {group.n_prompts} prompts through {', '.join(s.name for s in group.subjects)}")
+        what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
+        self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
             stats = read_model(left, _Sink(self.store, self.log, left), self.progress)
         except EnvironmentFault as fault:
@@ -346,6 +358,10 @@ class _Sink:
     def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
         self.store.put_sums(code_key, self._parts(code_key), corpus_key, block, sums)
         self.log.note_read(code_key, [corpus_key])
+
+    def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
+        self.store.put_promotions(code_key, self._parts(code_key), rows)
+        self.log.note_read(code_key, [row for row, _ in rows])
 
     def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
         self.log.note_fault(code_key, prompt_key, fault)

@@ -97,6 +97,8 @@ class Spec:
         for role, corpus in self.corpora.items():
             for _, subject in self.readers(role):
                 yield Need(subject, corpus=corpus, grain="sums")
+        if self.expectation.reads_decoder:
+            yield Need(self.subject, features=self.features, grain="weights")
         if self.best is not None:
             yield Need(self.subject, self.best.prompts.prompts)
             yield Need(self.subject, self.best.than.prompts)

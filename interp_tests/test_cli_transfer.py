@@ -152,7 +152,16 @@ def test_a_folder_that_cannot_be_made_is_an_environment_fault(project):
     """--out below a file: exit 3 before any model is read, no traceback."""
     done = transfer(project, "tiny", "moved", "--prompts", "texts.txt", "--out", "texts.txt/here")
     assert done.returncode == 3
-    assert "texts.txt/here cannot be made" in done.stderr
+    assert "texts.txt/here cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_an_environment_fault(project):
+    """Something else where a file should go: exit 3 with the folder, no traceback."""
+    (project.root / "taken/features.csv").mkdir(parents=True)
+    done = transfer(project, "tiny", "moved", "--prompts", "texts.txt", "--out", "taken")
+    assert done.returncode == 3
+    assert "taken cannot be written (Is a directory)" in done.stderr
     assert "Traceback" not in done.stderr
 
 

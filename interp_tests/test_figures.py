@@ -80,6 +80,15 @@ def test_the_overview_draws_means_and_counts(census, spread):
     assert len(found["points"][0]) == both.sum()
 
 
+def test_features_of_one_model_are_counted_where_they_cannot_be_drawn(census):
+    """Features that fire on the text of one model only have no place in the scatter; it says how many."""
+    silenced = replace(codes(1), value=np.where(np.isin(codes(1).index, (20, 21)), 0, codes(1).value))
+    found = overview.numbers(spread_of(census_of(codes(0), silenced)))
+    assert found["in_one"] == 2
+    assert any("2 more fire in one only" in text.get_text() for text in overview.draw(found).axes[2].texts)
+    assert overview.numbers(spread_of(census))["in_one"] == 0
+
+
 def test_the_landscape_draws_each_feature_once(spread):
     """Jaccard and shares are those counted by hand for one feature."""
     found = landscape.numbers(spread)

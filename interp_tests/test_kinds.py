@@ -132,9 +132,21 @@ def exchanged(token):
     return {"[[red]]": "red", "ball": "[[ball]]"}.get(token, token)
 
 
+def _broken_directions(kind):
+    example = first_met(kind)
+    lists = dict(evidence_of(example).promotions.lists)
+    lists[0] = tuple((token, np.nan) for token, _ in lists[0])
+    found = dataclasses.replace(evidence_of(example).promotions, lists=lists)
+    assert judged(kind, example, Evidence(promotions=found)).reason is Reason.NOT_FINITE
+    lists[0] = tuple((token, 0.0) for token, _ in lists[0])
+    assert judged(kind, example, Evidence(promotions=found)).reason is Reason.DEAD
+
+
 @pytest.mark.parametrize("kind", kinds().values(), ids=kinds())
 def test_broken_numbers_are_inconclusive(kind):
     """One NaN activation on a counted token makes any claim inconclusive: not_finite, and a NaN on <bos> does not."""
+    if kind.reads_decoder:
+        return _broken_directions(kind)
     example = met_example(kind) if any("prompts" in e.rows for e in kind.examples) else None
     example = example if example is not None and kind.kind != "density" else None
     if example is None:

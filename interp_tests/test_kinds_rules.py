@@ -314,7 +314,7 @@ def test_fires_at_needs_marks():
 
 def test_a_list_of_tokens_ignores_case_and_space_signs():
     """Red and ▁red are the same word; whitespace is not listed."""
-    from harness.expectations.top_tokens import plain
+    from harness.expectations.wanted import plain
 
     assert {plain(t) for t in ("Red", "\u2581red", "\u0120red", " red")} == {"red"}
     assert plain("\u2581\u2581") == ""
@@ -323,7 +323,7 @@ def test_a_list_of_tokens_ignores_case_and_space_signs():
 def test_a_pattern_matches_the_whole_token():
     """`ball` is not `ball3`; a broken pattern is refused where it stands."""
     found = kinds()["top_tokens"].model_validate({"prompts": "p", "pattern": "ball"})
-    assert found._matches(["ball", "ball3", "BALL"]).tolist() == [True, False, True]
+    assert found.matches(["ball", "ball3", "BALL"]).tolist() == [True, False, True]
     with pytest.raises(ValidationError, match="not a regular expression"):
         kinds()["top_tokens"].model_validate({"prompts": "p", "pattern": "("})
 

@@ -20,6 +20,9 @@ class Shelf:
     def have_residuals(self, code, keys):
         return {k for k in keys if (code, k) in self.kept}
 
+    def have_promotions(self, code, rows):
+        return {row for row in rows if (code, row) in self.codes}
+
     def have_sums(self, code, keys):
         return {k for k in keys if (code, k) in self.codes}
 
@@ -75,3 +78,15 @@ def test_a_missing_residual_makes_a_warm_prompt_cold():
     assert reading.residuals == {prompt_key(A)}
     shelf.kept = {(code_key(one), prompt_key(A))}
     assert plan([Need(one, (A,), residuals=True)], shelf).groups == ()
+
+
+def test_directions_alone_load_a_model_and_read_no_prompt():
+    """A claim about a decoder direction asks for its row and the sample's, once each, and for nothing that is there."""
+    one, shelf = subject("one"), Shelf()
+    needs = [Need(one, features=(f,), grain="weights") for f in (3, 3, 4)]
+    [group] = plan(needs, shelf).groups
+    assert group.readings[0].promotions == ("sample", "3", "4")
+    assert group.n_prompts == 0
+    shelf.codes |= {(code_key(one), row) for row in ("sample", "3")}
+    assert plan(needs, shelf).groups[0].readings[0].promotions == ("4",)
+    assert plan(needs[:2], shelf).groups == ()

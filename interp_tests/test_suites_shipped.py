@@ -9,8 +9,6 @@ from harness.expectations import kinds
 from harness.language.specs import load
 
 ROOT = Path(__file__).resolve().parents[1]
-# Claims about two models: no second model ships yet. Their rules are tested on toys and perturbed copies.
-NOT_SHOWN = {"transfers", "transfer_census", "transfers_sae"}
 SUBJECTS = ["tiny-gemma2", "gemma-3-270m-q4-l9"]
 
 
@@ -48,9 +46,8 @@ def test_every_kind_has_a_claim_that_holds_and_one_that_does_not(specs):
     """
     claimed = Counter(s.kind for s in specs if not s.xfail and s.severity != "warn")
     refuted = Counter(s.kind for s in specs if s.xfail)
-    shown = {name: kind for name, kind in kinds().items() if name not in NOT_SHOWN}
-    assert shown.keys() - claimed.keys() == set()
-    assert {name for name, kind in shown.items() if not kind.takes_baseline} - refuted.keys() == set()
+    assert kinds().keys() - claimed.keys() == set()
+    assert {name for name, kind in kinds().items() if not kind.takes_baseline} - refuted.keys() == set()
 
 
 def test_every_refuted_claim_says_what_was_seen(specs):

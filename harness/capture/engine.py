@@ -14,6 +14,7 @@ from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.loaded import Batch, LoadedModel, Residuals
 from harness.capture.models import load_model, load_texts
+from harness.capture.promoting import promotions
 from harness.capture.saes import load_sae, weights_digest
 from harness.capture.sink import CaptureStats, Sink
 from harness.capture.tokens import Texts, Tokenized
@@ -81,7 +82,7 @@ class _Run:
         first, began = self.readings[0].subject, time.perf_counter()
         texts = self.kept.loaded.texts if self.kept.loaded else load_texts(first, self.progress)
         tokenized = self._tokenized(texts)
-        if not tokenized and not any(r.corpora for r in self.readings):
+        if not tokenized and not any(r.corpora or r.promotions for r in self.readings):
             return self.stats  # an empty prompt, met again in every run, must not load a model each time
         loaded = self._loaded(first, texts)
         throughs = [through for r in self.readings if (through := self._through(r, loaded)) is not None]
@@ -104,6 +105,7 @@ class _Run:
             with _explained():
                 self._read_prompts(loaded, throughs, texts)
                 self._read_corpora(loaded, throughs)
+                self._read_decoders(loaded, throughs)
         finally:
             shared.seconds, shared.batches = time.perf_counter() - ready, loaded.batches - before
             shared.rows, shared.oom_halvings = loaded.shapes.table(), loaded.shapes.halvings
@@ -113,7 +115,7 @@ class _Run:
         try:
             sae = self._sae(reading, loaded)
         except EnvironmentFault as fault:
-            for key, _ in (*reading.prompts, *reading.corpora):
+            for key in (*(key for key, _ in (*reading.prompts, *reading.corpora)), *reading.promotions):
                 self.sink.fault(reading.code_key, key, fault)
             return None
         stats, ref = self.stats[reading.subject.name], reading.subject.sae
@@ -189,6 +191,17 @@ class _Run:
             except EnvironmentFault as fault:
                 for through in takers:
                     self.sink.fault(through.reading.code_key, key, fault)
+
+    def _read_decoders(self, loaded: LoadedModel, throughs: Sequence[_Through]) -> None:
+        for through in (t for t in throughs if t.reading.promotions):
+            code_key, rows = through.reading.code_key, through.reading.promotions
+            try:
+                found = promotions(loaded.model, loaded.tokenizer, through.sae, rows)
+            except EnvironmentFault as fault:
+                for row in rows:
+                    self.sink.fault(code_key, row, fault)
+            else:
+                self.sink.promotions(code_key, found)
 
     def _read_corpus(self, loaded: LoadedModel, takers: Sequence[_Through], key: str, corpus: Corpus) -> None:
         specials = np.array(loaded.tokenizer.all_special_ids)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness.codes import Codes
 from harness.errors import EnvironmentFault
+from harness.promotion import Promotions
 from harness.sums import Sums
 
 
@@ -25,6 +26,8 @@ class Sink(Protocol):
     def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None: ...
 
     def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None: ...
+
+    def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None: ...
 
     def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None: ...
 

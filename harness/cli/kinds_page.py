@@ -79,7 +79,7 @@ def _examples(kind: type[Expectation]) -> Iterator[str]:
         verdict = expectation_of(kind, example).judge(evidence_of(example), claim_of(example))
         yield (
             f"**{example.title}**: {verdict.word.replace('_', ' ')}\n\n"
-            f"```yaml\n{_yaml(kind, example)}\n```\n\n{_rows(example)}\n\n> {verdict.finding}"
+            f"```yaml\n{_yaml(kind, example)}\n```\n\n{_rows(example) or _promoted(example)}\n\n> {verdict.finding}"
         )
 
 
@@ -106,6 +106,10 @@ def _rows(example: KindExample) -> str:
         f"`{_shown(next((row for row in rows if any(v for _, v in row)), rows[0]))}`"
         for role, rows in example.rows.items()
     )
+
+
+def _promoted(example: KindExample) -> str:
+    return f"- raised most: {', '.join(repr(token) for token in example.promoted)}"
 
 
 def _shown(row: Any, most: int = 8) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -46,17 +48,21 @@ def transfer(
 ) -> None:
     """The census of features between two models, with its CSV and figures.
 
-    Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/mixed.txt --images pictures.yaml
+    Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/categories.yaml
+    --images prompts/pictures.yaml#drawings
     """
     pair = find_subject(Path.cwd(), base), find_subject(Path.cwd(), adapted)
     _must_share_an_sae(*pair)
     texts, pictures = _prompts(prompts), _prompts(images) if images else ()
     _must_be_readable(pair[1], texts, pictures)
-    folder = _writable(out or Path("reports/transfer") / f"{base}-{adapted}")
+    folder = out or Path("reports/transfer") / f"{base}-{adapted}"
+    with _written_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)  # before models are loaded for it
     found = _census(base, adapted, texts, pictures, method, special_tokens)
-    rows = write_csv(found, folder / "features.csv", limit)
-    write_figures(found, pictures, folder, examples)
-    write_summary(found, (base, adapted), folder / "summary.md", examples)
+    with _written_to(folder):
+        rows = write_csv(found, folder / "features.csv", limit)
+        write_figures(found, pictures, folder, examples)
+        write_summary(found, (base, adapted), folder / "summary.md", examples)
     if as_json:
         typer.echo(json.dumps(document(found, limit), indent=2, allow_nan=False))
         return
@@ -106,14 +112,14 @@ def _must_be_readable(adapted: Subject, texts: Texts, pictures: Texts) -> None:
         raise SpecError("text_only_subject", f"{message} `modality: image_text`", _HERE)
 
 
-def _writable(folder: Path) -> Path:
-    """The folder, made before models are loaded for it."""
+@contextmanager
+def _written_to(folder: Path) -> Iterator[None]:
+    """What cannot be made or written there, as one message."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        message = f"{folder} cannot be made ({error.strerror or error})."
+        message = f"{folder} cannot be written ({error.strerror or error})."
         raise EnvironmentFault("reports_not_written", message, "Name another folder in --out.") from error
-    return folder
 
 
 def _show(found: Census) -> None:

@@ -25,6 +25,7 @@ _NOT_KINDS = {
     "toy",
     "transferred",
     "transferring",
+    "wanted",
 }
 
 

@@ -96,7 +96,8 @@ class KindExample:
 
     fields: the kind's own YAML keys. rows: per role the prompts, each a sequence of (token, value of feature 0);
     a token in [[brackets]] is marked, <image> is an image token; the role `prompts@other` is what the subject `other`
-    reads there. settings: keys beside the kind, as in Claim. sums: for corpus kinds, see toy.py.
+    reads there. settings: keys beside the kind, as in Claim. sums: for corpus kinds, see toy.py. promoted: the tokens
+    that feature 0's decoder direction raises, strongest first.
     """
 
     title: str
@@ -104,6 +105,7 @@ class KindExample:
     fields: Mapping[str, Any]
     rows: Mapping[str, Sequence[Sequence[tuple[str, float]]]]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    promoted: Sequence[str] = ()
 
 
 class Unfit(ValueError):
@@ -117,14 +119,15 @@ class Unfit(ValueError):
 class Expectation(BaseModel):
     """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
 
-    takes_baseline: the number is held against an accepted one. loosens: fields that lower the bar as they grow, beside
-    the bounds.
+    reads_decoder: the claim is about the feature's decoder direction, and no prompt is read. takes_baseline: the
+    number is held against an accepted one. loosens: fields that lower the bar as they grow, beside the bounds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: ClassVar[str] = ""
     reads_feature: ClassVar[bool | None] = True
+    reads_decoder: ClassVar[bool] = False
     takes_baseline: ClassVar[bool] = False
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
@@ -167,6 +170,10 @@ class Expectation(BaseModel):
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask | None:
         """Which features' effect reaches the bound, [d_sae]; None for a kind whose null says nothing."""
+        return None
+
+    def compared(self, evidence: Evidence) -> tuple[Mask, str] | None:
+        """The features that `meeting` is counted over, [d_sae], and what they are; None for the live ones."""
         return None
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.codes import Codes, Mask, Pooled
 from harness.inputs import Prompt, PromptSet
+from harness.promotion import Promotions
 from harness.sums import Sums
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Evidence:
 
     sets: role -> its prompts, in the order of the rows of its codes. codes_of: (role, subject) ->
     codes, the spec's own subject under None. sums_of: likewise for corpora and fidelity sums. residuals_of: likewise
-    the activations, [n_tokens, d_in] fp32.
+    the activations, [n_tokens, d_in] fp32. promotions: what decoder directions promote, for kinds that read them.
     cache: shared by all specs of a run, so that what is computed for all features at once is
     computed once per pair of sets.
     ask: reads more prompts through the spec's own subject, for a kind that searches; None where it could not. Without
@@ -33,6 +34,7 @@ class Evidence:
     codes_of: Mapping[tuple[str, str | None], Codes] = field(default_factory=dict)
     sums_of: Mapping[tuple[str, str | None], Sums] = field(default_factory=dict)
     residuals_of: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
+    promotions: Promotions | None = None
     cache: dict[Any, Any] = field(default_factory=dict)
     ask: Callable[[Sequence[Prompt]], Codes | None] | None = None
 

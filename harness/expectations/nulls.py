@@ -17,10 +17,11 @@ MOST_NULL = 0.05  # a claim that one live feature in twenty meets says little ab
 @dataclass(frozen=True, slots=True)
 class Null:
     """`meeting` of `live` features reach the claim's bound, the effect alone. live: fires on at least one token of the
-    spec's own prompts, pictures or corpus, in any subject that reads them."""
+    spec's own prompts, pictures or corpus, in any subject that reads them, unless the kind compares with others."""
 
     meeting: int
     live: int
+    what: str = "live features"
 
     @property
     def share(self) -> float:
@@ -28,7 +29,7 @@ class Null:
 
     def warning(self) -> str:
         return (
-            f"{self.meeting:,} of {self.live:,} live features meet this bound, too: it says little about this one. "
+            f"{self.meeting:,} of {self.live:,} {self.what} meet this bound, too: it says little about this one. "
             "Contrast it with near misses (specs/prompts/near-misses.yaml has some), or raise the bound"
         )
 
@@ -38,9 +39,9 @@ def null_of(expectation: Expectation, evidence: Evidence, claim: Claim) -> Null 
     meeting = expectation.meeting(evidence, claim)
     if meeting is None:
         return None
-    live = _live(evidence, claim)
-    n = int(live.sum())
-    return Null(int((meeting & live).sum()), n) if n else None
+    compared, what = expectation.compared(evidence) or (_live(evidence, claim), "live features")
+    n = int(compared.sum())
+    return Null(int((meeting & compared).sum()), n, what) if n else None
 
 
 def says_little(expectation: Expectation, null: Null) -> bool:

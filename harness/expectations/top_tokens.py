@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from harness.codes import Codes, Kind, Mask
-from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
+from harness.expectations.base import Claim, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, dead, feature_of
 from harness.expectations.evidence import Evidence
@@ -20,16 +18,15 @@ from harness.expectations.rates import within_bound
 from harness.expectations.results import Part, bound_text, by_value, only, short, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
 from harness.expectations.toy import row
+from harness.expectations.wanted import WantedTokens, plain
 from harness.stats.tokens import StrongestTokens, share_of_all, strongest_tokens_of_all
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 LISTED = 10
 FEWEST_LISTED = 5
-_LONGEST_PATTERN, _LONGEST_TOKEN = 200, 64
-_SPACE_SIGNS = "\u2581\u0120 \t\r\n"
 
 
-class TopTokens(Expectation):
+class TopTokens(WantedTokens):
     """The tokens on which the feature is strongest are these words, or match this pattern.
 
     A claim about these prompts: the share of its 10 strongest distinct tokens that match, and the lift of that share
@@ -40,32 +37,8 @@ class TopTokens(Expectation):
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="The prompts whose tokens are listed; mix in others, or the lift stays low.")
-    tokens: tuple[str, ...] | None = Field(
-        None, min_length=1, description="The words; case and the space before a token do not matter."
-    )
-    pattern: str | None = Field(
-        None,
-        min_length=1,
-        max_length=_LONGEST_PATTERN,
-        description="Or a regular expression (Python's) that a whole token must match, without the space before it.",
-    )
     share: Bound = Field(Bound(at_least=0.6), description="Bound on the share of its 10 strongest distinct tokens.")
     lift: Bound = Field(Bound(at_least=5), description="Bound on that share over the share among all distinct tokens.")
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-        return pattern
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> TopTokens:
-        if (self.tokens is None) == (self.pattern is None):
-            raise ValueError("top_tokens needs either `tokens` or `pattern`")
-        return self
 
     def side(self) -> Side:
         return "low" if self.share.at_most is not None else "high"
@@ -73,7 +46,7 @@ class TopTokens(Expectation):
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' lists are inside both bounds, [d_sae]."""
         listed = _listed(evidence, claim)
-        matches = self._matches(listed.texts)
+        matches = self.matches(listed.texts)
         share = share_of_all(listed.strongest, matches)
         return within_bound(self.share, share) & within_bound(self.lift, share / max(matches.mean(), 1e-12))
 
@@ -85,7 +58,7 @@ class TopTokens(Expectation):
         types, values = listed.strongest.of(feature_of(claim, evidence.codes("prompts").d_sae))
         if len(types) < FEWEST_LISTED:
             return _too_sparse(claim, len(types))
-        matches = self._matches(listed.texts)
+        matches = self.matches(listed.texts)
         parts = self._parts(float(matches[types].mean()), float(matches.mean()), len(types))
         shown = ", ".join(repr(listed.texts[t]) for t in types)
         return verdict_of(
@@ -111,23 +84,10 @@ class TopTokens(Expectation):
         found = [("share of the strongest tokens", share, self.share), ("lift", lift, self.lift)]
         return [Part(name, only(value), bound, _outcome(bound, value, share), n) for name, value, bound in found]
 
-    def _matches(self, texts: Sequence[str]) -> Mask:
-        """Which distinct tokens match, [n_types]."""
-        if self.tokens is not None:
-            words = {plain(token) for token in self.tokens}
-            return np.array([text in words for text in texts], bool)
-        pattern = re.compile(self.pattern or "", re.IGNORECASE)
-        return np.array([len(t) <= _LONGEST_TOKEN and pattern.fullmatch(t) is not None for t in texts], bool)
-
 
 def _outcome(bound: Bound, value: float, share: float) -> Outcome:
     """Where no token matches at all, a lift at_least is refuted rather than unknown."""
     return by_value(bound, 0.0 if share == 0 else value)
-
-
-def plain(token: str) -> str:
-    """A token without a tokenizer's sign for a space and without case."""
-    return token.strip(_SPACE_SIGNS).casefold()
 
 
 @dataclass(frozen=True, slots=True)

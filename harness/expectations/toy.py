@@ -20,6 +20,7 @@ from harness.codes import Codes, Floats, Kind
 from harness.expectations.base import Claim, Expectation, KindExample
 from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt, PromptSet
+from harness.promotion import Promotions
 from harness.sums import Sums
 
 Row = Sequence[tuple[str, float]]
@@ -43,7 +44,7 @@ def rows(n: int, text: str, **values: float) -> list[Row]:
 
 def evidence_of(example: KindExample) -> Evidence:
     """The evidence of an example: codes, sums and residuals of each of its roles."""
-    return evidence_of_rows(**example.rows)
+    return replace(evidence_of_rows(**example.rows), promotions=_promotions(example.promoted))
 
 
 def evidence_of_rows(**given: Sequence[Row]) -> Evidence:
@@ -55,6 +56,13 @@ def evidence_of_rows(**given: Sequence[Row]) -> Evidence:
         sums_of={key: sums_of(codes) for key, (codes, _) in built.items()},
         residuals_of={key: h for key, (_, h) in built.items()},
     )
+
+
+def _promotions(tokens: Sequence[str]) -> Promotions | None:
+    """Feature 0 raises these tokens, the others as many made-up ones each."""
+    others = {f: [f"x{f}{'abcdefghijklmnop'[i]}" for i in range(len(tokens))] for f in range(1, D_SAE)}
+    lists = {f: tuple((t, 1.0 - i / 100) for i, t in enumerate(one)) for f, one in {0: tokens, **others}.items()}
+    return Promotions(lists, frozenset(lists), D_SAE) if tokens else None
 
 
 def _read_by(name: str) -> tuple[str, str | None]:

@@ -132,6 +132,11 @@ class _ClaimReader:
             self.check_features(kind.kind, kind.reads_feature, keys)
         elif claimed is not None:
             self.check_features(claimed.expectation.kind, claimed.expectation.about_feature(), keys)
+        if kind is not None and kind.reads_decoder and isinstance(keys.feature, BestFeature):
+            message = (
+                f"{kind.kind} reads no prompts that could show the best feature: name one (`interp diff` ranks them)"
+            )
+            self.errors.append(self.key_error("feature", "best_not_read", message))
         if kind is not None and kind.takes_baseline and keys.together is not None:
             message = f"{kind.kind} is about one number: leave `together` out, and each feature is a test of its own"
             self.errors.append(self.key_error("together", "together_alone", message))

@@ -125,7 +125,9 @@ def _of_kind(kind: type[Expectation]) -> Schema:
 
 
 def _feature_rule(kind: type[Expectation]) -> Schema:
-    given = {"anyOf": [{"required": ["feature"]}, {"required": ["features"]}]}
+    given: Schema = {"anyOf": [{"required": ["feature"]}, {"required": ["features"]}]}
+    if kind.reads_decoder:
+        given["properties"] = {"feature": {"type": "integer"}}
     return {"if": {"required": [kind.kind]}, "then": given if kind.reads_feature else {"not": given}}
 
 

@@ -67,8 +67,13 @@ def _analysed(analysis: FeatureAnalysis) -> Iterator[str]:
     row = analysis.row
     yield f"### {row.feature}, {row.category.replace('_', ' ')}"
     yield ""
-    pictures = "" if row.adapted_pictures_mean is None else f", pictures {row.adapted_pictures_mean:.3g}"
-    yield f"- mean activation: base {row.base_text_mean:.3g}, adapted {row.adapted_text_mean:.3g}{pictures}"
+    sides = [
+        ("base", row.base_text_mean, row.base_text_max),
+        ("adapted", row.adapted_text_mean, row.adapted_text_max),
+        ("pictures", row.adapted_pictures_mean, row.adapted_pictures_max),
+    ]
+    numbers = [f"{name} {mean:.3g} ({most:.3g})" for name, mean, most in sides if mean is not None]
+    yield f"- mean (largest) activation: {', '.join(numbers)}"
     for name, tokens in (("base", analysis.base_top_tokens), ("adapted", analysis.adapted_top_tokens)):
         shown = ", ".join(f"{markdown(token.strip())} ({value:.3g})" for token, value in tokens)
         yield f"- strongest tokens, {name}: {shown or 'none'}"

@@ -22,14 +22,17 @@ from numpy.typing import NDArray
 from harness.codes import Codes
 from harness.errors import EnvironmentFault
 from harness.keys import VERSION_FIELDS
+from harness.promotion import Promotions
 from harness.store import upkeep
 from harness.store.database import MEMORY, Database
 from harness.store.packing import (
     Damaged,
     pack_codes,
+    pack_promotions,
     pack_residuals,
     pack_sums,
     unpack_codes,
+    unpack_promotions,
     unpack_residuals,
     unpack_sums,
 )
@@ -80,6 +83,19 @@ class Store:
         """Keep the activations of some prompts: large, and so the first to be pruned."""
         self._put("residuals", code_key, [(key, pack_residuals(values)) for key, values in rows])
 
+    def have_promotions(self, code_key: str, rows: Collection[str]) -> set[str]:
+        """Which of these rows of what decoder directions promote are here, undamaged."""
+        return {row for row, _ in self._sound("promotions", code_key, rows)}
+
+    def get_promotions(self, code_key: str, rows: Collection[str]) -> dict[str, Promotions]:
+        """Those that are here, by row (harness/promotion.py)."""
+        return self._unpacked("promotions", code_key, rows, unpack_promotions)
+
+    def put_promotions(self, code_key: str, parts: Mapping[str, str], rows: Sequence[tuple[str, Promotions]]) -> None:
+        """Keep what some decoder directions promote, in one transaction."""
+        self._keep_parts(code_key, parts)
+        self._put("promotions", code_key, [(row, pack_promotions(found)) for row, found in rows])
+
     def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]:
         """Which of these corpora have been read to their end."""
         return {key for key in corpus_keys if self._blocks(code_key, key) is not None}
@@ -109,7 +125,7 @@ class Store:
     def verify(self) -> tuple[int, int]:
         """(rows looked at, rows found damaged and dropped)."""
         looked_at, before = 0, self.damaged
-        for table in ("codes", "residuals", "sums"):
+        for table in _KEY:
             for code_key, key in self.database.read(f"SELECT DISTINCT code_key, {_KEY[table]} FROM {table}", ()):
                 if table == "sums":
                     looked_at += len(list(self._sound_blocks(code_key, key)))
@@ -126,6 +142,8 @@ class Store:
 
     def _sound(self, table: str, code_key: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """(key, value) of the rows that are here and are what was written."""
+        if table == "promotions" and self.database.layout < 2:
+            return  # a read-only store from before there were any
         wanted = list(keys)
         for at in range(0, len(wanted), _AT_ONCE):
             part = wanted[at : at + _AT_ONCE]
@@ -208,7 +226,7 @@ class Overlay(Store):
         return self.behind._blocks(code_key, corpus_key) if own is None else own
 
 
-_KEY = {"codes": "prompt_key", "residuals": "prompt_key", "sums": "corpus_key"}
+_KEY = {"codes": "prompt_key", "residuals": "prompt_key", "sums": "corpus_key", "promotions": "prompt_key"}
 
 
 def _checksum(value: bytes) -> bytes:

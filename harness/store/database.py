@@ -13,7 +13,7 @@ from harness.errors import EnvironmentFault
 
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 60.0  # a writer holds the lock for one batch: milliseconds, seconds on a slow disk
-LAYOUT = 1
+LAYOUT = 2
 _TABLES = """
 CREATE TABLE codes (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
                     PRIMARY KEY (code_key, prompt_key));
@@ -23,6 +23,9 @@ CREATE TABLE sums (code_key TEXT, corpus_key TEXT, block INTEGER, value BLOB, ch
                    PRIMARY KEY (code_key, corpus_key, block));
 CREATE TABLE versions (code_key TEXT PRIMARY KEY, parts TEXT);
 """
+# Layout 2 has a table more; a store of layout 1 gets it when it is next opened to write.
+_SINCE_2 = """CREATE TABLE promotions (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
+                                        PRIMARY KEY (code_key, prompt_key))"""
 _ELSEWHERE = "Set INTERP_STORE to another file, or run with --no-store."
 
 
@@ -31,6 +34,7 @@ class Database:
 
     def __init__(self, path: Path | str, read_only: bool = False) -> None:
         self.path = str(path)
+        self.layout = 0
         self.shown = self.path.replace(str(Path.home()), "~", 1)
         self._connection = self._open_to_read() if read_only else self._open_to_write()
 
@@ -88,16 +92,20 @@ class Database:
         return Path(self.path).stat().st_size
 
     def _lay_out(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        statements = [*(_TABLES.split(";") if found == 0 else []), *([_SINCE_2] if found < LAYOUT else [])]
+        for statement in statements:
+            connection.execute(statement)
+        if statements:
             connection.execute(f"PRAGMA user_version={LAYOUT}")
+        self.layout = LAYOUT
 
     def _check_layout(self, connection: sqlite3.Connection) -> None:
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type='table'").fetchone()[0]
-        if found != LAYOUT and (found or tables):
+        if found not in (1, LAYOUT) and (found or tables):
             raise sqlite3.DatabaseError(f"its layout is {found}, this version reads layout {LAYOUT}")
+        self.layout = found
 
     @contextmanager
     def _explained(self, code: str) -> Iterator[None]:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from harness.codes import Codes, Kind
+from harness.promotion import Promotions
 from harness.sums import Sums
 
 _CODES = ("indptr", "index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee")
@@ -79,6 +80,34 @@ def unpack_sums(value: bytes) -> Sums:
     try:
         return Sums(**{name: kept[name] for name in _SUMS})
     except KeyError as error:
+        raise Damaged(str(error)) from error
+
+
+def pack_promotions(found: Promotions) -> bytes:
+    """One row: the lists of some features, all of one length."""
+    lists = [found.lists[feature] for feature in sorted(found.lists)]
+    return _save(
+        {
+            "feature": np.array(sorted(found.lists)),
+            "sampled": np.array(sorted(found.sampled), np.int64),
+            "effect": np.array([[effect for _, effect in one] for one in lists], np.float32),
+            "token": np.frombuffer(json.dumps([[token for token, _ in one] for one in lists]).encode(), np.uint8),
+            "d_sae": np.array([found.d_sae]),
+        }
+    )
+
+
+def unpack_promotions(value: bytes) -> Promotions:
+    """What pack_promotions wrote; raises Damaged."""
+    kept = _load(value)
+    try:
+        tokens = json.loads(kept["token"].tobytes())
+        lists = {
+            int(feature): tuple(zip(tokens[i], map(float, kept["effect"][i]), strict=True))
+            for i, feature in enumerate(kept["feature"])
+        }
+        return Promotions(lists, frozenset(kept["sampled"].tolist()), int(kept["d_sae"][0]))
+    except (KeyError, IndexError, ValueError) as error:
         raise Damaged(str(error)) from error
 
 

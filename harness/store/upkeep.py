@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.store.database import Database
 
-TABLES = ("residuals", "codes", "sums")  # in the order in which they are pruned: residuals are large and rarely asked
+TABLES = (
+    "residuals",
+    "codes",
+    "sums",
+    "promotions",
+)  # in the order in which they are pruned: residuals are large and rarely asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.reports.figures.overview import scatter
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import CATEGORY_COLORS, new_figure, nothing, titled, words
+from harness.reports.figures.style import CATEGORY_COLORS, above, new_figure, nothing, titled, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +23,7 @@ def numbers(spread: Spread) -> dict[str, Any]:
     image = share.get("adapted_image_tokens")
     return {
         "points": (spread.mean["base_text"][both], spread.mean["adapted_text"][both], spread.category[both]),
+        "in_one": spread.in_one,
         "jaccard": _by_category(spread, spread.jaccard),
         "pearson": _by_category(spread, spread.pearson),
         "log_ratio": _by_category(spread, spread.log_ratio),
@@ -35,7 +36,7 @@ def numbers(spread: Spread) -> dict[str, Any]:
 def draw(found: dict[str, Any]) -> Figure:
     """2 x 3 panels."""
     figure, axes = new_figure(2, 3, 13.5, 7.6)
-    scatter(axes[0, 0], *found["points"])
+    scatter(axes[0, 0], found["points"], found["in_one"])
     _stacked(axes[0, 1], found["jaccard"], "Do they fire on the same tokens?", "Jaccard of firing", (0, 1))
     _stacked(axes[0, 2], found["pearson"], "In the same pattern?", "Pearson's r on the same tokens", (-1, 1))
     ratio = _reach(found["log_ratio"])
@@ -77,7 +78,7 @@ def _shares(ax: Any, found: Any, title: str, x_label: str, y_label: str) -> None
     titled(ax, f"{title} (n={len(x):,})")
     for name, color in CATEGORY_COLORS.items():
         here = category == name
-        ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0)
+        ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, zorder=above(name))
     ax.plot([0, 1], [0, 1], color="#333333", lw=0.8, ls="--", zorder=0)
     ax.set(xlabel=x_label, ylabel=y_label, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import CATEGORY_COLORS, CONDITION_COLORS, new_figure, nothing, titled, words
+from harness.reports.figures.style import CATEGORY_COLORS, CONDITION_COLORS, above, new_figure, nothing, titled, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +26,7 @@ def numbers(spread: Spread) -> dict[str, Any]:
         "histograms": {name: np.histogram(values, edges)[0] for name, values in logs.items()},
         "counts": {name: int((spread.category == name).sum()) for name in names},
         "points": (spread.mean["base_text"][both], spread.mean["adapted_text"][both], spread.category[both]),
+        "in_one": spread.in_one,
         "boosts": _boosts(spread),
         "tokens": spread.tokens,
     }
@@ -36,19 +37,24 @@ def draw(found: dict[str, Any]) -> Figure:
     figure, axes = new_figure(2, 2, 9.5, 7.0)
     _strengths(axes[0, 0], found)
     _counts(axes[0, 1], found["counts"])
-    scatter(axes[1, 0], *found["points"])
+    scatter(axes[1, 0], found["points"], found["in_one"])
     _boost_panel(axes[1, 1], found["boosts"])
     return figure
 
 
-def scatter(ax: Any, x: Any, y: Any, category: Any) -> None:
-    """Mean activations of one model against the other's, log-log, with the line of no change."""
+def scatter(ax: Any, points: Any, in_one: int) -> None:
+    """Mean activations of one model against the other's, log-log, with the line of no change; those that fire in one
+    model only have no place on it, and are counted."""
+    x, y, category = points
     for name, color in CATEGORY_COLORS.items():
         here = category == name
         if here.any():
-            ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, label=words(name))
+            ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, label=words(name), zorder=above(name))
     ax.set(xscale="log", yscale="log", xlabel="mean activation, base text", ylabel="mean activation, adapted text")
     titled(ax, f"Each feature in both models (n={len(x):,} that fire in both)")
+    if in_one:
+        text = f"{in_one:,} more fire in one only"
+        ax.text(0.98, 0.02, text, ha="right", va="bottom", transform=ax.transAxes, fontsize=7, color="#555555")
     if len(x):
         ends = [min(x.min(), y.min()), max(x.max(), y.max())]
         ax.plot(ends, ends, color="#333333", lw=0.8, ls="--", zorder=0)

@@ -27,6 +27,11 @@ class Spread:
     tokens: dict[str, int]
 
     @property
+    def in_one(self) -> int:
+        """How many features fire on the text of one model and not of the other."""
+        return int(((self.mean["base_text"] > 0) != (self.mean["adapted_text"] > 0)).sum())
+
+    @property
     def log_ratio(self) -> Floats:
         """log2 of the mean on adapted text over that on the base's, NaN where one is silent."""
         a, b = self.mean["base_text"], self.mean["adapted_text"]

@@ -34,6 +34,11 @@ _RC = {
 }
 
 
+def above(category: str) -> int:
+    """The layer of a category's points: those that were decided lie over the many that were not."""
+    return 1 if category in ("indeterminate", "unclassified", "dead") else 2
+
+
 def words(name: str) -> str:
     return name.replace("_", " ")
 

@@ -1,0 +1,63 @@
+"""The tokens that a claim wants to see in a list: words, or a pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from harness.codes import Mask
+from harness.expectations.base import Expectation
+
+_LONGEST_PATTERN, _LONGEST_TOKEN = 200, 64
+_SPACE_SIGNS = "\u2581\u0120 \t\r\n"
+
+
+class WantedTokens(Expectation):
+    """Fields and rule of kinds that hold a feature's list of tokens against words or a pattern."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"oneOf": [{"required": ["tokens"]}, {"required": ["pattern"]}]},
+    )
+
+    tokens: tuple[str, ...] | None = Field(
+        None, min_length=1, description="The words; case and the space before a token do not matter."
+    )
+    pattern: str | None = Field(
+        None,
+        min_length=1,
+        max_length=_LONGEST_PATTERN,
+        description="Or a regular expression (Python's) that a whole token must match, without the space before it.",
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return pattern
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> WantedTokens:
+        if (self.tokens is None) == (self.pattern is None):
+            raise ValueError(f"{self.kind} needs either `tokens` or `pattern`")
+        return self
+
+    def matches(self, texts: Sequence[str]) -> Mask:
+        """Which of these texts (as `plain` gives them) are wanted, [n_texts]."""
+        if self.tokens is not None:
+            words = {plain(token) for token in self.tokens}
+            return np.array([text in words for text in texts], bool)
+        pattern = re.compile(self.pattern or "", re.IGNORECASE)
+        return np.array([len(t) <= _LONGEST_TOKEN and pattern.fullmatch(t) is not None for t in texts], bool)
+
+
+def plain(token: str) -> str:
+    """A token without a tokenizer's sign for a space and without case."""
+    return token.strip(_SPACE_SIGNS).casefold()
