@@ -102,12 +102,25 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """One choice by which a template became a prompt: the word put into `slot`, the `place`-th of its list.
+
+    The first choice of a prompt is that of the template itself, under the slot "template".
+    """
+
+    slot: str
+    place: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One input. `marks` are (start, end) character offsets into `text`; `group` names the template
     that several prompts share (None = a unit of its own); `truncate` cuts at the subject's max_tokens
     where the default is an error. `image`: the picture that `text` is the caption of. `attention`: how tokens
     see each other; None is the default, causal for text and prefix (both ways, as PaliGemma was trained) for
-    pictures. `chat`: the text is said by this role, inside the model's own chat template."""
+    pictures. `chat`: the text is said by this role, inside the model's own chat template. `filled`: how a template
+    became this text; empty for a text that was written out."""
 
     text: str
     marks: tuple[tuple[int, int], ...] = ()
@@ -116,6 +129,7 @@ class Prompt:
     image: Picture | None = None
     attention: Attention | None = None
     chat: str | None = None
+    filled: tuple[Filled, ...] = ()
 
     @property
     def content(self) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,11 +120,12 @@ class Runner:
 
     def evidence(self, spec: Spec) -> Evidence:
         """Everything that judging this spec reads."""
+        sets = spec.all_sets()
         return Evidence(
-            sets=spec.sets,
+            sets=sets,
             codes_of={
                 (role, name): self.codes(subject, prompts.prompts)
-                for role, prompts in spec.sets.items()
+                for role, prompts in sets.items()
                 for name, subject in spec.readers(role)
             },
             sums_of={
@@ -134,12 +135,13 @@ class Runner:
             },
             residuals_of={
                 (role, name): self.residuals(subject, prompts.prompts)
-                for role, prompts in spec.sets.items()
+                for role, prompts in sets.items()
                 if spec.expectation.needs_residuals(role)
                 for name, subject in spec.readers(role)
             },
             promotions=self.promotions(spec.subject, spec.features) if spec.expectation.reads_decoder else None,
             cache=self._cache,
+            ask=_Asker(self, spec.subject),
         )
 
     def discovery(self, prompts: PromptSet, than: PromptSet, subject: Subject) -> Evidence:
@@ -149,6 +151,15 @@ class Runner:
             (role, None): self.codes(subject, chosen.prompts) for role, chosen in sets.items()
         }
         return Evidence(sets=sets, codes_of=codes, cache=self._cache)
+
+    def read_aside(self, reading: Reading, kept: Any) -> None:
+        """Read what turned out to be wanted while judging. Raises EnvironmentFault, and notes none for the run: what
+        its specs need is there. kept: see engine.Kept."""
+        from harness.capture.engine import read_model
+
+        verify(reading.subject)
+        with self._lock(Group((reading,))):
+            self._count(read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept))
 
     def used(self, spec: Spec) -> tuple[int, int]:
         """(distinct prompts of this spec, how many of them were in the store before this run)."""
@@ -182,14 +193,17 @@ class Runner:
 
     def _try(self, group: Group) -> bool:
         """True when nothing of the group is left to do: read by us, or by the process that held its lock."""
-        name = hashlib.sha256(group.key.encode()).hexdigest()[:16]
         try:
-            with filelock.FileLock(self.log.path.parent / f"{name}.lock").acquire(timeout=0):
+            with self._lock(group).acquire(timeout=0):
                 self.log.refresh()
                 self._read([self._still_missing(reading) for reading in group.readings])
         except filelock.Timeout:
             return False
         return True
+
+    def _lock(self, group: Group) -> filelock.BaseFileLock:
+        name = hashlib.sha256(group.key.encode()).hexdigest()[:16]
+        return filelock.FileLock(self.log.path.parent / f"{name}.lock")
 
     def _still_missing(self, reading: Reading) -> Reading:
         code, keys = reading.code_key, [key for key, _ in reading.prompts]
@@ -223,7 +237,11 @@ class Runner:
             for reading in left:
                 self.log.note_fault(reading.code_key, WHOLE_SUBJECT, fault)
         else:
-            self.capture.update({name: one.to_dict() for name, one in stats.items()})
+            self._count(stats)
+
+    def _count(self, stats: Mapping[str, Any]) -> None:
+        for name, one in stats.items():
+            self.capture[name] = with_counts(self.capture.get(name, {}), one.to_dict())
 
     def _demand(self, subject: Subject, keys: Sequence[str], found: dict[str, Any]) -> None:
         absent = [key for key in dict.fromkeys(keys) if key not in found]
@@ -241,6 +259,13 @@ class Runner:
             f"Run `pytest -m gpu` where a {subject.device} device is, or import evidence.",
         )
         return Missing([what]) if self.may_read(subject) else Cold([what])
+
+
+def with_counts(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """The counts of one subject, read twice or by two processes: numbers add up, the rest is the later one's."""
+    added = {k: round(before[k] + v, 3) for k, v in more.items() if k in before and isinstance(v, int | float)}
+    rows = {**before.get("rows", {}), **more.get("rows", {})}
+    return {**before, **more, **added, "rows": rows}
 
 
 def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequence[Prompt]], Codes]:
@@ -285,6 +310,36 @@ def _checkpoint(subject: Subject) -> Path:
     return folder
 
 
+@dataclass(slots=True, repr=False)
+class _Asker:
+    """Answers a kind that searches, prompt by prompt; the model stays in memory as long as the answers are wanted."""
+
+    runner: Runner
+    subject: Subject
+    _kept: Any = None
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Codes | None:
+        """The codes of these prompts, from the store or read now; None where they cannot be read here."""
+        code, wanted = code_key(self.subject), {self.runner.key(prompt): prompt for prompt in prompts}
+        missing = wanted.keys() - self.runner.store.have(code, set(wanted))
+        if missing and not self._read(Reading(self.subject, code, tuple((k, wanted[k]) for k in sorted(missing)))):
+            return None
+        found = self.runner.store.get(code, set(wanted))
+        return concat([found[self.runner.key(p)] for p in prompts]) if found.keys() >= wanted.keys() else None
+
+    def _read(self, reading: Reading) -> bool:
+        if not self.runner.may_read(self.subject):
+            return False
+        from harness.capture.engine import Kept
+
+        self._kept = self._kept or Kept()
+        try:
+            self.runner.read_aside(reading, self._kept)
+        except EnvironmentFault:
+            return False
+        return True
+
+
 @dataclass(slots=True)
 class _Sink:
     """Writes each finished batch at once, so that a later fault loses nothing."""
@@ -313,3 +368,12 @@ class _Sink:
 
     def _parts(self, code: str) -> dict[str, str]:
         return code_parts(next(r.subject for r in self.readings if r.code_key == code))
+
+
+class _Aside(_Sink):
+    """Keeps what was read, and no faults."""
+
+    __slots__ = ()
+
+    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
+        return

@@ -79,6 +79,10 @@ class Spec:
         """Every subject whose evidence is needed, the spec's own first."""
         return (self.subject, *self.others.values())
 
+    def all_sets(self) -> dict[str, PromptSet]:
+        """The sets that the claim names and those that it makes of them (edited prompts), by role."""
+        return {**self.sets, **self.expectation.makes(self.sets)}
+
     def readers(self, role: str) -> Iterator[tuple[str | None, Subject]]:
         """The subjects that read a role, as evidence names them: None for the spec's own."""
         for name in self.expectation.read_by(role):
@@ -86,7 +90,7 @@ class Spec:
 
     def needs(self) -> Iterator[Need]:
         """Everything that must be known to judge this spec."""
-        for role, prompts in self.sets.items():
+        for role, prompts in self.all_sets().items():
             keep = self.expectation.needs_residuals(role)
             for _, subject in self.readers(role):
                 yield Need(subject, prompts.prompts, residuals=keep)

@@ -86,6 +86,7 @@ def project(tmp_path, hub):
     (project.root / "specs").mkdir()
     shutil.copy(REPO / "specs/subjects.yaml", project.root / "specs/subjects.yaml")
     shutil.copytree(REPO / "specs/prompts", project.root / "specs/prompts")
+    shutil.copytree(REPO / "specs/images", project.root / "specs/images")
     project.env |= {"HF_HOME": str(hub), "HF_HUB_OFFLINE": "1", "INTERP_DEVICE": "cpu"}
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE"):
         project.env.pop(name, None)
@@ -117,7 +118,6 @@ def test_published_subjects_run_by_their_real_names(project):
 
 def test_pictures_are_read_by_a_published_subject(project):
     """256 image tokens each, through the image processor that the repository configures."""
-    shutil.copytree(REPO / "specs/images", project.root / "specs/images")
     (project.root / "specs/pictures.yaml").write_text(PICTURES)
     ran = project.pytest("-m", "gpu", "-q")
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -87,6 +87,7 @@ BEYOND = {
     "text_after_hash": "YAML dropped it before the schema looks",
     "text_only_subject": "models stand in specs/subjects.yaml",
     "too_many_prompts": "the product of the slots",
+    "unfit_prompts": "prompts are edited, and compared with their edits",
     "unknown_corpus": "corpora stand in specs/subjects.yaml",
     "unknown_file": "it takes looking at the disk",
     "unknown_set": "sets are named by the file itself",
@@ -99,6 +100,10 @@ BEYOND_CASES = {
     "bound_is_nan": "JSON has no NaN",
     "bound_wrong_way_round": "two values are compared",
     "broken_shared_file": "the mistakes stand in another file",
+    "edits_keep_swapped": "two values are compared",
+    "edits_pinned_in_rate": "two values are compared",
+    "edits_rate_in_search": "two values are compared",
+    "edits_twice": "an edit with its words and one without are the same edit",
     "prompt_is_anchor": "YAML dropped the anchor before the schema looks",
 }
 

@@ -20,26 +20,36 @@ from harness.capture.saes import load_sae, weights_digest
 from harness.capture.sink import CaptureStats, Sink
 from harness.capture.tokens import Texts, Tokenized
 from harness.errors import EnvironmentFault
-from harness.inputs import Corpus, Reading
+from harness.inputs import Corpus, Reading, Subject
 from harness.sums import Sums
 
-__all__ = ["CaptureStats", "LoadedModel", "Residuals", "Sink", "read_model"]
+__all__ = ["CaptureStats", "Kept", "LoadedModel", "Residuals", "Sink", "read_model"]
 
 Progress = Callable[[str], None]
 PROGRESS_EVERY_S = 5.0
 _Text = tuple[str, int]  # prompt key, max_tokens: subjects of one model may differ in the latter
 
 
-def read_model(readings: Sequence[Reading], sink: Sink, progress: Progress | None = None) -> dict[str, CaptureStats]:
+@dataclass(slots=True)
+class Kept:
+    """A model and its SAEs from one read_model to the next of the same subjects: a search asks prompt by prompt."""
+
+    loaded: LoadedModel | None = None
+    saes: dict[str, Encoder] = field(default_factory=dict)
+
+
+def read_model(
+    readings: Sequence[Reading], sink: Sink, progress: Progress | None = None, kept: Kept | None = None
+) -> dict[str, CaptureStats]:
     """Read prompts and corpora through every SAE of one model; what is done goes to `sink` batch by batch.
 
     All readings share one model, dtype and device. Returns the counts by subject name. What keeps one prompt, corpus
     or SAE from being read goes to sink.fault under its keys; what keeps the model from being read raises
-    EnvironmentFault.
+    EnvironmentFault. kept: takes what is loaded here, and gives it the next time.
     """
     if len({(r.subject.model, r.subject.dtype, r.subject.device) for r in readings}) != 1:
         raise ValueError("read_model reads one model, dtype and device at a time")
-    return _Run(list(readings), sink, progress or (lambda line: None)).read()
+    return _Run(list(readings), sink, progress or (lambda line: None), kept or Kept()).read()
 
 
 @dataclass(slots=True)
@@ -60,6 +70,7 @@ class _Run:
     readings: list[Reading]
     sink: Sink
     progress: Progress
+    kept: Kept
     stats: dict[str, CaptureStats] = field(init=False)
     _said: float = 0.0
     _keys: dict[str, frozenset[str]] = field(init=False)
@@ -70,33 +81,40 @@ class _Run:
 
     def read(self) -> dict[str, CaptureStats]:
         first, began = self.readings[0].subject, time.perf_counter()
-        texts = load_texts(first, self.progress)
+        texts = self.kept.loaded.texts if self.kept.loaded else load_texts(first, self.progress)
         tokenized = self._tokenized(texts)
         if not tokenized and not any(r.corpora or r.promotions for r in self.readings):
             return self.stats  # an empty prompt, met again in every run, must not load a model each time
-        loaded = load_model(first, max(r.subject.layer for r in self.readings) + 1, texts, self.progress)
+        loaded = self._loaded(first, texts)
         throughs = [through for r in self.readings if (through := self._through(r, loaded)) is not None]
         self._read_all(began, loaded, throughs, tokenized)
         return self.stats
+
+    def _loaded(self, first: Subject, texts: Texts) -> LoadedModel:
+        if self.kept.loaded is None:
+            n_layers = max(r.subject.layer for r in self.readings) + 1
+            self.kept.loaded = load_model(first, n_layers, texts, self.progress)
+            self.stats[first.name].loads = 1
+        return self.kept.loaded
 
     def _read_all(
         self, began: float, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[_Text, Tokenized]
     ) -> None:
         shared, ready = self.stats[self.readings[0].subject.name], time.perf_counter()
-        shared.loads, shared.load_seconds = 1, ready - began
+        shared.load_seconds, before = ready - began, loaded.batches
         try:
             with _explained():
                 self._read_prompts(loaded, throughs, texts)
                 self._read_corpora(loaded, throughs)
                 self._read_decoders(loaded, throughs)
         finally:
-            shared.seconds, shared.batches = time.perf_counter() - ready, loaded.batches
+            shared.seconds, shared.batches = time.perf_counter() - ready, loaded.batches - before
             shared.rows, shared.oom_halvings = loaded.shapes.table(), loaded.shapes.halvings
 
     def _through(self, reading: Reading, loaded: LoadedModel) -> _Through | None:
         """A reading with its SAE; one whose SAE cannot be had fails alone."""
         try:
-            sae = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+            sae = self._sae(reading, loaded)
         except EnvironmentFault as fault:
             for key in (*(key for key, _ in (*reading.prompts, *reading.corpora)), *reading.promotions):
                 self.sink.fault(reading.code_key, key, fault)
@@ -105,6 +123,12 @@ class _Run:
         if ref.source == "release":
             stats.sae_digest = ref.digest or weights_digest(sae)
         return _Through(reading, derived(sae, ref.derived), stats)
+
+    def _sae(self, reading: Reading, loaded: LoadedModel) -> Encoder:
+        saes = self.kept.saes
+        if reading.code_key not in saes:
+            saes[reading.code_key] = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+        return saes[reading.code_key]
 
     def _wants(self, reading: Reading, text: _Text) -> bool:
         return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens

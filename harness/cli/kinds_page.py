@@ -95,7 +95,7 @@ def _yaml(kind: type[Expectation], example: KindExample) -> str:
 
 
 def _is_role(kind: type[Expectation], name: str) -> bool:
-    return any(isinstance(m, Role) for m in kind.model_fields[name].metadata)
+    return name in kind.model_fields and any(isinstance(m, Role) for m in kind.model_fields[name].metadata)
 
 
 def _rows(example: KindExample) -> str:

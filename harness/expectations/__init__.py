@@ -14,6 +14,7 @@ _NOT_KINDS = {
     "checks",
     "choosing",
     "comparing",
+    "editing",
     "evidence",
     "noise",
     "rates",

@@ -108,6 +108,14 @@ class KindExample:
     promoted: Sequence[str] = ()
 
 
+class Unfit(ValueError):
+    """A claim that its own prompts do not fit. at: the keys and indices inside the kind that lead to what is wrong."""
+
+    def __init__(self, at: Sequence[str | int], message: str) -> None:
+        super().__init__(message)
+        self.at = tuple(at)
+
+
 class Expectation(BaseModel):
     """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
 
@@ -150,6 +158,16 @@ class Expectation(BaseModel):
     def read_by(self, role: str) -> tuple[str | None, ...]:
         """Which subjects read the prompts (or the corpus) of a role; None is the spec's own."""
         return (None, *self.other_subjects())
+
+    def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
+        """Raises Unfit where the claim can make nothing of its sets; cheap, since every load of the suite asks."""
+
+    def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
+        """Prompts that the claim makes from its sets, by a role that is no field: read with the others, judged from.
+
+        Pure, and the same in every process.
+        """
+        return {}
 
     def needs_residuals(self, role: str = "prompts") -> bool:
         """True where the claim compares the activations of a role themselves (DiffMean, another model's)."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.codes import Codes, Mask, Pooled
-from harness.inputs import PromptSet
+from harness.inputs import Prompt, PromptSet
 from harness.promotion import Promotions
 from harness.sums import Sums
 
@@ -26,6 +26,8 @@ class Evidence:
     the activations, [n_tokens, d_in] fp32. promotions: what decoder directions promote, for kinds that read them.
     cache: shared by all specs of a run, so that what is computed for all features at once is
     computed once per pair of sets.
+    ask: reads more prompts through the spec's own subject, for a kind that searches; None where it could not. Without
+    it there is no model to ask.
     """
 
     sets: Mapping[str, PromptSet] = field(default_factory=dict)
@@ -34,6 +36,7 @@ class Evidence:
     residuals_of: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
     promotions: Promotions | None = None
     cache: dict[Any, Any] = field(default_factory=dict)
+    ask: Callable[[Sequence[Prompt]], Codes | None] | None = None
 
     def codes(self, role: str, subject: str | None = None) -> Codes:
         return self.codes_of[role, subject]

@@ -77,8 +77,9 @@ def claim_of(example: KindExample) -> Claim:
 
 
 def expectation_of(kind: type[Expectation], example: KindExample) -> Expectation:
-    """The claim itself; roles are named after themselves, since toy sets are."""
-    names = {role: role for role, _ in map(_read_by, example.rows)}
+    """The claim itself; roles are named after themselves, since toy sets are. A role that is no field is one that the
+    claim makes itself."""
+    names = {role: role for role, _ in map(_read_by, example.rows) if role in kind.model_fields}
     return kind.model_validate({**names, **example.fields})
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.errors import Source, SpecError, nearest_names
 from harness.expectations import kinds
-from harness.expectations.base import Expectation
+from harness.expectations.base import Expectation, Unfit
 from harness.inputs import Corpus, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
@@ -114,7 +114,17 @@ class _ClaimReader:
         expectation = self.expectation(kind, below, failed)
         if expectation is None:
             return None
+        self.check_fit(expectation, sets, below)
         return Claimed(expectation, sets, corpora, self.others(expectation, below))
+
+    def check_fit(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node) -> None:
+        """What the claim does with its prompts must be possible; nothing is said where one of the sets is wrong."""
+        if sets.keys() != expectation.references("prompts").keys():
+            return
+        try:
+            expectation.check_fit(sets)
+        except Unfit as unfit:
+            self.errors.append(below.at(unfit.at)[0].error("unfit_prompts", str(unfit)))
 
     def told(self, kind: type[Expectation] | None, keys: SpecKeys, claimed: Claimed | None) -> Told:
         """What stands beside the kind, resolved."""

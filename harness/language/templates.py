@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.errors import SpecError, did_you_mean, nearest_names
-from harness.inputs import Prompt
+from harness.inputs import Filled, Prompt
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, is_list, shortened
 from harness.language.notext import not_text, text_mistake
@@ -51,12 +51,15 @@ def _product(
     group_node = node.get("group")
     grouped = group_node is None or group_node.value == "template"
     placed = []
-    for template, names in parsed:
-        for words in itertools.product(*(slots[name] for name in names)):
-            text = _filled(template.value, dict(zip(names, (w.value for w in words), strict=True)))
+    for number, (template, names) in enumerate(parsed):
+        first = Filled("template", number, template.value)
+        for words in itertools.product(*(enumerate(slots[name]) for name in names)):
+            filled = tuple(Filled(name, i, word.value) for name, (i, word) in zip(names, words, strict=True))
+            text = _filled(template.value, {one.slot: one.word for one in filled})
             if not text.strip():
                 raise template.error("empty_prompt", "with these words the template says nothing; remove one")
             prompt = with_marks(text, template.source) if marks else Prompt(text)
+            prompt = replace(prompt, filled=(first, *filled))
             placed.append(Placed(replace(prompt, group=template.value) if grouped else prompt, template.source))
     return placed
 

@@ -17,6 +17,7 @@ from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
 from harness.runlog import RUN_LOG, RunLog
+from harness.running import with_counts
 from harness.spec import Spec
 from harness.verdict import Outcome
 
@@ -77,7 +78,7 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         for name, counts in getattr(node, "workeroutput", {}).get(CAPTURE_OUTPUT, {}).items():
-            self.capture[name] = counts
+            self.capture[name] = with_counts(self.capture.get(name, {}), counts)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

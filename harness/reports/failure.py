@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator
 
@@ -108,6 +109,8 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
     verdict = record.verdict
     for each in verdict.details.get("together", []):
         yield "of which", str(each)
+    if "pin" in verdict.details:
+        yield "pin it", f"pinned: [{json.dumps(verdict.details['pin'], ensure_ascii=False)}]"
     if verdict.null_share is not None:
         yield "null share", f"{verdict.null_share:.1%} of the live features would meet this claim, too"
     if verdict.fragile:

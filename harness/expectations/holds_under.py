@@ -1,0 +1,241 @@
+"""holds_under: a feature keeps firing, or stops, when its prompts are edited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.codes import Mask
+from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side, Unfit
+from harness.expectations.bounds import Bound
+from harness.expectations.checks import broken
+from harness.expectations.editing import edits as editing
+from harness.expectations.editing.drawing import Example as Drawn
+from harness.expectations.editing.drawing import Language, explored, kinds_of, sampled
+from harness.expectations.editing.edits import AnEdit
+from harness.expectations.editing.relations import Held, Relation, held, most_too_close
+from harness.expectations.editing.searching import Counterexample, outcomes, smallest
+from harness.expectations.editing.values import Values
+from harness.expectations.editing.verdicts import Tried, none_made
+from harness.expectations.evidence import Evidence
+from harness.expectations.rates import best_text, bound_words, reachable, within_bound
+from harness.expectations.results import fewest, short
+from harness.expectations.toy import rows
+from harness.inputs import Prompt, PromptSet
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
+
+DRAWN = "drawn"  # the role of the examples' prompts
+LEAST_USABLE = 0.5  # of the examples drawn, for "no counterexample" to say something about them
+_MOST_DRAWS = 1000
+Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+
+
+class Pin(BaseModel):
+    """A counterexample that was found once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: Text = Field(description="The original.")
+    edited: Text = Field(description="What it was edited to.")
+
+
+class HoldsUnder(Expectation):
+    """The feature keeps firing on `prompts`, or stops, or gets weaker or stronger, when they are edited.
+
+    Examples (an original and its edit) are drawn from the prompts and `edits` before anything is read, and are read in
+    one pass. `mode: search` looks for a counterexample with up to three edits at once and shrinks it to the smallest;
+    met if none is found. The words of a slot are tried in their order, the simplest first; "" leaves a slot out.
+    `mode: rate` draws examples independently, one edit each, and holds the share that comes out as claimed against
+    `rate` by its exact limits. An example counts where the feature fires on the original (for stronger: on either).
+    """
+
+    kind: ClassVar[str] = "holds_under"
+    mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
+
+    prompts: SetRef = Field(description="The originals; a template with slots is chosen from slot by slot.")
+    edits: tuple[AnEdit, ...] = Field(
+        json_schema_extra={"minItems": 1},
+        description="What is done to them: swap_marked and paraphrase with their words, swap_within, position, "
+        "filler_before and filler_after with or without; case, punctuation, negation, typo. swap_marked is part of "
+        "every example, the others of some.",
+    )
+    relation: Relation = Field(description="What the edits should do to the feature.")
+    mode: Literal["search", "rate"] = Field(
+        "search", description="Look for a counterexample, or measure in how many examples the relation holds."
+    )
+    rate: Bound | None = Field(
+        None,
+        description="For `mode: rate`: bound on the share of examples in which the relation holds; at least .9 where "
+        "it is left out (29, 46, 61 or 76 examples show that with 0, 1, 2 or 3 failures).",
+    )
+    draws: int = Field(100, ge=1, le=_MOST_DRAWS, description="How many examples are drawn.")
+    seed: int = Field(0, ge=0, description="Other examples for another number; the same for the same.")
+    pinned: tuple[Pin, ...] = Field(
+        (), description="For `mode: search`: counterexamples found before, always tried first."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> HoldsUnder:
+        names = [edit.name for edit in self.edits]
+        if not names:
+            raise ValueError("`edits` is empty; name one, such as `case`")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the edit {twice} stands twice; put all its words into one list")
+        if "swap_marked" in names and self.relation == "keeps_firing":
+            raise ValueError(
+                "swap_marked takes the concept out of the prompt, so a feature of it must stop firing: claim "
+                "`relation: stops_firing`, or use swap_within for another word of its kind"
+            )
+        if self.mode == "search" and self.rate is not None:
+            raise ValueError("`rate` is what `mode: rate` measures; add that, or leave `rate` out")
+        if self.mode == "rate" and self.pinned:
+            raise ValueError("`pinned` is tried by `mode: search`; a rate is of examples drawn at random")
+        return self
+
+    @property
+    def bound(self) -> Bound:
+        return self.rate or Bound(at_least=0.9)
+
+    def side(self) -> Side:
+        """high: every relation asks the feature to fire to begin with, so that silence meets none."""
+        return "high"
+
+    def read_by(self, role: str) -> tuple[str | None, ...]:
+        """The set itself is what examples are drawn from; only they are read."""
+        return () if role == "prompts" else (None,)
+
+    def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
+        prompts = sets["prompts"].prompts
+        kinds = kinds_of(prompts)
+        for number, edit in enumerate(self.edits):
+            why = editing.cannot(edit, prompts, kinds)
+            if why is not None:
+                raise Unfit(("edits", number), why)
+        for number, pin in enumerate(self.pinned):
+            if pin.prompt == pin.edited:
+                raise Unfit(("pinned", number), "this edit changes nothing: `prompt` and `edited` are the same text")
+
+    def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
+        population = sets["prompts"]
+        drawn = (*self._pins(population.prompts), *self._drawn(population.prompts))
+        prompts = {p.content: p for example in drawn for p in (example.original, example.edited)}
+        return {DRAWN: PromptSet(f"examples from {population.name}", tuple(prompts.values()))} if drawn else {}
+
+    def _drawn(self, prompts: tuple[Prompt, ...]) -> tuple[Drawn, ...]:
+        draw = explored if self.mode == "search" else sampled
+        return draw(prompts, self.edits, self._required, self.draws, self.seed)
+
+    @property
+    def _required(self) -> tuple[str, ...]:
+        return tuple(edit.name for edit in self.edits if edit.name == "swap_marked")
+
+    def _pins(self, prompts: Sequence[Prompt]) -> tuple[Drawn, ...]:
+        """Pinned texts, read in the way of the set's first prompt."""
+        like = replace(prompts[0], marks=(), group=None, filled=())
+        return tuple(
+            Drawn(replace(like, text=p.prompt), replace(like, text=p.edited), ("pinned",)) for p in self.pinned
+        )
+
+    def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
+        if self.mode == "search" or claim.scope == "sample" or reachable(self.bound, self.draws, claim.alpha):
+            return None
+        n = fewest(lambda n: reachable(self.bound, n, claim.alpha), self.draws + 1, most=_MOST_DRAWS)
+        mend = "No number of examples can: change the bound" if n is None else f"Write `draws: {n}` or more"
+        return inconclusive(
+            Reason.TOO_FEW_PROMPTS,
+            f"{self.draws} examples cannot show this (even {best_text(self.bound, self.draws)} would not prove a "
+            f"rate {bound_words(self.bound)} at alpha {short(claim.alpha)}). {mend}.",
+            measurement=Measurement("examples", self.draws, self.draws),
+        )
+
+    def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
+        """Which features' examples come out as claimed, [d_sae]."""
+        examples, values = self._drawn(evidence.prompts("prompts").prompts), Values(evidence, claim)
+        live = values.live()
+        before = values.columns([e.original for e in examples], live)
+        after = values.columns([e.edited for e in examples], live)
+        found = held(self.relation, before, after, claim.dtype)
+        mask = np.zeros(evidence.codes(values.roles[0]).d_sae, bool)
+        mask[live] = self._meets(found, claim)
+        return mask
+
+    def _meets(self, found: Held, claim: Claim) -> Mask:
+        usable, holds = found.usable.sum(axis=0), found.holds.sum(axis=0)
+        enough = usable >= LEAST_USABLE * len(found.usable)
+        if self.mode == "rate":
+            return np.asarray(enough & within_bound(self.bound, holds / np.maximum(usable, 1)))
+        clear = usable - holds <= most_too_close(claim.dtype) * usable
+        return np.asarray(enough & ~found.violates.any(axis=0) & clear)
+
+    def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
+        population = evidence.prompts("prompts").prompts
+        values, examples = Values(evidence, claim), self._drawn(population)
+        undecidable = self.beforehand(evidence.sets, claim) or none_made(examples)
+        undecidable = undecidable or broken(evidence, claim, values.roles)
+        if undecidable is not None:
+            return undecidable
+        tried = Tried(self.relation, self._names, examples, outcomes(self.relation, examples, values), values)
+        return self._rate(tried) if self.mode == "rate" else self._search(tried, population)
+
+    def _rate(self, tried: Tried) -> Verdict:
+        shows = tried.claim.scope == "sample" or reachable(self.bound, tried.n, tried.claim.alpha)
+        return tried.silent(shows) or tried.rate(self.bound)
+
+    def _search(self, tried: Tried, population: tuple[Prompt, ...]) -> Verdict:
+        pins = self._pins(population)
+        if pins:
+            kept = Tried(self.relation, ("pinned",), pins, outcomes(self.relation, pins, tried.values), tried.values)
+            if kept.k:
+                bad = next(pin for pin, wrong in zip(pins, kept.held.violates, strict=True) if wrong)
+                return kept.refuted(Counterexample(bad, 0, True), "a pinned counterexample")
+        if tried.k:
+            language = Language(population, self.edits, self._required)
+            least = smallest(self.relation, language, self.draws, self.seed, tried.examples, tried.values)
+            return tried.refuted(least, f"{tried.k} of {tried.n} examples speak against it; {least.how}")
+        return tried.silent(tried.n >= LEAST_USABLE * len(tried.examples)) or tried.close() or tried.none_found()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(edit.name for edit in self.edits)
+
+
+_RED, _OLD = "the [[red]] ball rolled", "the old ball rolled"
+_SWAP = {"edits": [{"swap_marked": ["old"]}], "relation": "stops_firing"}
+_TEAL = {"edits": [{"swap_within": ["teal"]}], "relation": "keeps_firing"}
+HoldsUnder.examples = (
+    KindExample(
+        "stops when the color word is exchanged for another adjective",
+        Outcome.MET,
+        _SWAP,
+        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _OLD)},
+    ),
+    KindExample(
+        "also fires on the other adjective",
+        Outcome.UNMET,
+        _SWAP,
+        {"prompts": rows(20, _RED, red=3), "drawn": [*rows(20, _OLD)[:12], *rows(20, _OLD, old=2)[12:]]},
+    ),
+    KindExample(
+        "fires on no original, so it cannot stop",
+        Outcome.INCONCLUSIVE,
+        _SWAP,
+        {"prompts": rows(20, _RED), "drawn": rows(20, _OLD)},
+    ),
+    KindExample(
+        "keeps firing on another color in nine examples of ten",
+        Outcome.MET,
+        {**_TEAL, "mode": "rate"},
+        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _RED.replace("red", "teal"), teal=2)},
+    ),
+    KindExample(
+        "28 examples cannot show nine of ten",
+        Outcome.INCONCLUSIVE,
+        {**_TEAL, "mode": "rate", "draws": 28},
+        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _RED.replace("red", "teal"), teal=2)},
+    ),
+)
