@@ -141,10 +141,11 @@ class Runner:
         }
         return Evidence(sets=sets, codes_of=codes, cache=self._cache)
 
-    def used(self, spec: Spec) -> tuple[int, int]:
-        """(distinct prompts of this spec, how many of them were in the store before this run)."""
+    def used(self, *specs: Spec) -> tuple[int, int]:
+        """(distinct prompts of these specs, how many of them were in the store before this run)."""
         keys = {
             (code_key(need.subject), key)
+            for spec in specs
             for need in spec.needs()
             for key in [*(self.key(p) for p in need.prompts), *([corpus_key(need.corpus)] if need.corpus else [])]
         }

@@ -6,13 +6,15 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.cachedir import cache_dir
 from harness.errors import EnvironmentFault
+from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly
 from harness.keys import code_key
+from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
@@ -31,6 +33,7 @@ def default_store() -> Path:
 class SpecSession:
     """The specs selected in one process, and the runner that answers for them.
 
+    selected: what is read at once: the specs that were chosen, and all members of the families that were.
     strict: a claim that too many features meet is not met.
     """
 
@@ -38,16 +41,24 @@ class SpecSession:
     selected: Sequence[Spec]
     strict: bool = False
     _ready: bool = False
+    _of_members: dict[str, Verdict] = field(default_factory=dict)
 
-    def record(self, item: Spec | Broken) -> Record:
+    def record(self, item: Spec | Broken | Family) -> Record:
         """Judge one item; everything selected is read before the first is judged. Never raises for a claim."""
         if isinstance(item, Broken):
             return Record.broken(item)
         self.prepare()
         began = time.perf_counter()
+        if isinstance(item, Family):
+            return self._family_record(item, began)
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
         return Record.of(item, verdict, code_key(item.subject), prompts, from_store, time.perf_counter() - began)
+
+    def _family_record(self, family: Family, began: float) -> Record:
+        verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
+        prompts, from_store = self.runner.used(*family.members)
+        return family_record(family, verdict, prompts, from_store, time.perf_counter() - began)
 
     def prepare(self) -> None:
         """Read what the selected specs lack, once."""
@@ -56,6 +67,14 @@ class SpecSession:
             self.runner.ensure([spec for spec in self.selected if before_running(spec) is None])
 
     def _verdict(self, spec: Spec) -> Verdict:
+        """Of a member of a family it is kept: its own test and the family's ask for it."""
+        if spec.family is None:
+            return self._judged(spec)
+        if spec.id not in self._of_members:
+            self._of_members[spec.id] = self._judged(spec)
+        return self._of_members[spec.id]
+
+    def _judged(self, spec: Spec) -> Verdict:
         try:
             return self._judge(spec)
         except Cold as cold:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = [
     {"errors"},
     {"inputs", "keys", "digests", "releases", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census"},
-    {"expectations", "store", "packing", "spec", "runlog", "baselines"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
     {"language", "capture", "judging"},
     {"planning", "reports", "accepting", "loosening"},
     {"running"},

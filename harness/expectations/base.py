@@ -109,7 +109,8 @@ class KindExample:
 class Expectation(BaseModel):
     """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
 
-    takes_baseline: the number is held against an accepted one. loosens: fields that lower the bar as they grow, beside
+    takes_baseline: the number is held against an accepted one. gives_p: a population claim has a p, which a family can
+    correct. loosens: fields that lower the bar as they grow, beside
     the bounds.
     """
 
@@ -118,6 +119,7 @@ class Expectation(BaseModel):
     kind: ClassVar[str] = ""
     reads_feature: ClassVar[bool | None] = True
     takes_baseline: ClassVar[bool] = False
+    gives_p: ClassVar[bool] = False
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
     mutants: ClassVar[frozenset[str]] = frozenset()

@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 
+from harness.contradictions import Contradiction, contradictions
 from harness.plugin.gate import RECORD
+from harness.reports.display import LIMIT_OF_A_GREEN_SUITE
+from harness.reports.joined import joined
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
 from harness.runlog import RUN_LOG, RunLog
+from harness.spec import Spec
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
+_TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
 
@@ -67,7 +72,7 @@ class Controller:
         if data is not None:
             record = Record.from_dict(data)
             self.records[record.id] = record
-        elif report.failed and "::test_spec[" in report.nodeid:
+        elif report.failed and any(test in report.nodeid for test in _TESTS):
             self.lost.append(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
@@ -83,11 +88,28 @@ class Controller:
         self.capture.update(mine.runner.capture if mine else {})
         if not self.records:
             return
+        self._join()
         fault = write_run(self._run(session), reports_dir(session.config.rootpath))
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _join(self) -> None:
+        """Every record with what the others say about it."""
+        warned: dict[str, list[str]] = {}
+        for one in self._contradictions():
+            for spec in (one.one, one.other):
+                warned.setdefault(spec.id, []).append(str(one))
+        whole = joined(self.records.values(), {name: tuple(lines) for name, lines in warned.items()})
+        self.records = {record.id: record for record in whole}
+
+    def _contradictions(self) -> list[Contradiction]:
+        """Those between specs of this run."""
+        from harness.plugin import LOADED
+
+        items = self.config.stash[LOADED].items
+        return contradictions(item for item in items if isinstance(item, Spec) and item.id in self.records)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.records:
@@ -98,8 +120,9 @@ class Controller:
             terminalreporter.write_line(line)
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
             terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
-        for line in self._unused():
+        for line in (*self._unused(), *self._contradictions()):
             terminalreporter.write_line(f"warning: {line}")
+        terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")
 
     def _unused(self) -> tuple[str, ...]:
