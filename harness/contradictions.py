@@ -78,7 +78,9 @@ def _ranges(spec: Spec, sets: _Sets) -> Iterator[_Range]:
         if isinstance(bound, Bound) and getattr(bound, "over", None) is None:
             what, low, high = _placed(spec, name, bound, sets)
             for feature in _features(spec, sets):
-                yield _Range(spec, name.replace("_", " "), (spec.subject.name, feature, _reading(spec), what), low, high)
+                yield _Range(
+                    spec, name.replace("_", " "), (spec.subject.name, feature, _reading(spec), what), low, high
+                )
 
 
 def _features(spec: Spec, sets: _Sets) -> list[Hashable]:

@@ -37,7 +37,7 @@ class Family:
 
     @property
     def first(self) -> Spec | Broken:
-        return (*self.members, *self.broken)[0]
+        return self.members[0] if self.members else self.broken[0]
 
     @property
     def source(self) -> Source:
@@ -46,7 +46,7 @@ class Family:
     @property
     def tags(self) -> tuple[str, ...]:
         """Those that all members share: `-m color` selects a family that is about color throughout."""
-        each = [item.tags for item in (*self.members, *self.broken)]
+        each = [*(spec.tags for spec in self.members), *(item.tags for item in self.broken)]
         return tuple(tag for tag in each[0] if all(tag in tags for tags in each))
 
 
@@ -81,8 +81,9 @@ def _family(name: str, items: Sequence[Spec | Broken]) -> Family:
 def judge_family(family: Family, verdicts: Mapping[str, Verdict]) -> Verdict:
     """The verdict of a family from those of all its members, by spec id.
 
-    details: `members`, {id: {p, q, verdict}} with p = 1 for one that could not be measured, and `above`, the ids that fail
-    it. A member that this run was not asked to read makes the family cold: q over the others would be another number.
+    details: `members`, {id: {p, q, verdict, measured}} with p = 1 for one that was not measured, and `above`, the ids
+    that fail it. A member that this run was not asked to read makes the family cold: q over the others would be
+    another number.
     """
     if family.broken:
         return Verdict(Outcome.NOT_RUN, f"could not be run: {_listed(b.id for b in family.broken)} cannot be read")

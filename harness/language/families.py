@@ -20,8 +20,8 @@ def family_mistakes(kind: type[Expectation], keys: SpecKeys, node: Node) -> Iter
             message = "`q` is the bound of a family; say which: `family: <name>`, or leave `q` out"
             yield node.key_error("q", "missing_key", message)
     elif not kind.gives_p:
-        able = " and ".join(name for name, each in kinds().items() if each.gives_p)
-        message = f"{kind.kind} gives no p that a family could correct ({able} do); take `family` away"
+        able = ", ".join(name for name, each in kinds().items() if each.gives_p)
+        message = f"{kind.kind} gives no p that a family could correct (these do: {able}); take `family` away"
         yield node.key_error("family", "no_p", message)
     elif keys.scope == "sample":
         message = "`scope: sample` gives no p that a family could correct; take one of the two away"

@@ -79,7 +79,7 @@ class SpecKeys(_Strict):
     family: Text | None = Field(
         None,
         pattern=SPEC_ID,
-        description="Claims of this family, in any file, are corrected for multiplicity together, as a test of their own.",
+        description="Claims of one family, in any file, are corrected for multiplicity together: a test of its own.",
     )
     q: float | None = Field(
         None, gt=0, lt=1, description="The false discovery rate of the family, the same for all its members (.05)."

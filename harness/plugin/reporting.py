@@ -11,8 +11,8 @@ import pytest
 
 from harness.contradictions import Contradiction, contradictions
 from harness.plugin.gate import RECORD
-from harness.reports.display import LIMIT_OF_A_GREEN_SUITE
 from harness.reports.joined import joined
+from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
@@ -66,6 +66,7 @@ class Controller:
         self.lost: list[str] = []
         self.capture: dict[str, dict[str, Any]] = {}
         self.written: str = ""
+        self.contradicting: list[Contradiction] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
@@ -97,19 +98,16 @@ class Controller:
 
     def _join(self) -> None:
         """Every record with what the others say about it."""
+        from harness.plugin import LOADED
+
+        judged = (item for item in self.config.stash[LOADED].items if item.id in self.records)
+        self.contradicting = contradictions(item for item in judged if isinstance(item, Spec))
         warned: dict[str, list[str]] = {}
-        for one in self._contradictions():
+        for one in self.contradicting:
             for spec in (one.one, one.other):
                 warned.setdefault(spec.id, []).append(str(one))
         whole = joined(self.records.values(), {name: tuple(lines) for name, lines in warned.items()})
         self.records = {record.id: record for record in whole}
-
-    def _contradictions(self) -> list[Contradiction]:
-        """Those between specs of this run."""
-        from harness.plugin import LOADED
-
-        items = self.config.stash[LOADED].items
-        return contradictions(item for item in items if isinstance(item, Spec) and item.id in self.records)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.records:
@@ -120,7 +118,7 @@ class Controller:
             terminalreporter.write_line(line)
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
             terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
-        for line in (*self._unused(), *self._contradictions()):
+        for line in (*self._unused(), *map(str, self.contradicting)):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")

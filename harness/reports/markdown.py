@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.reports.display import LIMIT_OF_A_GREEN_SUITE, code_span, markdown, number
+from harness.reports.display import code_span, markdown, number
 from harness.reports.failure import finding_line
+from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
 from harness.reports.record import Record, Run
 from harness.reports.terminal import ORDER, counts, measured_text
+
 
 def summary_markdown(run: Run) -> str:
     """The text of summary.md: counts, what is wrong, every claim, what was read, and what it does not show."""

@@ -26,8 +26,9 @@ class Record:
 
     fingerprint: the code key of the evidence. prompts: distinct prompts used, `from_store` of them known before
     this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None where
-    this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is not_run.
-    acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was measured.
+    this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is
+    not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
+    measured.
     """
 
     id: str
