@@ -93,13 +93,21 @@ def judge_family(family: Family, verdicts: Mapping[str, Verdict]) -> Verdict:
     members = _corrected([(spec.id, verdicts[spec.id]) for spec in family.members])
     above = [name for name, one in members.items() if one["q"] > family.q]
     return Verdict(
-        Outcome.UNMET if above else Outcome.MET,
+        _outcome(members, above),
         _above_text(family, members, above) if above else _met_text(family, members),
         measurement=Measurement("largest q", max(one["q"] for one in members.values()), len(members)),
         bound=f"at most {family.q:g}",
         warnings=tuple(f"left out: {spec.id} is expected to be unmet ({spec.xfail})" for spec in family.left_out),
         details={"members": members, "above": above},
     )
+
+
+def _outcome(members: Mapping[str, Mapping[str, Any]], above: Sequence[str]) -> Outcome:
+    """Claims without evidence refute nothing: where only such are above, the family has not been run either."""
+    if not above:
+        return Outcome.MET
+    ran = any(members[name]["verdict"] != Outcome.NOT_RUN for name in above)
+    return Outcome.UNMET if ran else Outcome.NOT_RUN
 
 
 def _corrected(verdicts: Sequence[tuple[str, Verdict]]) -> dict[str, dict[str, Any]]:

@@ -20,11 +20,11 @@ CLAIM = "fires_more: {prompts: color, than: others}"
 FIRST = """\
 - id: holds
   family: words
-  tags: [chosen]
   feature: {best: {prompts: found, than: found_plain}}
   fires_more: {prompts: color, than: plain}
 - id: numbered
   family: words
+  tags: [drawn]
   features: [3, 14, 15, 92]
   severity: warn
   fires_more: {prompts: color, than: plain}
@@ -110,6 +110,15 @@ def test_a_member_that_cannot_be_measured_counts_as_p_1(tmp_path, unmeasured):
     assert [one["q"] for one in verdict.details["members"].values()] == pytest.approx([0.06, 1.0])
     assert unmeasured.word.replace("_", " ") + ", so p 1" in verdict.finding
     assert severity_of(found, verdict) == "fail"
+    assert verdict.outcome is Outcome.UNMET, "the other member's q is above, too"
+
+
+def test_where_only_members_without_evidence_are_above_nothing_is_refuted(tmp_path):
+    """No weights for one of two: the family is not run, which no severity excuses; q is still the definition's."""
+    found = family(tmp_path, ("severity: warn",), ("severity: warn",))
+    verdict = judge_family(found, {**verdicts(found, 0.001, 0.9), "suite::b": Verdict(Outcome.NOT_RUN, "no weights")})
+    assert (verdict.outcome, verdict.details["above"]) == (Outcome.NOT_RUN, ["suite::b"])
+    assert verdict.details["members"]["suite::a"]["q"] == 0.002
 
 
 def test_a_family_of_one_has_its_ps_q(tmp_path):
@@ -258,8 +267,8 @@ def test_a_family_alone_reads_all_its_members(alone, whole):
 
 @pytest.mark.parametrize(
     ("select", "selected"),
-    [(("-n", "2"), 10), (("-k", "family or holds"), 2), (("-m", "not chosen"), 9)],
-    ids=["-n 2", "-k", "-m"],
+    [(("-n", "2"), 10), (("-k", "family or holds", "-m", "not drawn"), 2)],
+    ids=["-n 2", "-k and -m"],
 )
 def test_q_is_the_same_whatever_is_selected(project, whole, select, selected):
     """Deselected members are counted; selected ones have their q; other processes change nothing."""
@@ -267,12 +276,6 @@ def test_q_is_the_same_whatever_is_selected(project, whole, select, selected):
     assert len(run.q) == selected
     assert run.members == whole.members
     assert run.q == {name: whole.q[name] for name in run.q}
-
-
-def test_a_member_alone_has_no_q(project, whole):
-    """Without its family's test nothing says over what it was corrected."""
-    run = ran(project, "-k", "holds")
-    assert (run.q, run.members) == ({"first::holds": None}, None)
 
 
 def test_reports_show_q_and_the_family(whole):
@@ -325,7 +328,10 @@ def test_a_broken_member_is_red_even_where_it_is_deselected(project, whole):
 
 
 def test_a_family_on_a_gpu_is_skipped_or_fails_as_its_members_do(project, whole):
-    """One cuda member gives the family the gpu mark: a plain run skips it, -m gpu fails it."""
+    """One cuda member gives the family the gpu mark: a plain run skips it, -m gpu fails it.
+
+    A member that runs without its family's test has no q: nothing says over what it was corrected.
+    """
     path = project.suite("gpu", ONE, subjects="tiny-gpu", prompts=FOUND)
     try:
         plain = ran(project, "-rs", "-k", "holds or alone")
@@ -334,6 +340,8 @@ def test_a_family_on_a_gpu_is_skipped_or_fails_as_its_members_do(project, whole)
         path.unlink()
     assert plain.done.returncode == 0
     assert "1 passed, 1 skipped" in plain.done.stdout
+    assert plain.records["first::holds"]["outcome"] == "met"
+    assert (plain.q["first::holds"], plain.members) == (None, None)
     assert asked.done.returncode == 1
     assert {name: r["outcome"] for name, r in asked.records.items()} == {
         "gpu::only": "not_run",
