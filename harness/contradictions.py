@@ -13,6 +13,7 @@ from harness.expectations.bounds import Bound
 from harness.inputs import PromptSet
 from harness.spec import Spec
 
+_DIGITS = 12  # 1 - .9 is .09999999999999998, which must not lie outside a bound of .1
 _MORE_THAN_CHANCE = math.nextafter(0.5, 1)  # what a p of at most alpha, one-sided, leaves of an AUROC's range
 
 
@@ -110,5 +111,5 @@ def _compared(spec: Spec, name: str, bound: Bound, sets: _Sets) -> tuple[Hashabl
     if name == "auroc" and bound.at_least is not None and spec.claim.scope == "population":
         low = max(low, _MORE_THAN_CHANCE)
     if hash(prompts) > hash(than):
-        low, high = (1 - high, 1 - low) if name == "auroc" else (-high, -low)
+        low, high = (round(1 - high, _DIGITS), round(1 - low, _DIGITS)) if name == "auroc" else (-high, -low)
     return ("fires_more", name, frozenset((prompts, than))), low, high
