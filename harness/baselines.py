@@ -30,7 +30,7 @@ def claim_digest(spec: Spec) -> str:
     chosen = () if best is None else (_set_digest(best.prompts), _set_digest(best.than), best.by)
     parts = {
         "kind": spec.kind,
-        "fields": repr(sorted(_measured_fields(spec.expectation).items())),
+        "fields": repr(sorted(measured_fields(spec.expectation).items())),
         "sets": repr(sorted((role, _set_digest(prompts)) for role, prompts in spec.sets.items())),
         "corpora": repr(sorted((role, corpus_key(corpus)) for role, corpus in spec.corpora.items())),
         "features": repr((spec.features, chosen, spec.together)),
@@ -44,7 +44,7 @@ def is_bar(expectation: Expectation, name: str) -> bool:
     return isinstance(getattr(expectation, name), Bound) or name in expectation.loosens
 
 
-def _measured_fields(expectation: Expectation) -> dict[str, Any]:
+def measured_fields(expectation: Expectation) -> dict[str, Any]:
     """The fields that are neither bars nor references: those are digested by what they hold."""
     resolved = (*expectation.roles("prompts"), *expectation.roles("corpus"))
     return {

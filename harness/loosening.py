@@ -15,6 +15,7 @@ from harness.baselines import claim_digest, is_bar
 from harness.errors import EnvironmentFault, Source
 from harness.expectations.base import Expectation
 from harness.expectations.bounds import Bound
+from harness.families import DEFAULT_Q
 from harness.language.specs import Loaded, load
 from harness.spec import Broken, Spec
 
@@ -148,11 +149,19 @@ def _lower(old: Spec, new: Spec) -> Iterator[str]:
         yield "scope population is sample"
     if new.claim.alpha > old.claim.alpha:
         yield f"alpha {old.claim.alpha:g} is {new.claim.alpha:g}"
+    yield from _looser_family(old, new)
     if (old.together, new.together) == ("all", "any"):
         yield "together all is any"
     if old.discovered_on is not None and new.discovered_on is None and new.best is None:
         yield "discovered_on is gone"
     yield from _other_baseline(old, new)
+
+
+def _looser_family(old: Spec, new: Spec) -> Iterator[str]:
+    if old.family is not None and new.family is None:
+        yield f"family {old.family} is left"
+    elif old.family is not None and (new.q or DEFAULT_Q) > (old.q or DEFAULT_Q):
+        yield f"q {old.q or DEFAULT_Q:g} is {new.q or DEFAULT_Q:g}"
 
 
 def _lower_bars(old: Expectation, new: Expectation) -> Iterator[str]:

@@ -161,10 +161,11 @@ class Runner:
         with self._lock(Group((reading,))):
             self._count(read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept))
 
-    def used(self, spec: Spec) -> tuple[int, int]:
-        """(distinct prompts of this spec, how many of them were in the store before this run)."""
+    def used(self, *specs: Spec) -> tuple[int, int]:
+        """(distinct prompts of these specs, how many of them were in the store before this run)."""
         keys = {
             (code_key(need.subject), key)
+            for spec in specs
             for need in spec.needs()
             for key in [*(self.key(p) for p in need.prompts), *([corpus_key(need.corpus)] if need.corpus else [])]
         }

@@ -6,18 +6,20 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from harness.cachedir import cache_dir
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
+from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
+from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
@@ -38,6 +40,7 @@ def default_store() -> Path:
 class SpecSession:
     """The specs selected in one process, and the runner that answers for them.
 
+    selected: what is read at once: the specs that were chosen, and all members of the families that were.
     strict: a claim that too many features meet, or that kills no mutant, is not met. mutate: judge mutants of every
     met claim's evidence; `stored` reads no model for them.
     """
@@ -47,16 +50,24 @@ class SpecSession:
     strict: bool = False
     mutate: Mutate = "no"
     _ready: bool = False
+    _of_members: dict[str, Verdict] = field(default_factory=dict)
 
-    def record(self, item: Spec | Broken) -> Record:
+    def record(self, item: Spec | Broken | Family) -> Record:
         """Judge one item; everything selected is read before the first is judged. Never raises for a claim."""
         if isinstance(item, Broken):
             return Record.broken(item)
         self.prepare()
         began = time.perf_counter()
+        if isinstance(item, Family):
+            return self._family_record(item, began)
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
         return Record.of(item, verdict, code_key(item.subject), prompts, from_store, time.perf_counter() - began)
+
+    def _family_record(self, family: Family, began: float) -> Record:
+        verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
+        prompts, from_store = self.runner.used(*family.members)
+        return family_record(family, verdict, prompts, from_store, time.perf_counter() - began)
 
     def prepare(self) -> None:
         """Read what the selected specs lack, once."""
@@ -67,6 +78,14 @@ class SpecSession:
             self.runner.ensure([*specs, *changed])
 
     def _verdict(self, spec: Spec) -> Verdict:
+        """Of a member of a family it is kept: its own test and the family's ask for it."""
+        if spec.family is None:
+            return self._judged(spec)
+        if spec.id not in self._of_members:
+            self._of_members[spec.id] = self._judged(spec)
+        return self._of_members[spec.id]
+
+    def _judged(self, spec: Spec) -> Verdict:
         try:
             return self._judge(spec)
         except Cold as cold:

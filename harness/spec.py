@@ -44,7 +44,8 @@ class Spec:
     `sets`, `corpora`: what the roles of the expectation resolve to. `features`: a number, several with
     `together`, or Best; empty for kinds that read no feature. `discovered_on`: the prompts that the feature was
     found on; testing on them is a leak. `text`: the YAML lines of the claim, for failure texts. `baseline`: what was
-    accepted for it, for kinds that take one. `loosened_because`: why its bar is lower than it was.
+    accepted for it, for kinds that take one. `loosened_because`: why its bar is lower than it was. `family`: the claims
+    that it is corrected with, at `q`, which None leaves to the other members.
     """
 
     id: str
@@ -66,6 +67,7 @@ class Spec:
     owner: str = ""
     tags: tuple[str, ...] = ()
     family: str | None = None
+    q: float | None = None
     text: str = ""
     baseline: Baseline | None = None
     loosened_because: str = ""
@@ -106,10 +108,14 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A spec, or a whole file, that could not be read: one red test with every mistake found in it."""
+    """A spec, or a whole file, that could not be read: one red test with every mistake found in it.
+
+    families: those that are named in what could not be read.
+    """
 
     id: str
     suite: str
     source: Source
     errors: tuple[SpecError, ...]
     tags: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()

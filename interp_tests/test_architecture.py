@@ -25,7 +25,7 @@ FLOORS = [
         "census",
         "promotion",
     },
-    {"expectations", "store", "packing", "spec", "runlog", "baselines"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
     {"language", "capture", "judging"},
     {"planning", "mutants", "reports", "accepting", "loosening"},
     {"running"},

@@ -32,26 +32,33 @@ why: because
 feature: 3
 pool: last
 special_tokens: counted
-scope: sample
 alpha: .01
 severity: warn
 xfail: known
 owner: me
 family: colors
+q: .1
 tags: [warm]
 discovered_on: [prompts/words.yaml#number, prompts/code.txt]
 {CLAIM}
 """
     (spec,) = specs_of(tmp_path, "tags: [color]\n" + suite(entry))
     assert (spec.id, spec.suite, spec.kind, spec.features) == ("suite::a", "suite", "fires_more", (3,))
-    assert (spec.claim.pool, spec.claim.special_tokens, spec.claim.scope) == ("last", "counted", "sample")
+    assert (spec.claim.pool, spec.claim.special_tokens, spec.claim.scope) == ("last", "counted", "population")
     assert (spec.claim.alpha, spec.severity, spec.xfail, spec.owner) == (0.01, "warn", "known", "me")
-    assert (spec.why, spec.family, spec.tags) == ("because", "colors", ("color", "warm"))
+    assert (spec.why, spec.family, spec.q, spec.tags) == ("because", "colors", 0.1, ("color", "warm"))
     assert len(spec.discovered_on) == 8
     assert {role: (s.name, len(s)) for role, s in spec.sets.items()} == {
         "prompts": ("color", 5),
         "than": ("others", 10),
     }
+
+
+def test_a_claim_of_its_own_prompts_only_says_so(tmp_path):
+    """scope: sample arrives in the claim; a family, which needs a p, cannot have it beside it."""
+    (spec,) = specs_of(tmp_path, suite(f"id: a\nfeature: 3\nscope: sample\n{CLAIM}"))
+    assert spec.claim.scope == "sample"
+    assert codes_of(tmp_path, suite(f"id: a\nfeature: 3\nscope: sample\nfamily: f\n{CLAIM}")) == ["no_p"]
 
 
 def test_the_text_of_a_spec_is_its_lines_and_nothing_of_the_next(tmp_path):
@@ -185,15 +192,17 @@ def test_features_are_checked_against_each_subject(tmp_path):
 
 
 def test_what_deserves_a_second_look_is_a_warning(tmp_path):
-    """Unused sets, weights without a pin and a family without effect are said, and break nothing."""
-    text = suite(f"id: a\nfeature: 1\nfamily: f\n{CLAIM}").replace("expect:", "  spare: [x]\nexpect:", 1)
+    """Unused sets, weights without a pin and a family that tests nothing are said, and break nothing."""
+    text = suite(f"id: a\nfeature: 1\nfamily: f\nxfail: it does not\n{CLAIM}").replace(
+        "expect:", "  spare: [x]\nexpect:", 1
+    )
     warnings = "\n".join(load_suite(tmp_path, text).warnings)
     assert "the set 'spare' is not used by any claim" in warnings
     assert "not pinned, so other weights in their place would go unnoticed: model" in warnings
     assert "model other" in warnings
     assert "SAE small-l3" in warnings
     assert warnings.count("not pinned") == 1, "one line for all of them"
-    assert "family 'f' is recorded" in warnings
+    assert "family 'f': every member is expected to be unmet" in warnings
 
 
 @pytest.mark.parametrize("own", ["id: a", "id: a-small"])

@@ -231,3 +231,20 @@ def test_wider_means_that_some_number_passes_that_did_not(was, now):
     """Held against trying: -1, 0, .5, ... 5 stand for all numbers, since limits are 0 to 4."""
     tried = [x / 2 for x in range(-2, 11)]
     assert _wider(was, now) == any(now.holds(x) and not was.holds(x) for x in tried)
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [("", "family colors is left"), ("    family: colors\n    q: .1\n", "q 0.05 is 0.1")],
+    ids=["left", "a higher q"],
+)
+def test_leaving_a_family_or_raising_its_q_lowers_the_bar(repo, now, words):
+    """What was corrected before, and at which level; a lower q is not listed."""
+    before = (TOP + SPEC).replace("    feature: 1\n", "    feature: 1\n    family: colors\n")
+    write(repo, before)
+    old = load(repo, [repo / "specs/suite.yaml"])
+    write(repo, before.replace("    family: colors\n", now))
+    (found,) = compared(old, load(repo, [repo / "specs/suite.yaml"]))
+    assert found.what == (words,)
+    write(repo, before.replace("    family: colors\n", "    family: colors\n    q: .01\n"))
+    assert list(compared(old, load(repo, [repo / "specs/suite.yaml"]))) == []

@@ -19,7 +19,8 @@ import harness.reports
 from harness.reports.csv import cell, results_csv
 from harness.reports.display import code_span, columns, escape, markdown
 from harness.reports.json import document, results_json
-from harness.reports.markdown import LIMIT_OF_A_GREEN_SUITE, summary_markdown
+from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
+from harness.reports.markdown import summary_markdown
 from harness.reports.plain import put_back, to_plain
 from harness.reports.record import Record
 from harness.reports.terminal import ORDER, table_lines
@@ -297,11 +298,11 @@ def test_summary_shows_every_spec_and_what_it_does_not():
     assert "1 broken, 1 not run, 1 unmet, 1 inconclusive, 1 met unexpectedly" in text
     for one in all_records():
         assert code_span(one.id) in text
-    assert "| auroc 0.9775 \\[0.8731, 0.9964\\] | at least 0.75 | 40 | 3.1e-07 | 0.2% |" in text
+    assert "| auroc 0.9775 \\[0.8731, 0.9964\\] | at least 0.75 | 40 | 3.1e-07 |  | 0.2% |" in text
     assert "| tiny-gemma2 | 1 | 10 | 93 | 2 | 0.5 |" in text
     assert text.rstrip().endswith(LIMIT_OF_A_GREEN_SUITE)
     assert "necessary, never sufficient, for a steering claim" in text
-    assert table_cells(text) == [10] * 10 + [6] * 2
+    assert table_cells(text) == [11] * 10 + [6] * 2
 
 
 def test_summary_says_when_nothing_was_read_or_judged():

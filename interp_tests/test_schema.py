@@ -49,7 +49,6 @@ expect:
     special_tokens: counted
     scope: sample
     alpha: .01
-    family: f
     severity: warn
     xfail: known not to hold
     owner: you
@@ -58,7 +57,7 @@ expect:
     fires_more: {prompts: shared, than: {use: others, truncate: true}, auroc: {between: [.8, 1]}}
   - feature: {best: {prompts: shared, than: others, by: rate}}
     fires_more: {prompts: [marked, made], than: joined, mean_difference: {at_least: 1e-3}}
-  - {id: c, features: [1, 2], together: any, fires_more: {prompts: shared, than: joined}}
+  - {id: c, features: [1, 2], together: any, family: f, q: .1, fires_more: {prompts: shared, than: joined}}
 """
 
 # What a schema of one file cannot see, by code.
@@ -68,6 +67,7 @@ BEYOND = {
     "bad_reference": "a text is a text",
     "chat_with_pictures": "it takes following names",
     "circular_set": "it takes following names",
+    "different_q": "members are compared across entries and files",
     "different_sae": "SAEs stand in specs/subjects.yaml",
     "duplicate_id": "ids are compared across entries",
     "duplicate_prompt": "across sets and files; within one list the schema sees it",

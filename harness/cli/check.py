@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.contradictions import contradictions
 from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
@@ -65,7 +66,8 @@ def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
 def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     for one in found:
         typer.echo(f"{one['file']}:{one['line']}:{one['column']}: {one['code']}: {one['message']}")
-    for warning in loaded.warnings:
+    contradicting = contradictions(item for item in loaded.items if isinstance(item, Spec))
+    for warning in (*loaded.warnings, *contradicting):
         typer.echo(f"warning: {warning}")
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)

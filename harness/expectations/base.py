@@ -120,7 +120,8 @@ class Expectation(BaseModel):
     """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
 
     reads_decoder: the claim is about the feature's decoder direction, and no prompt is read. takes_baseline: the
-    number is held against an accepted one. loosens: fields that lower the bar as they grow, beside the bounds.
+    number is held against an accepted one. gives_p: a population claim has a p, which a family can correct. loosens:
+    fields that lower the bar as they grow, beside the bounds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -129,6 +130,7 @@ class Expectation(BaseModel):
     reads_feature: ClassVar[bool | None] = True
     reads_decoder: ClassVar[bool] = False
     takes_baseline: ClassVar[bool] = False
+    gives_p: ClassVar[bool] = False
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
     mutants: ClassVar[frozenset[str]] = frozenset()

@@ -40,6 +40,7 @@ class Distinguishes(Expectation):
     """
 
     kind: ClassVar[str] = "distinguishes"
+    gives_p: ClassVar[bool] = True
     loosens: ClassVar[frozenset[str]] = frozenset({"top"})
     mutants: ClassVar[frozenset[str]] = frozenset(
         {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}

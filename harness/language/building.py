@@ -117,6 +117,7 @@ class Parts:
             owner=keys.owner or suite.keys.owner or subject.owner,
             tags=self.told.tags,
             family=keys.family,
+            q=keys.q,
             loosened_because=keys.loosened_because or "",
             text=text,
         )

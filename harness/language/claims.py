@@ -12,6 +12,7 @@ from harness.expectations.base import Expectation, Unfit
 from harness.inputs import Corpus, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
+from harness.language.families import families_in, family_mistakes
 from harness.language.mistakes import Mistakes, gathered, in_order
 from harness.language.models import SPEC_ID, BestFeature, SpecKeys
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
@@ -38,7 +39,8 @@ def read_claim(node: Node, suite: Suite, world: World) -> list[Spec] | Broken:
     try:
         return reader.specs()
     except Mistakes as mistakes:
-        return Broken(broken_id(suite.name, node), suite.name, node.source, mistakes.errors, suite.tags)
+        name = broken_id(suite.name, node)
+        return Broken(name, suite.name, node.source, mistakes.errors, suite.tags, families_in([node]))
 
 
 def broken_id(suite: str, node: Node) -> str:
@@ -140,6 +142,8 @@ class _ClaimReader:
         if kind is not None and kind.takes_baseline and keys.together is not None:
             message = f"{kind.kind} is about one number: leave `together` out, and each feature is a test of its own"
             self.errors.append(self.key_error("together", "together_alone", message))
+        if kind is not None:
+            self.errors += family_mistakes(kind, keys, self.node)
         features, subjects = self.numbers(keys), self.subjects(keys)
         self.check_range(features, subjects)
         discovered_on = self.one_set(self.node, "discovered_on")

@@ -76,7 +76,14 @@ class SpecKeys(_Strict):
         description="population: of prompts like these, tested statistically; sample: of these prompts only.",
     )
     alpha: float = Field(0.05, gt=0, lt=1, description="The error rate at which a population claim is decided.")
-    family: Text | None = Field(None, description="Claims that are corrected for multiplicity together.")
+    family: Text | None = Field(
+        None,
+        pattern=SPEC_ID,
+        description="Claims of one family, in any file, are corrected for multiplicity together: a test of its own.",
+    )
+    q: float | None = Field(
+        None, gt=0, lt=1, description="The false discovery rate of the family, the same for all its members (.05)."
+    )
     severity: Literal["fail", "warn"] = Field(
         "fail", description="warn: a claim that does not hold is a line in the summary; the steering gate still blocks."
     )

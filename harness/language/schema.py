@@ -6,6 +6,7 @@ A schema sees one file: names of sets, subjects and features, and texts that YAM
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
@@ -106,8 +107,12 @@ def _spec(own: Schema) -> Schema:
         **own,
         "properties": own["properties"] | {name: _of_kind(kind) for name, kind in known.items()},
         "oneOf": [{"required": [name]} for name in known],
-        "allOf": [*(_feature_rule(kind) for kind in known.values() if kind.reads_feature is not None), _ID_RULE],
-        "dependentRequired": {"together": ["features"]},
+        "allOf": [
+            *(_feature_rule(kind) for kind in known.values() if kind.reads_feature is not None),
+            _ID_RULE,
+            _family_rule(name for name, kind in known.items() if kind.gives_p),
+        ],
+        "dependentRequired": {"together": ["features"], "q": ["family"]},
         "not": {"required": ["feature", "features"]},
     }
 
@@ -118,6 +123,12 @@ _ID_RULE: Schema = {
         {"required": ["feature"], "properties": {"feature": {"type": "object"}}},
     ]
 }
+
+
+def _family_rule(kinds_with_p: Iterable[str]) -> Schema:
+    """A member of a family has a p."""
+    has_p = {"anyOf": [{"required": [name]} for name in kinds_with_p], "properties": {"scope": {"const": "population"}}}
+    return {"if": {"required": ["family"]}, "then": has_p}
 
 
 def _of_kind(kind: type[Expectation]) -> Schema:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Source, SpecError
+from harness.families import Family, families_of, named_by
 from harness.inputs import Corpus, Subject
 from harness.language.building import Suite
 from harness.language.checking import unknown_keys, validated
 from harness.language.claims import World, read_claim
+from harness.language.families import families_in_suite, with_one_q
 from harness.language.loader import read_yaml
 from harness.language.measured import read_measured, suite_file
 from harness.language.mistakes import gathered, in_order
@@ -32,7 +34,7 @@ class Loaded:
     """Every spec and everything broken, in stable file order; one line for each thing worth a second look.
 
     unused: a line for each baseline that no claim is held against, part of `warnings` too. loosened_because: suite ->
-    why claims of it are gone.
+    why claims of it are gone. families: those declared in these items, each a test of its own.
     """
 
     items: tuple[Spec | Broken, ...]
@@ -41,6 +43,7 @@ class Loaded:
     corpora: dict[str, Corpus]
     unused: tuple[str, ...] = ()
     loosened_because: dict[str, str] = field(default_factory=dict)
+    families: tuple[Family, ...] = ()
 
 
 def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
@@ -56,10 +59,12 @@ def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
         items += reader.read(file)
     suites = None if paths is None else {folder.shown(f).removeprefix("specs/").removesuffix(".yaml") for f in files}
     measured = read_measured(folder, suites)
-    items = [*measured.given_to(_without_doubles(items)), *measured.broken]
+    items = [*measured.given_to(with_one_q(_without_doubles(items))), *measured.broken]
     unused = tuple(measured.unused(items))
-    warnings = (*allowed.warnings, *reader.warnings, *unused)
-    return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, reader.loosened_because)
+    families = families_of(items)
+    warnings = (*allowed.warnings, *reader.warnings, *_untested(items, families), *unused)
+    because = reader.loosened_because
+    return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, because, families)
 
 
 def _files(folder: Folder) -> list[Path]:
@@ -101,7 +106,7 @@ def _doubled(item: Spec | Broken, name: str, first: Source) -> Broken:
     message = f"two specs would be named {item.id!r} (the other on line {first.line}); change this `id`"
     error = SpecError("duplicate_id", message, item.source)
     before = item.errors if isinstance(item, Broken) else ()
-    return Broken(name, item.suite, item.source, in_order([*before, error]), item.tags)
+    return Broken(name, item.suite, item.source, in_order([*before, error]), item.tags, named_by(item))
 
 
 class _Reader:
@@ -146,11 +151,12 @@ class _Reader:
         read = [read_claim(node, suite, self.world) for node in entries] if suite is not None else []
         if errors or suite is None:
             errors += [e for found in read if isinstance(found, Broken) for e in found.errors]
-            return [Broken(name, name, document.source, in_order(errors), suite.tags if suite else ())]
+            tags = suite.tags if suite else ()
+            return [Broken(name, name, document.source, in_order(errors), tags, families_in_suite(document))]
         if suite.keys.loosened_because:
             self.loosened_because[name] = suite.keys.loosened_because
         items = [item for found in read for item in ([found] if isinstance(found, Broken) else found)]
-        self.warnings += [*self.unused(suite), *_without_effect(items)]
+        self.warnings += self.unused(suite)
         return items
 
     def header(self, document: Node, name: str, errors: list[SpecError]) -> Suite | None:
@@ -192,10 +198,12 @@ class _Reader:
         ]
 
 
-def _without_effect(items: Sequence[Spec | Broken]) -> list[str]:
-    """A key that changes no verdict says so, rather than look as if it did."""
-    families = {item.family: item.source for item in items if isinstance(item, Spec) and item.family is not None}
-    return [f"{place}: family {name!r} is recorded; no test corrects for it yet" for name, place in families.items()]
+def _untested(items: Sequence[Spec | Broken], families: Sequence[Family]) -> list[str]:
+    """A family of expected failures alone corrects nothing, and says so."""
+    tested = {family.name for family in families}
+    left = {item.family: item.source for item in items if isinstance(item, Spec) and item.family is not None}
+    message = "every member is expected to be unmet (xfail), so there is no test of it"
+    return [f"{place}: family {name!r}: {message}" for name, place in left.items() if name not in tested]
 
 
 def _entries(document: Node, errors: list[SpecError]) -> list[Node]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.families import Family
 from harness.language.specs import Loaded, load
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
@@ -22,6 +23,7 @@ LOADED = pytest.StashKey[Loaded]()
 SHARED = pytest.StashKey[Path]()
 SESSION = pytest.StashKey[SpecSession]()
 SHARED_INPUT = "interp_shared"
+FAMILY_TEST = "test_family"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,7 +60,17 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[SHARED_INPUT] = str(node.config.stash[SHARED])
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str) -> list[pytest.Item] | None:
+    """Where no family is declared there is no test of one; pytest would show an empty one as skipped."""
+    none = name == FAMILY_TEST and not collector.config.stash[LOADED].families
+    return [] if none else None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "family" in metafunc.fixturenames:
+        families = metafunc.config.stash[LOADED].families
+        metafunc.parametrize("family", [pytest.param(one, id=one.name, marks=_marks(one)) for one in families])
     if "spec" not in metafunc.fixturenames:
         return
     items = metafunc.config.stash[LOADED].items
@@ -67,9 +79,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("spec", [pytest.param(item, id=item.id, marks=_marks(item)) for item in items])
 
 
-def _marks(item: Spec | Broken) -> list[pytest.MarkDecorator]:
+def _marks(item: Spec | Broken | Family) -> list[pytest.MarkDecorator]:
     tags = [getattr(pytest.mark, tag) for tag in item.tags]
-    on_gpu = isinstance(item, Spec) and any(subject.device == "cuda" for subject in item.subjects)
+    on_gpu = any(subject.device == "cuda" for spec in _read_for(item) for subject in spec.subjects)
     return [*tags, pytest.mark.gpu] if on_gpu else tags
 
 
@@ -83,11 +95,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    found = [spec for item in session.items if isinstance(spec := _spec_of(item), Spec)]
+    found = list({spec.id: spec for item in session.items for spec in _read_for(_spec_of(item))}.values())
     config = session.config
     if not found or config.option.collectonly:
         return
-    demanded = {item.callspec.params["spec"].id for item in session.items if _demanded(item)}  # type: ignore[attr-defined]
+    demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}
     shared = config.stash[SHARED]
     wanted = shared / "evidence.sqlite" if config.option.no_store else default_store()
     store, fault = open_or_overlay(wanted, shared / "evidence.sqlite")
@@ -102,10 +114,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         is_strict(config),
         mutants_asked(config),
     )
-
-
-def _demanded(item: pytest.Item) -> bool:
-    return isinstance(_spec_of(item), Spec) and must_run(item)
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +149,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(config.stash[SHARED], ignore_errors=True)
 
 
-def _spec_of(item: pytest.Item) -> Spec | Broken | None:
+def _spec_of(item: pytest.Item) -> Spec | Broken | Family | None:
     callspec = getattr(item, "callspec", None)
-    spec = callspec.params.get("spec") if callspec else None
-    return spec if isinstance(spec, Spec | Broken) else None
+    told = (callspec.params.get("spec") or callspec.params.get("family")) if callspec else None
+    return told if isinstance(told, Spec | Broken | Family) else None
+
+
+def _read_for(item: Spec | Broken | Family | None) -> tuple[Spec, ...]:
+    """The specs whose evidence a test needs: a family needs all its members, whatever was selected."""
+    if isinstance(item, Family):
+        return () if item.broken else item.members
+    return (item,) if isinstance(item, Spec) else ()

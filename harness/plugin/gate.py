@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.families import Family
 from harness.reports.failure import failure_text
 from harness.reports.record import Record
 from harness.session import SpecSession
@@ -22,8 +23,8 @@ class Gate:
 
     session: SpecSession
 
-    def check(self, item: Spec | Broken, node: pytest.Item) -> None:
-        """Judge one spec; returns where its test passes."""
+    def check(self, item: Spec | Broken | Family, node: pytest.Item) -> None:
+        """Judge one spec, or a family; returns where its test passes."""
         record = self.session.record(item)
         node.stash[RECORD] = record
         settle(record, node.nodeid)

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from harness.contradictions import Contradiction, contradictions
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
+from harness.reports.joined import joined
+from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
@@ -22,6 +25,7 @@ from harness.spec import Spec
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
+_TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
 
@@ -66,13 +70,14 @@ class Controller:
         self.lost: list[str] = []
         self.capture: dict[str, dict[str, Any]] = {}
         self.written: str = ""
+        self.contradicting: list[Contradiction] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
         if data is not None:
             record = Record.from_dict(data)
             self.records[record.id] = record
-        elif report.failed and "::test_spec[" in report.nodeid:
+        elif report.failed and any(test in report.nodeid for test in _TESTS):
             self.lost.append(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
@@ -88,11 +93,25 @@ class Controller:
         self.capture.update(mine.runner.capture if mine else {})
         if not self.records:
             return
+        self._join()
         fault = write_run(self._run(session), reports_dir(session.config.rootpath))
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _join(self) -> None:
+        """Every record with what the others say about it."""
+        from harness.plugin import LOADED
+
+        judged = (item for item in self.config.stash[LOADED].items if item.id in self.records)
+        self.contradicting = contradictions(item for item in judged if isinstance(item, Spec))
+        warned: dict[str, list[str]] = {}
+        for one in self.contradicting:
+            for spec in (one.one, one.other):
+                warned.setdefault(spec.id, []).append(str(one))
+        whole = joined(self.records.values(), {name: tuple(lines) for name, lines in warned.items()})
+        self.records = {record.id: record for record in whole}
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.records:
@@ -105,8 +124,9 @@ class Controller:
             terminalreporter.write_line(f"mutants: {line}")
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
             terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
-        for line in self._unused():
+        for line in (*self._unused(), *map(str, self.contradicting)):
             terminalreporter.write_line(f"warning: {line}")
+        terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")
 
     def _unused(self) -> tuple[str, ...]:

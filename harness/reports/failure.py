@@ -10,10 +10,11 @@ from harness.reports.display import columns, escape, one_line
 from harness.reports.examples import example_lines
 from harness.reports.mistakes import Mistake
 from harness.reports.record import Record
-from harness.verdict import Fate, Outcome, Reason
+from harness.verdict import Fate, Outcome, Reason, Verdict
 
 MAX_YAML_LINES = 30
 MAX_MISTAKES = 20
+MAX_MEMBERS = 20
 _FINDING_LIMIT = 500
 _SAYS_SO = ("not run", "could not be run")
 
@@ -107,7 +108,7 @@ def _chosen(record: Record) -> str:
 
 def _remarks(record: Record) -> Iterator[tuple[str, str]]:
     verdict = record.verdict
-    for each in verdict.details.get("together", []):
+    for each in (*verdict.details.get("together", []), *_members(verdict)):
         yield "of which", str(each)
     if "pin" in verdict.details:
         yield "pin it", f"pinned: [{json.dumps(verdict.details['pin'], ensure_ascii=False)}]"
@@ -125,6 +126,13 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
     if verdict.details.get("traceback"):
         yield "traceback", "in results.json, under details"
+
+
+def _members(verdict: Verdict) -> list[str]:
+    """The claims of a family, the largest q first."""
+    ranked = sorted(verdict.details.get("members", {}).items(), key=lambda one: -one[1]["q"])
+    lines = [f"{name}: q {one['q']:.3g}, p {one['p']:.3g}, {one['verdict'].replace('_', ' ')}" for name, one in ranked]
+    return lines[:MAX_MEMBERS] + [f"and {len(lines) - MAX_MEMBERS} more"] * (len(lines) > MAX_MEMBERS)
 
 
 def _aligned(facts: list[tuple[str, str]]) -> Iterator[str]:

@@ -7,14 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.mutants import MUTANTS
 from harness.reports.display import code_span, markdown, number
 from harness.reports.failure import finding_line
+from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import hints, suite_scores, survivors, trials
 from harness.reports.record import Record, Run
 from harness.reports.terminal import ORDER, counts, measured_text
-
-LIMIT_OF_A_GREEN_SUITE = (
-    "A green suite is necessary, never sufficient, for a steering claim: it reads activations and changes none, "
-    "so it does not show what happens when a feature is turned up or down."
-)
 
 
 def summary_markdown(run: Run) -> str:
@@ -64,7 +60,7 @@ def _expected(record: Record) -> str:
 
 
 def _table(records: Sequence[Record]) -> Iterator[str]:
-    head = ("verdict", "claim", "where", "subject", "features", "measured", "bound", "n", "p", "null share")
+    head = ("verdict", "claim", "where", "subject", "features", "measured", "bound", "n", "p", "q", "null share")
     yield from ("## All claims", "", _row(head), _row("-" * len(name) for name in head))
     yield from (_row(_cells(record)) for record in _worst_first(records))
 
@@ -80,6 +76,7 @@ def _cells(record: Record) -> Iterator[str]:
     yield markdown(verdict.bound)
     yield "" if verdict.measurement is None else str(verdict.measurement.n)
     yield "" if verdict.p is None else f"{verdict.p:.3g}"
+    yield "" if record.q is None else f"{record.q:.3g}"
     yield "" if verdict.null_share is None else f"{verdict.null_share:.1%}"
 
 

@@ -25,9 +25,10 @@ class Record:
     """One spec and its verdict, in Python's own types only, so that it survives a worker's channel and JSON.
 
     fingerprint: the code key of the evidence. prompts: distinct prompts used, `from_store` of them known before
-    this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None until
-    a family item gives it. errors: what is wrong with a spec that could not be read; then outcome is not_run.
-    acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was measured.
+    this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None where
+    this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is
+    not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
+    measured.
     """
 
     id: str
@@ -82,7 +83,7 @@ class Record:
             tags=spec.tags,
             text=spec.text,
             acceptable=acceptable(spec, verdict),
-        )._in_plain_types()
+        ).in_plain_types()
 
     @classmethod
     def broken(cls, broken: Broken) -> Record:
@@ -92,7 +93,7 @@ class Record:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         verdict = Verdict(Outcome.NOT_RUN, first + more)
         record = cls(broken.id, broken.suite, broken.source, verdict, tags=broken.tags, errors=errors)
-        return record._in_plain_types()
+        return record.in_plain_types()
 
     @property
     def standing(self) -> str:
@@ -164,7 +165,8 @@ class Record:
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
 
-    def _in_plain_types(self) -> Record:
+    def in_plain_types(self) -> Record:
+        """The same record with Python's own types only, as its file or a worker's channel would give it back."""
         return Record.from_dict(self.to_dict())
 
 

@@ -24,7 +24,7 @@ ORDER = (
     "met",
 )
 _COLORS = {"met": "32", "unmet as expected": "32", "unmet (warn)": "33", "inconclusive (warn)": "33"}
-_HEAD = ("verdict", "claim", "measured", "bound", "n")
+_HEAD = ("verdict", "claim", "measured", "bound", "n", "q")
 _CLAIM = 1
 # What gives way on a narrow terminal, in order: (column, the columns of text that it keeps).
 _SHRINK = ((_CLAIM, 24), (3, 12), (2, 12), (_CLAIM, 12))
@@ -70,19 +70,26 @@ def _short_bound(bound: str) -> str:
 def _cells(record: Record, interval: bool) -> tuple[str, ...]:
     measured = record.verdict.measurement
     n = "-" if measured is None else str(measured.n)
-    cells = (record.standing, record.id, measured_text(record, interval), _short_bound(record.verdict.bound), n)
+    q = "-" if record.q is None else number(record.q)
+    cells = (record.standing, record.id, measured_text(record, interval), _short_bound(record.verdict.bound), n, q)
     return tuple(one_line(cell) for cell in cells)
 
 
 def _fitted(records: Sequence[Record], width: int) -> list[str]:
     """Header and rows; a narrow terminal loses first the intervals, then what _SHRINK says."""
-    rows = [_HEAD, *(_cells(r, interval=True) for r in records)]
+    rows = _rows(records, interval=True)
     if _total(_widths(rows)) > width:
-        rows = [_HEAD, *(_cells(r, interval=False) for r in records)]
+        rows = _rows(records, interval=False)
     widths = _widths(rows)
     for column, least in _SHRINK:
         widths[column] -= min(max(0, _total(widths) - width), max(0, widths[column] - least))
     return ["  ".join(_cut(row, widths)).rstrip() for row in rows]
+
+
+def _rows(records: Sequence[Record], interval: bool) -> list[tuple[str, ...]]:
+    """The column of q stands only where a family was judged."""
+    rows = [_HEAD, *(_cells(r, interval) for r in records)]
+    return rows if any(r.q is not None for r in records) else [row[:-1] for row in rows]
 
 
 def _cut(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
@@ -91,7 +98,7 @@ def _cut(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 
 def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
-    return [max(columns(row[i]) for row in rows) for i in range(len(_HEAD))]
+    return [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
 
 
 def _total(widths: Sequence[int]) -> int:

@@ -1,0 +1,115 @@
+"""Two claims that cannot both hold: one number, held against bounds that have nothing in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from harness.baselines import measured_fields
+from harness.expectations.bounds import Bound
+from harness.inputs import PromptSet
+from harness.spec import Spec
+
+_DIGITS = 12  # 1 - .9 is .09999999999999998, which must not lie outside a bound of .1
+_MORE_THAN_CHANCE = math.nextafter(0.5, 1)  # what a p of at most alpha, one-sided, leaves of an AUROC's range
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Two specs of which one at most can be met, whatever the model does."""
+
+    one: Spec
+    other: Spec
+    number: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.one.source}: {self.one.id} and {self.other.id} at {self.other.source} contradict each other: "
+            f"their bounds on the {self.number} exclude each other, so one of the two cannot hold"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The closed range in which a spec claims that a number lies; `key` says which number."""
+
+    spec: Spec
+    number: str
+    key: Hashable
+    low: float
+    high: float
+
+
+def contradictions(specs: Iterable[Spec]) -> list[Contradiction]:
+    """Every pair with disjoint bounds on one number, in the order of the specs.
+
+    One number: same subject, feature, way of reading and prompts, in whatever order and under whatever name. Compared
+    are bounds of one kind, fires_more with the sets exchanged, and fire_rate with silent_on. Left out: expected
+    failures (xfail), `together: any` and bounds over another subject's number.
+    """
+    found: dict[Hashable, list[_Range]] = {}
+    sets = _Sets()
+    for spec in specs:
+        for each in _ranges(spec, sets):
+            found.setdefault(each.key, []).append(each)
+    pairs = [pair for group in found.values() for pair in combinations(group, 2)]
+    made = (Contradiction(a.spec, b.spec, a.number) for a, b in pairs if a.high < b.low or b.high < a.low)
+    return list({(c.one.id, c.other.id): c for c in made}.values())
+
+
+class _Sets:
+    """What a set holds, as a key; the suites of one load share their sets, and hashing prompts is what costs."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[PromptSet, Hashable]] = {}
+
+    def key(self, prompts: PromptSet) -> Hashable:
+        if id(prompts) not in self._known:
+            self._known[id(prompts)] = prompts, frozenset(prompts.prompts)
+        return self._known[id(prompts)][1]
+
+
+def _ranges(spec: Spec, sets: _Sets) -> Iterator[_Range]:
+    if spec.xfail is not None or spec.together == "any":
+        return
+    for name, bound in spec.expectation:
+        if isinstance(bound, Bound) and getattr(bound, "over", None) is None:
+            what, low, high = _placed(spec, name, bound, sets)
+            for feature in _features(spec, sets):
+                yield _Range(
+                    spec, name.replace("_", " "), (spec.subject.name, feature, _reading(spec), what), low, high
+                )
+
+
+def _features(spec: Spec, sets: _Sets) -> list[Hashable]:
+    if spec.best is not None:
+        return [(sets.key(spec.best.prompts), sets.key(spec.best.than), spec.best.by)]
+    return list(spec.features) or [None]
+
+
+def _reading(spec: Spec) -> tuple[str, ...]:
+    return spec.claim.pool, spec.claim.tokens, spec.claim.special_tokens
+
+
+def _placed(spec: Spec, name: str, bound: Bound, sets: _Sets) -> tuple[Hashable, float, float]:
+    """(which number, low, high): exchanged sets mirror an AUROC at one half and a difference at 0."""
+    if spec.kind in ("fire_rate", "silent_on"):
+        return ("rate", sets.key(spec.sets["prompts"])), bound.low, bound.high
+    if spec.kind == "fires_more":
+        return _compared(spec, name, bound, sets)
+    fields = repr(sorted(measured_fields(spec.expectation).items()))
+    roles: list[Any] = sorted((role, sets.key(prompts)) for role, prompts in spec.sets.items())
+    return (spec.kind, name, fields, *roles, *sorted(spec.corpora.items())), bound.low, bound.high
+
+
+def _compared(spec: Spec, name: str, bound: Bound, sets: _Sets) -> tuple[Hashable, float, float]:
+    prompts, than = sets.key(spec.sets["prompts"]), sets.key(spec.sets["than"])
+    low, high = bound.low, bound.high
+    if name == "auroc" and bound.at_least is not None and spec.claim.scope == "population":
+        low = max(low, _MORE_THAN_CHANCE)
+    if hash(prompts) > hash(than):
+        low, high = (round(1 - high, _DIGITS), round(1 - low, _DIGITS)) if name == "auroc" else (-high, -low)
+    return ("fires_more", name, frozenset((prompts, than))), low, high

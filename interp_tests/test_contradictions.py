@@ -1,0 +1,127 @@
+"""Two claims that cannot both hold are named, with both places; claims that can are left alone."""
+
+import itertools
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.contradictions import contradictions
+from harness.language.specs import load
+from interp_tests.language_root import HEAD, load_suite, specs_of
+
+MORE = "fires_more: {prompts: color, than: others}"
+LESS = "fires_more: {prompts: others, than: color}"
+OFTEN = "fire_rate: {prompts: color, rate: {at_least: .9}}"
+SILENT = "silent_on: {prompts: color, but_fires_on: others}"
+ONE_NUMBER_TWICE = {
+    "sets exchanged": (MORE, LESS),
+    "sets exchanged, at bounds that chance would allow": (
+        MORE.replace("others}", "others, auroc: {at_least: .4}}"),
+        LESS.replace("color}", "color, auroc: {at_least: .4}}"),
+    ),
+    "a mean difference of either sign": (
+        MORE.replace("others}", "others, auroc: {between: [0, 1]}, mean_difference: {at_least: 1}}"),
+        LESS.replace("color}", "color, auroc: {between: [0, 1]}, mean_difference: {at_least: -.5}}"),
+    ),
+    "often and silent": (OFTEN, SILENT),
+    "one kind, disjoint bounds": (OFTEN, OFTEN.replace("at_least: .9", "at_most: .8")),
+    "a kind of the whole SAE": (
+        "reconstruction: {prompts: color, fvu: {at_most: .1}}",
+        "reconstruction: {prompts: color, fvu: {at_least: .2}}",
+    ),
+    "one set under two names": (OFTEN, SILENT.replace("prompts: color", "prompts: prompts/words.yaml#color")),
+}
+CAN_BOTH_HOLD = {
+    "the same claim": (MORE, MORE),
+    "bounds that touch": (OFTEN, OFTEN.replace("at_least: .9", "at_most: .9")),
+    "other prompts": (OFTEN, SILENT.replace("color", "x").replace("others", "color").replace("x", "others")),
+    "another number of one kind": (
+        "reconstruction: {prompts: color, fvu: {at_most: .1}}",
+        "reconstruction: {prompts: color, cosine: {at_least: .9}}",
+    ),
+}
+ASIDE = {
+    "another feature": "feature: 2",
+    "another subject": "subjects: [other]",
+    "another pool": "pool: last",
+    "an expected failure": "xfail: it does not",
+    "any of two features": "features: [1, 2]\n    together: any",
+}
+
+
+def entry(name, claim, beside=""):
+    about = "" if "reconstruction" in claim or "feature" in beside else "feature: 1\n    "
+    return f"  - id: {name}\n    {about}{beside}{chr(10) + '    ' if beside else ''}{claim}\n"
+
+
+def found_in(root, *entries):
+    return contradictions(specs_of(root, HEAD + "expect:\n" + "".join(entries)))
+
+
+@pytest.mark.parametrize("claims", ONE_NUMBER_TWICE.values(), ids=ONE_NUMBER_TWICE)
+def test_disjoint_bounds_on_one_number_contradict(tmp_path, claims):
+    """One pair, named once, with the file and line of both."""
+    (one,) = found_in(tmp_path, *map(entry, "ab", claims))
+    assert (one.one.id, one.other.id) == ("suite::a", "suite::b")
+    assert str(one.one.source) in str(one)
+    assert str(one.other.source) in str(one)
+
+
+@pytest.mark.parametrize("claims", CAN_BOTH_HOLD.values(), ids=CAN_BOTH_HOLD)
+def test_claims_that_can_both_hold_are_left_alone(tmp_path, claims):
+    """Bounds that share a point, other prompts, other numbers."""
+    assert found_in(tmp_path, *map(entry, "ab", claims)) == []
+
+
+@pytest.mark.parametrize("beside", ASIDE.values(), ids=ASIDE)
+def test_another_subject_feature_or_reading_is_another_number(tmp_path, beside):
+    """The pair that contradicts above does not, once one of the two is about something else."""
+    assert found_in(tmp_path, entry("a", OFTEN), entry("b", SILENT, beside)) == []
+
+
+def test_each_pair_is_named(tmp_path):
+    """Three claims of which no two can hold are three pairs."""
+    bounds = ["at_least: .9", "between: [.4, .6]", "at_most: .1"]
+    found = found_in(
+        tmp_path, *(entry(n, OFTEN.replace("at_least: .9", b)) for n, b in zip("abc", bounds, strict=True))
+    )
+    assert [(c.one.id[-1], c.other.id[-1]) for c in found] == [*itertools.combinations("abc", 2)]
+
+
+RANGE = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)
+
+
+@given(RANGE, RANGE)
+@example([2, 4], [18, 20])  # .1 of the one is .9 of the other, and 1 - .9 is not .1 in floating point
+@example([18, 20], [2, 4])
+def test_exchanged_sets_contradict_where_no_auroc_satisfies_both(tmp_path_factory, first, second):
+    """Counted the long way: an AUROC on a grid of twentieths inside one range, whose mirror is inside the other."""
+    claims = [
+        f"fires_more: {{prompts: {a}, than: {b}, auroc: {{between: [{low / 20}, {high / 20}]}}}}"
+        for (a, b), (low, high) in zip((("color", "others"), ("others", "color")), (first, second), strict=True)
+    ]
+    root = tmp_path_factory.mktemp("root")
+    possible = any(first[0] <= k <= first[1] and second[0] <= 20 - k <= second[1] for k in range(21))
+    assert bool(found_in(root, *map(entry, "ab", claims))) == (not possible)
+
+
+def test_check_warns_with_both_places_and_stays_green(tmp_path, monkeypatch):
+    """A contradiction is a warning: the files are right, and which of the two is wrong the run will say."""
+    load_suite(tmp_path, HEAD + "expect:\n" + entry("a", MORE) + entry("b", LESS))
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["check", "specs/suite.yaml"])
+    (line,) = [line for line in done.stdout.splitlines() if "contradict" in line]
+    assert line.startswith("warning: specs/suite.yaml:6:5: suite::a and suite::b at specs/suite.yaml:9:5 contradict")
+    agreeing = HEAD + "expect:\n" + entry("a", MORE) + entry("b", MORE)
+    load_suite(tmp_path, agreeing)
+    assert "contradict" not in CliRunner().invoke(app, ["check", "specs/suite.yaml"]).stdout
+
+
+def test_the_suites_that_ship_contradict_nothing():
+    """Our own claims can hold together."""
+    from interp_tests.project import REPO
+
+    assert contradictions(item for item in load(REPO).items if hasattr(item, "expectation")) == []
