@@ -10,7 +10,8 @@ from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.nulls import null_of, says_little
-from harness.inputs import Prompt
+from harness.heldout import near_duplicates, plain
+from harness.inputs import PromptSet
 from harness.spec import Spec
 from harness.verdict import Outcome, Reason, Verdict, inconclusive
 
@@ -28,6 +29,11 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     early = before_running(spec)
     if early is not None:
         return early
+    verdict = _judge(spec, evidence, discovery)
+    return verdict.with_(warnings=(*verdict.warnings, *_nearly_leaked(spec)))
+
+
+def _judge(spec: Spec, evidence: Evidence, discovery: Evidence | None) -> Verdict:
     if spec.baseline is not None:
         spec = replace(spec, claim=replace(spec.claim, accepted=accepted_for(spec)))
     if spec.best is not None and discovery is not None:
@@ -98,14 +104,18 @@ def _ps(verdicts: Iterable[Verdict]) -> list[float]:
     return [v.p for v in verdicts if v.p is not None]
 
 
+def _found_on(spec: Spec) -> list[PromptSet]:
+    """The sets that the feature was found on."""
+    return [s for s in (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than) if s]
+
+
 def _leaked(spec: Spec) -> Verdict | None:
     """Exact overlap between what a feature was found on and what it is tested on."""
-    found_on = [s for s in (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than) if s]
-    seen = {_plain(p): s.name for s in found_on for p in s.prompts}
-    shared = [p for tested in spec.sets.values() for p in tested.prompts if _plain(p) in seen]
+    seen = {plain(p): s.name for s in _found_on(spec) for p in s.prompts}
+    shared = [p for tested in spec.sets.values() for p in tested.prompts if plain(p) in seen]
     if not shared:
         return None
-    where = seen[_plain(shared[0])]
+    where = seen[plain(shared[0])]
     return inconclusive(
         Reason.LEAKED,
         f"{len(shared)} of the tested prompts are among those that the feature was found on ({where}), "
@@ -113,6 +123,11 @@ def _leaked(spec: Spec) -> Verdict | None:
     )
 
 
-def _plain(prompt: Prompt) -> tuple[str, str | None]:
-    text, picture = prompt.content
-    return " ".join(text.casefold().split()), picture
+def _nearly_leaked(spec: Spec) -> tuple[str, ...]:
+    """A warning for each discovery set that a tested set nearly repeats: half a leak, and easily not seen."""
+    return tuple(
+        found.warning(seen.name)
+        for seen in _found_on(spec)
+        for tested in spec.sets.values()
+        if (found := near_duplicates(seen.prompts, tested.prompts)) is not None
+    )
