@@ -11,7 +11,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
     {"errors"},
-    {"inputs", "keys", "digests", "releases", "cachedir", "codes", "sums", "stats", "verdict", "rankings", "census", "heldout"},
+    {
+        "inputs",
+        "keys",
+        "digests",
+        "releases",
+        "cachedir",
+        "codes",
+        "sums",
+        "stats",
+        "verdict",
+        "rankings",
+        "census",
+        "heldout",
+    },
     {"expectations", "store", "packing", "spec", "runlog", "baselines"},
     {"language", "capture", "judging"},
     {"planning", "reports", "accepting", "loosening"},

@@ -100,9 +100,8 @@ def test_a_verdict_warns_of_near_duplicates_and_names_a_pair():
     near = judge(spec_of(evidence, ["the red ball rolled down a slope"]), evidence)
     far = judge(spec_of(evidence, ["his green coat hung by the door"]), evidence)
     assert near.outcome == far.outcome == "met"
-    assert far.warnings == ()
-    assert "near duplicates" in near.warnings[0]
-    assert "'the red ball rolled down hill 0' and 'the red ball rolled down a slope'" in near.warnings[0]
+    assert "near duplicates" not in "".join(far.warnings)
+    assert "'the red ball rolled down hill 0' and 'the red ball rolled down a slope'" in near.warnings[-1]
 
 
 def test_the_same_prompt_is_leaked_and_not_only_a_near_duplicate():
