@@ -13,7 +13,7 @@ from harness.expectations.nulls import null_of, says_little
 from harness.heldout import near_duplicates, plain
 from harness.inputs import PromptSet
 from harness.spec import Spec
-from harness.verdict import Outcome, Reason, Verdict, inconclusive
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 _DECIDED = (Outcome.MET, Outcome.UNMET)
 _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
@@ -56,7 +56,19 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
     verdict = spec.expectation.judge(evidence, claim).with_(feature=feature)
+    if verdict.reason is Reason.UNDERPOWERED:
+        verdict = _with_outlook(verdict, spec.expectation, evidence, claim)
     return _with_null(verdict, spec.expectation, evidence, claim) if verdict.outcome in _DECIDED else verdict
+
+
+def _with_outlook(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:
+    """The power at this effect, and what would raise it, beside a claim that more prompts might decide."""
+    outlook = expectation.outlook(evidence, claim)
+    if outlook is None:
+        return verdict
+    power = Measurement("power at this effect", outlook.power, outlook.n)
+    details = {**verdict.details, "power": outlook.to_dict(), "needs": outlook.needed}
+    return verdict.with_(also=(*verdict.also, power), details=details)
 
 
 def _with_null(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:

@@ -29,7 +29,7 @@ FLOORS = [
     {"language", "capture", "judging"},
     {"planning", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning"},
+    {"session", "explore", "pinning", "explaining"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -16,7 +16,9 @@ from harness.expectations.comparing import (
     Comparison,
     compared,
     set_design,
+    smallest_p_of,
     too_few_to_compare,
+    too_sparse,
     unit_rows,
 )
 from harness.expectations.evidence import Evidence
@@ -62,6 +64,9 @@ class Distinguishes(Expectation):
             return None
         return too_few_to_compare(set_design(sets, "prompts", "than"), claim.alpha, sets, "prompts", "than")
 
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
+
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features rank within `top` on these prompts, [d_sae]."""
         return self._ranks(evidence, claim) <= self.top
@@ -97,10 +102,12 @@ class Distinguishes(Expectation):
         bad = broken(evidence, claim, roles)
         if bad is not None:
             return bad
-        design, few = compared(evidence, claim, *roles).design, None
+        found = compared(evidence, claim, *roles)
+        few = sparse = None
         if claim.scope == "population":
-            few = too_few_to_compare(design, claim.alpha, evidence.sets, *roles)
-        return few or dead(evidence, claim, roles) or length_confound(evidence, claim, *roles)
+            few = too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles)
+            sparse = too_sparse(found, feature_of(claim, len(found.auroc)))
+        return few or dead(evidence, claim, roles) or sparse or length_confound(evidence, claim, *roles)
 
     def _outcome(self, rank: float, share: float, claim: Claim) -> Outcome:
         if claim.scope == "sample":

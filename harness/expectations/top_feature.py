@@ -12,10 +12,13 @@ from harness.expectations.base import Claim, Expectation, KindExample, SetRef, S
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, feature_of, left_out
 from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
     out_of,
+    outlook_of_share,
     share_part,
     side_of,
+    smallest_p_of_rate,
     too_few_for_rate,
     unit_shares,
     unit_word,
@@ -51,6 +54,12 @@ class TopFeature(Expectation):
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return _all_tie(claim) or too_few_for_rate(sets, "prompts", self.rate, claim)
+
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        return smallest_p_of_rate(sets, "prompts", self.rate, claim)
+
+    def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
+        return outlook_of_share(evidence, claim, "prompts", self._shares(evidence, claim), self.rate)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' shares are inside the bound, [d_sae]."""

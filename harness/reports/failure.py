@@ -114,7 +114,9 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "fragile", "the margin is inside the numerical noise of this subject"
     for warning in verdict.warnings:
         yield "warning", warning
-    if verdict.reason in _WHAT_WOULD_DECIDE and "scope: sample" not in verdict.finding:
+    if verdict.details.get("needs"):
+        yield "needs", str(verdict.details["needs"])
+    elif verdict.reason in _WHAT_WOULD_DECIDE and "scope: sample" not in verdict.finding:
         yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
     if verdict.details.get("traceback"):
         yield "traceback", "in results.json, under details"

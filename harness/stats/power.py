@@ -35,7 +35,7 @@ def rate_power(rate: float, n: int, low: float, high: float, alpha: float) -> fl
     k = np.arange(n + 1)
     inside = np.ones(n + 1, bool)
     if low > 0:
-        inside &= (np.where(k > 0, bdtrc(np.maximum(k - 1, 0), n, low), 1.0) if low < 1 else k < 0) <= alpha
+        inside &= np.where(k > 0, bdtrc(np.maximum(k - 1, 0), n, low), 1.0) <= alpha
     if high < 1:
         inside &= np.where(k < n, bdtr(np.minimum(k, n - 1), n, high), 1.0) <= alpha
     return float(_binomial(n, rate)[inside].sum())

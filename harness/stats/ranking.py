@@ -103,7 +103,7 @@ def _among_highest(score: Floats, top: int) -> NDArray[np.bool_]:
     last = np.partition(score, -k, axis=1)[:, -k, None]
     above, ties = score > last, score == last
     fits = above.sum(1, keepdims=True) + (ties.sum(1, keepdims=True) + 1) / 2 <= top
-    return above | (ties & fits)
+    return np.asarray(above | (ties & fits))
 
 
 def _resampled(n_pos: int, n_neg: int, resamples: int, paired: bool, seed: int) -> Iterator[tuple[Floats, Floats]]:
