@@ -25,12 +25,18 @@ from harness.verdict import Outcome, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """Distinct prompts that a subject must have read, and how many of them the store holds under today's keys."""
+    """Distinct prompts and corpora that a subject must have read, and how many the store holds under today's keys."""
 
     subject: str
     prompts: int
     in_store: int
-    passes: int
+    corpora: int
+    corpora_in_store: int
+
+    @property
+    def to_read(self) -> int:
+        """What a run would still read."""
+        return self.prompts - self.in_store + self.corpora - self.corpora_in_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,12 @@ def explain(spec: Spec, store: Store) -> Explanation:
 
 
 def _reads(spec: Spec, store: Store) -> Iterator[Reads]:
-    made = plan(spec.needs(), store)
-    cold = {reading.subject.name: reading for group in made.groups for reading in group.readings}
+    needs = list(spec.needs())
+    made = plan(needs, store)
+    cold = {reading.subject.name: len(reading.corpora) for group in made.groups for reading in group.readings}
     for name, wanted in made.wanted.items():
-        reading = cold.get(name)
-        passes = 0 if reading is None else len(reading.prompts) + len(reading.corpora)
-        yield Reads(name, wanted, made.warm[name], passes)
+        corpora = len({need.corpus for need in needs if need.corpus is not None and need.subject.name == name})
+        yield Reads(name, wanted, made.warm[name], corpora, corpora - cold.get(name, 0))
 
 
 def _with_evidence(found: Explanation, store: Store) -> Explanation:
@@ -118,6 +124,8 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     yield "scope", "of these prompts only" if claim.scope == "sample" else of
     for role, (name, prompts, units) in found.units.items():
         yield role, f"{name}: {prompts} prompts" + (f" from {units} templates" if units < prompts else "")
+    for role, corpus in spec.corpora.items():
+        yield role, f"{corpus.name}: the first {corpus.token_limit:,} tokens"
     for reads in found.reads:
         yield "needs", _reads_text(reads)
     if found.smallest_p is not None:
@@ -128,12 +136,15 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
 def _feature_text(spec: Spec) -> str:
     if spec.best is not None:
         return f"the first by {spec.best.by} on {spec.best.prompts.name} against {spec.best.than.name}"
-    return (f" {spec.together} of " if spec.together else "").strip() + ", ".join(map(str, spec.features))
+    return (f"{spec.together} of " if spec.together else "") + ", ".join(map(str, spec.features))
 
 
 def _reads_text(reads: Reads) -> str:
-    cold = f"{reads.passes} to be read" if reads.passes else "nothing to be read"
-    return f"{reads.prompts} prompts through {reads.subject}: {reads.in_store} in the store, {cold}"
+    """`216 prompts through tiny-gemma2: 200 in the store, 16 to be read`."""
+    parts = [(reads.prompts, reads.in_store, "prompt"), (reads.corpora, reads.corpora_in_store, "corpus")]
+    what = " and ".join(f"{n} {word}{'s' * (n > 1 and word == 'prompt')}" for n, _, word in parts if n)
+    held = reads.in_store + reads.corpora_in_store
+    return f"{what} through {reads.subject}: {held} in the store, {reads.to_read or 'nothing'} to be read"
 
 
 def _standing(found: Explanation) -> Iterator[tuple[str, str]]:
@@ -164,7 +175,7 @@ def to_dict(found: Explanation) -> dict[str, Any]:
         "alpha": spec.claim.alpha,
         "sets": {r: {"name": n, "prompts": p, "units": u} for r, (n, p, u) in found.units.items()},
         "reads": [
-            {"subject": r.subject, "prompts": r.prompts, "in_store": r.in_store, "to_read": r.passes}
+            {"subject": r.subject, "prompts": r.prompts, "corpora": r.corpora, "to_read": r.to_read}
             for r in found.reads
         ],
         "smallest_p": found.smallest_p,

@@ -87,7 +87,7 @@ def test_the_printed_error_rates_are_those_of_simulation(n_pos, n_neg, rejected,
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 8, 10, 20])
 def test_null_claims_are_seldom_met_and_true_ones_seldom_unmet(n):
-    """The whole verdict at n a side: nulls met in at most 5 %, true ones unmet in at most 5 %, up to simulation error."""
+    """The whole verdict at n a side: at most 5 % of nulls met and of true claims unmet, up to simulation error."""
     draws = 400
     slack = 3 * np.sqrt(0.05 * 0.95 / draws)
     for share in (0.4, 0.8):
