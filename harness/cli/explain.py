@@ -18,7 +18,7 @@ def explain(
     name: Annotated[str, typer.Argument(metavar="SPEC", help="A spec's id, or its end: color::beats-code.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Say what a claim needs, its smallest p, and its power. Example: interp explain color-beats-the-rest
+    """Say what a claim needs, its smallest p, and its power. Example: interp explain first::silent-or-not
 
     Reads no model: the power is that at the effect in the store, where that has the evidence.
     """
