@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentFault
+from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound
 from harness.expectations.choosing import best_feature
 from harness.expectations.comparing import units_in
+from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.results import bound_text, short
 from harness.judging import before_running, judge
@@ -78,9 +80,10 @@ def _with_evidence(found: Explanation, store: Store) -> Explanation:
     with tempfile.TemporaryDirectory(prefix="interp-explain-") as folder:
         runner = Runner(store, RunLog(Path(folder) / RUN_LOG), may_read=lambda subject: False)
         try:
-            discovery = spec.best and runner.discovery(spec.best.prompts, spec.best.than, spec.subject)
+            best = spec.best
+            discovery = runner.discovery(best.prompts, best.than, spec.subject) if best is not None else None
             evidence = runner.evidence(spec)
-            verdict = judge(spec, evidence, discovery or None)
+            verdict = judge(spec, evidence, discovery)
             features = _features(spec, discovery)
             asked = [(f, spec.expectation.outlook(evidence, _claim(spec, f))) for f in features if _measured(verdict)]
         except Cold:
@@ -90,13 +93,14 @@ def _with_evidence(found: Explanation, store: Store) -> Explanation:
     return replace(found, verdict=verdict, outlooks=tuple((f, o) for f, o in asked if o is not None))
 
 
-def _features(spec: Spec, discovery: Any) -> Sequence[int]:
+def _features(spec: Spec, discovery: Evidence | None) -> Sequence[int]:
     if spec.best is not None and discovery is not None:
         return (best_feature(discovery, spec.claim, spec.best.by).feature,)
     return spec.features
 
 
-def _claim(spec: Spec, feature: int) -> Any:
+def _claim(spec: Spec, feature: int) -> Claim:
+    """As judging asks it of one feature: `any` of m holds each to alpha / m."""
     alpha = spec.claim.alpha / len(spec.features) if spec.together == "any" else spec.claim.alpha
     return replace(spec.claim, feature=feature, alpha=alpha)
 

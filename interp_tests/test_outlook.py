@@ -174,6 +174,13 @@ def test_too_few_firing_prompts_compare_nothing(kind):
     assert judged(kind, evidence(5)).reason is not Reason.TOO_SPARSE
 
 
+def test_a_feature_that_ranks_far_off_is_unmet_however_seldom_it_fires():
+    """Silence is what a rank is lost by: 4 firing prompts of 20, last of eight features, are no matter of more prompts."""
+    made = [row(f"a red n{i} m{i}", red=3.0 if i >= 16 else 0) for i in range(20)]
+    verdict = judged("distinguishes", evidence_of_rows(prompts=made[:10], than=made[10:]), top=1)
+    assert verdict.outcome is Outcome.UNMET
+
+
 NUMBERS = st.lists(st.sampled_from([0.0, 0.0, 1.0, 2.0, 3.0]), min_size=5, max_size=10)
 
 

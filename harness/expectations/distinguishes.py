@@ -79,7 +79,12 @@ class Distinguishes(Expectation):
         ranks = self._ranks(evidence, claim)
         feature = feature_of(claim, len(ranks))
         rank, share = float(ranks[feature]), float(self._stability(evidence, claim)[feature])
-        part = Part("rank", only(rank), Bound(at_most=self.top), self._outcome(rank, share, claim), found.design.n)
+        outcome = self._outcome(rank, share, claim)
+        if claim.scope == "population" and outcome is not Outcome.UNMET:  # a rank far off is no matter of few that fire
+            sparse = too_sparse(found, feature)
+            if sparse is not None:
+                return sparse
+        part = Part("rank", only(rank), Bound(at_most=self.top), outcome, found.design.n)
         return verdict_of(
             [part],
             self._finding(evidence, claim, found, rank, share),
@@ -102,12 +107,10 @@ class Distinguishes(Expectation):
         bad = broken(evidence, claim, roles)
         if bad is not None:
             return bad
-        found = compared(evidence, claim, *roles)
-        few = sparse = None
+        design, few = compared(evidence, claim, *roles).design, None
         if claim.scope == "population":
-            few = too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles)
-            sparse = too_sparse(found, feature_of(claim, len(found.auroc)))
-        return few or dead(evidence, claim, roles) or sparse or length_confound(evidence, claim, *roles)
+            few = too_few_to_compare(design, claim.alpha, evidence.sets, *roles)
+        return few or dead(evidence, claim, roles) or length_confound(evidence, claim, *roles)
 
     def _outcome(self, rank: float, share: float, claim: Claim) -> Outcome:
         if claim.scope == "sample":
