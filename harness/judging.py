@@ -10,9 +10,10 @@ from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.nulls import null_of, says_little
-from harness.inputs import Prompt
+from harness.heldout import near_duplicates, plain
+from harness.inputs import PromptSet
 from harness.spec import Spec
-from harness.verdict import Outcome, Reason, Verdict, inconclusive
+from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 _DECIDED = (Outcome.MET, Outcome.UNMET)
 _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
@@ -28,6 +29,11 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     early = before_running(spec)
     if early is not None:
         return early
+    verdict = _judge(spec, evidence, discovery)
+    return verdict.with_(warnings=(*verdict.warnings, *_nearly_leaked(spec)))
+
+
+def _judge(spec: Spec, evidence: Evidence, discovery: Evidence | None) -> Verdict:
     if spec.baseline is not None:
         spec = replace(spec, claim=replace(spec.claim, accepted=accepted_for(spec)))
     if spec.best is not None and discovery is not None:
@@ -50,7 +56,19 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
     verdict = spec.expectation.judge(evidence, claim).with_(feature=feature)
+    if verdict.reason is Reason.UNDERPOWERED:
+        verdict = _with_outlook(verdict, spec.expectation, evidence, claim)
     return _with_null(verdict, spec.expectation, evidence, claim) if verdict.outcome in _DECIDED else verdict
+
+
+def _with_outlook(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:
+    """The power at this effect, and what would raise it, beside a claim that more prompts might decide."""
+    outlook = expectation.outlook(evidence, claim)
+    if outlook is None:
+        return verdict
+    power = Measurement("power at this effect", outlook.power, outlook.n)
+    details = {**verdict.details, "power": outlook.to_dict(), "needs": outlook.needed}
+    return verdict.with_(also=(*verdict.also, power), details=details)
 
 
 def _with_null(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:
@@ -98,14 +116,18 @@ def _ps(verdicts: Iterable[Verdict]) -> list[float]:
     return [v.p for v in verdicts if v.p is not None]
 
 
+def _found_on(spec: Spec) -> list[PromptSet]:
+    """The sets that the feature was found on."""
+    return [s for s in (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than) if s]
+
+
 def _leaked(spec: Spec) -> Verdict | None:
     """Exact overlap between what a feature was found on and what it is tested on."""
-    found_on = [s for s in (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than) if s]
-    seen = {_plain(p): s.name for s in found_on for p in s.prompts}
-    shared = [p for tested in spec.sets.values() for p in tested.prompts if _plain(p) in seen]
+    seen = {plain(p): s.name for s in _found_on(spec) for p in s.prompts}
+    shared = [p for tested in spec.sets.values() for p in tested.prompts if plain(p) in seen]
     if not shared:
         return None
-    where = seen[_plain(shared[0])]
+    where = seen[plain(shared[0])]
     return inconclusive(
         Reason.LEAKED,
         f"{len(shared)} of the tested prompts are among those that the feature was found on ({where}), "
@@ -113,6 +135,11 @@ def _leaked(spec: Spec) -> Verdict | None:
     )
 
 
-def _plain(prompt: Prompt) -> tuple[str, str | None]:
-    text, picture = prompt.content
-    return " ".join(text.casefold().split()), picture
+def _nearly_leaked(spec: Spec) -> tuple[str, ...]:
+    """A warning for each discovery set that a tested set nearly repeats: half a leak, and easily not seen."""
+    return tuple(
+        found.warning(seen.name)
+        for seen in _found_on(spec)
+        for tested in spec.sets.values()
+        if (found := near_duplicates(seen.prompts, tested.prompts)) is not None
+    )

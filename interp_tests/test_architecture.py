@@ -24,12 +24,13 @@ FLOORS = [
         "rankings",
         "census",
         "promotion",
+        "heldout",
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
     {"language", "capture", "judging"},
     {"planning", "mutants", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning"},
+    {"session", "explore", "pinning", "explaining"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

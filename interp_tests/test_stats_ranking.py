@@ -9,7 +9,14 @@ from harness.codes import Pooled
 from harness.expectations.toy import codes_from_dense
 from harness.stats.firing import live_of_all, not_finite_tokens, tokens_firing_of_all
 from harness.stats.levels import detected, max_of_all, median_firing_of_all
-from harness.stats.ranking import among_strongest, ranks_in_prompts, ranks_of, scores_of_all, share_among_top
+from harness.stats.ranking import (
+    among_strongest,
+    ranks_in_prompts,
+    ranks_of,
+    scores_of_all,
+    share_among_strongest,
+    share_among_top,
+)
 from harness.stats.tokens import share_of_all, strongest_tokens_of_all
 from harness.stats.units import by_unit, design_of, units_of
 from interp_tests.plain_twins import pooling as twin_pooling
@@ -195,3 +202,29 @@ def test_a_broken_token_is_found_by_its_code_and_by_its_norm():
     assert not_finite_tokens(codes, np.ones(4, bool)).tolist() == []
     assert not_finite_tokens(broken, np.ones(4, bool)).tolist() == [1, 2]
     assert not_finite_tokens(broken, np.array([True, False, True, True])).tolist() == [2]
+
+
+def test_the_strongest_stay_so_in_the_share_of_resamples():
+    """The same seeded draws, each resample written out row by row; silent features never rank."""
+    rng = np.random.default_rng(2)
+    dense = np.where(rng.random((6, 5)) < 0.5, rng.integers(1, 5, (6, 5)) / 4, 0.0)  # sums are exact, ties too
+    dense[:, 4] = 0
+    found = share_among_strongest(Pooled.from_dense(dense), 2, 60, seed=3)
+    drawn = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), 60)
+    seen = np.zeros(5)
+    for counts in drawn:
+        rows = [dense[i] for i, k in enumerate(counts) for _ in range(k)]
+        means = [float(sum(r[f] for r in rows)) for f in range(5)]
+        seen += [m > 0 and twin.rank_among(means, f) <= 2 for f, m in enumerate(means)]
+    assert found.tolist() == (seen / 60).tolist()
+    assert found[4] == 0
+    assert any(0 < share < 1 for share in found[:4])
+
+
+def test_a_feature_that_leads_everywhere_keeps_its_rank_in_every_resample():
+    """Share 1 for it, and less for one that leads by a single prompt."""
+    steady, lucky = np.full(8, 2.0), np.r_[20.0, np.zeros(7)]
+    first = share_among_strongest(Pooled.from_dense(np.c_[steady, np.full(8, 1.0)]), 1, 200)
+    second = share_among_strongest(Pooled.from_dense(np.c_[steady, lucky]), 1, 200)
+    assert first.tolist() == [1, 0]
+    assert 0.2 < second[0] < 0.8

@@ -14,6 +14,7 @@ from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
 from harness.loosening import UnknownRef, loosened_since
 from harness.spec import Spec
+from harness.verdict import Verdict
 
 
 def check(
@@ -27,8 +28,14 @@ def check(
         str | None,
         typer.Option(metavar="GIT_REF", help="List bars lower than at this commit; each needs a reason."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Claims with `severity: warn` count, too, where nothing can decide them.")
+    ] = False,
 ) -> None:
-    """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2"""
+    """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2
+
+    Exits 2 with a mistake, 1 with a claim that no evidence can decide or a lower bar without a reason.
+    """
     loaded = load(Path.cwd(), paths or None)
     lower = _lower_bars(against, loaded, paths or None)
     found = [*mistakes_of(loaded), *_undecidable(loaded), *lower]
@@ -36,9 +43,16 @@ def check(
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         _print(loaded, found)
-    wrong = [f for f in found if f["code"] != "loosened" or f["because"] is None]
+    wrong = [f for f in found if _counts(f, strict)]
     if wrong:
         raise typer.Exit(2 if any(f["code"] not in ("inconclusive", "loosened") for f in wrong) else 1)
+
+
+def _counts(one: dict[str, Any], strict: bool) -> bool:
+    """Whether this makes the exit code other than 0."""
+    if one["code"] == "loosened":
+        return one["because"] is None
+    return one["code"] != "inconclusive" or strict or one["severity"] == "fail"
 
 
 def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -> list[dict[str, Any]]:
@@ -54,23 +68,54 @@ def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -
 
 def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
     """Specs whose verdict no evidence can change: too few prompts for their level, or a leak."""
-    found = []
-    for item in loaded.items:
-        early = before_running(item) if isinstance(item, Spec) else None
-        if early is not None:
-            place = {"file": item.source.path, "line": item.source.line, "column": item.source.column}
-            found.append({"code": "inconclusive", **place, "message": f"{early.word}: {early.finding}", "nearest": []})
-    return found
+    specs = [item for item in loaded.items if isinstance(item, Spec)]
+    return [_as_record(spec, early) for spec in specs if (early := before_running(spec)) is not None]
+
+
+def _as_record(spec: Spec, early: Verdict) -> dict[str, Any]:
+    """The keys of a mistake, and: spec, reason, severity; n, what would do (n in all, how many more, of which set)."""
+    add = early.details.get("add")
+    n = early.measurement.n if early.measurement is not None else None
+    return {
+        "code": "inconclusive",
+        "file": spec.source.path,
+        "line": spec.source.line,
+        "column": spec.source.column,
+        "message": f"{early.word}: {early.finding}",
+        "nearest": [],
+        "spec": spec.id,
+        "reason": str(early.reason),
+        "severity": spec.severity,
+        "n": n,
+        "would_do": None if add is None or n is None else {"n": n + add, "add": add, "to": early.details["to"]},
+    }
 
 
 def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
+    undecidable = [one for one in found if one["code"] == "inconclusive"]
     for one in found:
-        typer.echo(f"{one['file']}:{one['line']}:{one['column']}: {one['code']}: {one['message']}")
+        if one["code"] != "inconclusive":
+            typer.echo(f"{_place(one)}: {one['code']}: {one['message']}")
+    for one in undecidable:
+        _print_undecidable(one)
     contradicting = contradictions(item for item in loaded.items if isinstance(item, Spec))
     for warning in (*loaded.warnings, *contradicting):
         typer.echo(f"warning: {warning}")
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)
-    mistakes = len(found) - lower
+    mistakes = len(found) - lower - len(undecidable)
     bars = f", {lower} lower {'bar' if lower == 1 else 'bars'}" if lower else ""
-    typer.echo(f"{specs} specs read, {mistakes} {'mistake' if mistakes == 1 else 'mistakes'}{bars}")
+    never = f", {len(undecidable)} that no evidence can decide" if undecidable else ""
+    typer.echo(f"{specs} specs read, {mistakes} {'mistake' if mistakes == 1 else 'mistakes'}{bars}{never}")
+
+
+def _print_undecidable(one: dict[str, Any]) -> None:
+    """A section for each: the place, the spec, why, and the n that would do."""
+    typer.echo(f"{_place(one)}: {one['spec']} can never be met" + (" (severity: warn)" * (one["severity"] == "warn")))
+    typer.echo(f"    inconclusive: {one['message']}")
+    if one["would_do"] is not None:
+        typer.echo(f"    has {one['n']}, would do: {one['would_do']['n']}")
+
+
+def _place(one: dict[str, Any]) -> str:
+    return f"{one['file']}:{one['line']}:{one['column']}"

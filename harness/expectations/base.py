@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,9 @@ from harness.codes import Mask, Pool, Specials, Tokens
 from harness.expectations.evidence import Evidence
 from harness.inputs import Attention, PromptSet
 from harness.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from harness.expectations.outlook import Outlook
 
 Side = Literal["high", "low", "none"]
 Scope = Literal["population", "sample"]
@@ -151,6 +154,17 @@ class Expectation(BaseModel):
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         """The verdict that no evidence can change (too few prompts for alpha), or None."""
+        return None
+
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        """The smallest p that any evidence on these sets could reach; None where no p, or not the sets, decide."""
+        return None
+
+    def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
+        """The claim's power at the effect seen here and what would raise it; None where the kind has none.
+
+        Asked of a claim that was judged, and found neither dead nor undecidable.
+        """
         return None
 
     def other_subjects(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from harness.expectations.comparing import (
     compared,
     set_design,
     too_few_to_compare,
+    too_sparse,
     unit_rows,
 )
 from harness.expectations.evidence import Evidence
@@ -119,11 +120,12 @@ class BeatsKeywords(Expectation):
         bad = broken(evidence, claim, _ROLES)
         if bad is not None:
             return bad
-        design = compared(evidence, claim, *_ROLES).design
-        few = _cannot_fit(design, evidence.sets)
-        if few is None and claim.scope == "population":
-            few = too_few_to_compare(design, claim.alpha, evidence.sets, *_ROLES)
-        return few or dead(evidence, claim, _ROLES) or length_confound(evidence, claim, *_ROLES)
+        found = compared(evidence, claim, *_ROLES)
+        few, sparse = _cannot_fit(found.design, evidence.sets), None
+        if claim.scope == "population":
+            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *_ROLES)
+            sparse = too_sparse(found, feature_of(claim, len(found.auroc)))
+        return few or dead(evidence, claim, _ROLES) or sparse or length_confound(evidence, claim, *_ROLES)
 
     def _part(self, rival: _Rival, margin: float, p: P, claim: Claim, n: int, total: int) -> Part:
         outcome = by_value(self.margin, margin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,13 +13,15 @@ from harness.codes import Floats, Pooled
 from harness.expectations.base import Claim
 from harness.expectations.checks import signed_codes_fault
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import only, too_few
+from harness.expectations.outlook import Outlook, outlook_of
+from harness.expectations.results import only, short, too_few
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes, auroc_of_all, auroc_within_all, stacked
 from harness.stats.intervals import Limits, auroc_limits, mean_limits, rate_limits, welch_limits
 from harness.stats.permutation import P, rank_sum, smallest_p, stratified_p
+from harness.stats.power import auroc_power, within_power
 from harness.stats.units import LEFT_OUT, Design, by_unit, count_units, design_of, units_of
-from harness.verdict import Verdict
+from harness.verdict import Example, Measurement, Reason, Verdict, inconclusive
 
 Which = Literal["positive", "negative"]
 FEWEST = 5
@@ -52,9 +54,12 @@ class Comparison:
         a, b = self.positive.column(feature), self.negative.column(feature)
         if not self.design.within:
             return stratified_p([rank_sum(a, b)])
-        return stratified_p(
-            [rank_sum(a[self.design.positive == g], b[self.design.negative == g]) for g in range(self.design.n)]
-        )
+        return stratified_p([rank_sum(*sides) for sides in self.strata(feature)])
+
+    def strata(self, feature: int) -> list[tuple[Floats, Floats]]:
+        """The feature's values on both sides of each shared template."""
+        a, b = self.positive.column(feature), self.negative.column(feature)
+        return [(a[self.design.positive == g], b[self.design.negative == g]) for g in range(self.design.n)]
 
     def auroc_limits(self, feature: int, alpha: float) -> Limits:
         """Newcombe's limits; the mean over shared templates has those of a rate of that many (conservative)."""
@@ -117,6 +122,44 @@ def _compare(
     return Comparison(design, a, b, auroc_of_all(a, b))
 
 
+def auroc_outlook(found: Comparison, feature: int, low: float, alpha: float, names: tuple[str, str]) -> Outlook:
+    """The power of AUROC >= low with p <= alpha, and what would raise it. names: of the two sets."""
+    design, effect = found.design, f"an AUROC of {short(float(found.auroc[feature]))}"
+    unit = "templates" if design.grouped or design.within else "prompts"
+    if design.within:
+        strata, both = found.strata(feature), " and ".join(names)
+        return outlook_of(lambda k: within_power(strata, design.n + k[0], low, alpha), [both], effect, design.n, unit)
+    a, b = found.rows(feature)
+
+    def power(more: Sequence[int]) -> float:
+        return auroc_power(a, b, len(a) + more[0], len(b) + more[1], low, alpha)
+
+    return outlook_of(power, names, effect, design.n, unit)
+
+
+def too_sparse(found: Comparison, feature: int, examples: tuple[Example, ...] = ()) -> Verdict | None:
+    """Inconclusive where the feature fires on under 5 units of both sets: ties at 0 compare nothing."""
+    firing = found.n_firing(feature)
+    if firing >= FEWEST:
+        return None
+    n = found.positive.n_prompts + found.negative.n_prompts
+    return inconclusive(
+        Reason.TOO_SPARSE,
+        f"feature {feature} fires on {firing} of {n} prompts; a comparison needs {FEWEST} that fire: add "
+        f"{FEWEST - firing} on which it does, or write `scope: sample` to claim it of these only.",
+        measurement=Measurement("firing prompts", firing, n),
+        examples=examples,
+    )
+
+
+def smallest_p_of(sets: Mapping[str, PromptSet], positive: str, negative: str) -> float | None:
+    """The smallest p that the sets could reach, labels permuted by unit or inside shared templates."""
+    design = set_design(sets, positive, negative)
+    if not design.n_positive or not design.n_negative:
+        return None
+    return _within_floor(design) if design.within else smallest_p(design.n_positive, design.n_negative)
+
+
 def set_design(sets: Mapping[str, PromptSet], positive: str, negative: str) -> Design:
     """The design as the sets alone show it, before anything has run."""
     groups = [[p.group for p in sets[role].prompts] for role in (positive, negative)]
@@ -148,14 +191,18 @@ def _enough(a: int, b: int, alpha: float) -> bool:
 
 
 def _too_few_templates(design: Design, alpha: float, name: str) -> Verdict | None:
-    sizes = [(int((design.positive == g).sum()), int((design.negative == g).sum())) for g in range(design.n)]
-    floor = math.prod(smallest_p(a, b) for a, b in sizes)
+    floor = _within_floor(design)
     if design.n >= FEWEST and floor <= alpha:
         return None
     because = f"both sets are made from the same templates, so these are the units, and {FEWEST} are the fewest"
     if design.n >= FEWEST:
         because = f"the smallest p that {design.n} shared templates can reach is {floor:.2g}"
     return too_few(design.n, max(1, FEWEST - design.n), f"{name} and what it is compared with", because, "templates")
+
+
+def _within_floor(design: Design) -> float:
+    sizes = [(int((design.positive == g).sum()), int((design.negative == g).sum())) for g in range(design.n)]
+    return math.prod(smallest_p(a, b) for a, b in sizes)
 
 
 def units_in(sets: Mapping[str, PromptSet], role: str) -> int:

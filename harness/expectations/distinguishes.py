@@ -16,7 +16,9 @@ from harness.expectations.comparing import (
     Comparison,
     compared,
     set_design,
+    smallest_p_of,
     too_few_to_compare,
+    too_sparse,
     unit_rows,
 )
 from harness.expectations.evidence import Evidence
@@ -63,6 +65,9 @@ class Distinguishes(Expectation):
             return None
         return too_few_to_compare(set_design(sets, "prompts", "than"), claim.alpha, sets, "prompts", "than")
 
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
+
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features rank within `top` on these prompts, [d_sae]."""
         return self._ranks(evidence, claim) <= self.top
@@ -75,7 +80,12 @@ class Distinguishes(Expectation):
         ranks = self._ranks(evidence, claim)
         feature = feature_of(claim, len(ranks))
         rank, share = float(ranks[feature]), float(self._stability(evidence, claim)[feature])
-        part = Part("rank", only(rank), Bound(at_most=self.top), self._outcome(rank, share, claim), found.design.n)
+        outcome = self._outcome(rank, share, claim)
+        if claim.scope == "population" and outcome is not Outcome.UNMET:  # a rank far off is no matter of few that fire
+            sparse = too_sparse(found, feature)
+            if sparse is not None:
+                return sparse
+        part = Part("rank", only(rank), Bound(at_most=self.top), outcome, found.design.n)
         return verdict_of(
             [part],
             self._finding(evidence, claim, found, rank, share),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, dead, feature_of, signed_codes_fault
 from harness.expectations.comparing import ENOUGH_TO_REFUTE
 from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook, outlook_of
 from harness.expectations.rates import within_bound
 from harness.expectations.results import (
     Part,
@@ -33,6 +34,7 @@ from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.intervals import Limits, rate_limits
 from harness.stats.permutation import P
+from harness.stats.power import within_power
 from harness.stats.units import count_units, units_of
 from harness.stats.within import Marked, marked_units
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
@@ -72,6 +74,20 @@ class FiresAt(Expectation):
         if claim.scope == "sample" and marked:
             return None
         return _too_few_marked(marked, sets["prompts"].name)
+
+    def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
+        """Of the AUROC's bound, over the prompts (templates) seen here."""
+        if claim.scope == "sample" or self.auroc.at_least is None:
+            return None
+        marked, prompts = _marked(evidence, claim), evidence.prompts("prompts")
+        strata = marked.standing_for_templates(feature_of(claim, marked.value.d_sae))
+        effect = f"an AUROC of {short(float(_auroc_of_all(evidence, claim)[feature_of(claim, marked.value.d_sae)]))}"
+        unit = _unit(evidence).strip() or "prompts"
+
+        def power(more: Sequence[int]) -> float:
+            return within_power(strata, len(strata) + more[0], self.auroc.low, claim.alpha)
+
+        return outlook_of(power, [prompts.name], effect, marked.n, unit)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' mean AUROC is inside the bound, [d_sae] (the effect alone, without its p)."""

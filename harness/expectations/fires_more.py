@@ -14,13 +14,16 @@ from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
 from harness.expectations.comparing import (
     ENOUGH_TO_REFUTE,
-    FEWEST,
     Comparison,
+    auroc_outlook,
     compared,
     set_design,
+    smallest_p_of,
     too_few_to_compare,
+    too_sparse,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook
 from harness.expectations.results import (
     Part,
     bound_text,
@@ -79,6 +82,17 @@ class FiresMore(Expectation):
             return None
         return too_few_to_compare(set_design(sets, "prompts", "than"), claim.alpha, sets, "prompts", "than")
 
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
+
+    def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
+        """Of the AUROC's bound; `between` is decided by limits, and has none."""
+        if claim.scope == "sample" or self.auroc.at_least is None:
+            return None
+        found = compared(evidence, claim, "prompts", "than")
+        names = evidence.prompts("prompts").name, evidence.prompts("than").name
+        return auroc_outlook(found, feature_of(claim, len(found.auroc)), self.auroc.low, claim.alpha, names)
+
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features reach the bound on these sets, [d_sae] (the effect alone, without its p)."""
         auroc = compared(evidence, claim, "prompts", "than").auroc
@@ -115,15 +129,10 @@ class FiresMore(Expectation):
 
     def _unfit(self, evidence: Evidence, claim: Claim, found: Comparison) -> Verdict | None:
         """Too sparse, or of unlike lengths in the direction that helps the claim."""
-        firing = found.n_firing(feature_of(claim, len(found.auroc)))
-        if claim.scope == "population" and firing < FEWEST:
-            n = found.positive.n_prompts + found.negative.n_prompts
-            return inconclusive(
-                Reason.TOO_SPARSE,
-                f"feature {claim.feature} fires on {firing} of {n} prompts; a comparison needs {FEWEST} that fire.",
-                measurement=Measurement("firing prompts", firing, n),
-                examples=_examples(evidence, claim),
-            )
+        if claim.scope == "population":
+            sparse = too_sparse(found, feature_of(claim, len(found.auroc)), _examples(evidence, claim))
+            if sparse is not None:
+                return sparse
         return length_confound(evidence, claim, "prompts", "than")
 
     def _parts(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> list[Part]:

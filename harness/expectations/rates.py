@@ -10,14 +10,16 @@ import numpy as np
 from harness.codes import Floats, Mask, Pooled
 from harness.expectations.base import Claim, Side
 from harness.expectations.bounds import Bound
+from harness.expectations.checks import feature_of
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook, rate_outlook
 from harness.expectations.results import Part, fewest, part, short, too_few
 from harness.inputs import PromptSet
 from harness.stats.contrast import mean_of_all
 from harness.stats.intervals import clopper_pearson, rate_limits
 from harness.stats.ranking import firing_as_one
-from harness.stats.units import Units, by_unit, units_of
+from harness.stats.units import Units, by_unit, count_units, units_of
 from harness.verdict import Verdict
 
 
@@ -78,6 +80,23 @@ def too_few_for_rate(
     unit = "templates" if any(p.group is not None for p in sets[role].prompts) else "prompts"
     because = f"even {best_text(bound, n)} would not prove a rate {bound_words(bound)} at alpha {short(claim.alpha)}"
     return too_few(n, None if least is None else least - n, sets[role].name, because, unit)
+
+
+def smallest_p_of_rate(sets: Mapping[str, PromptSet], role: str, bound: Bound, claim: Claim) -> float | None:
+    """The binomial p of the best count, n of n or 0 of n, against the bound; None for a range."""
+    if claim.scope == "sample" or bound.between is not None:
+        return None
+    n = units_in(sets, role)
+    return float(bound.low**n if bound.at_least is not None else (1 - bound.high) ** n)
+
+
+def outlook_of_share(evidence: Evidence, claim: Claim, role: str, shares: Floats, bound: Bound) -> Outlook | None:
+    """Of a share of a role's units, read off those of all features."""
+    if claim.scope == "sample":
+        return None
+    n = count_units(units_used(evidence, claim, role))
+    share = float(shares[feature_of(claim, len(shares))])
+    return rate_outlook(share, n, bound, claim.alpha, evidence.prompts(role).name, unit_word(evidence, role))
 
 
 def reachable(bound: Bound, n: int, alpha: float) -> bool:

@@ -13,11 +13,14 @@ from harness.expectations.base import Claim, Expectation, KindExample, SetRef, S
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, feature_of, left_out
 from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
     firing_rates,
     out_of,
+    outlook_of_share,
     share_part,
     side_of,
+    smallest_p_of_rate,
     too_few_for_rate,
     unit_word,
     units_used,
@@ -57,6 +60,12 @@ class SilentOn(Expectation):
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return too_few_for_rate(sets, "prompts", self.rate, claim)
+
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        return smallest_p_of_rate(sets, "prompts", self.rate, claim)
+
+    def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
+        return outlook_of_share(evidence, claim, "prompts", firing_rates(evidence, claim, "prompts"), self.rate)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features fire on the second set and within the bound on the first, [d_sae]."""

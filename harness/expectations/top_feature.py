@@ -12,10 +12,13 @@ from harness.expectations.base import Claim, Expectation, KindExample, SetRef, S
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, feature_of, left_out
 from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
     out_of,
+    outlook_of_share,
     share_part,
     side_of,
+    smallest_p_of_rate,
     too_few_for_rate,
     unit_shares,
     unit_word,
@@ -26,9 +29,11 @@ from harness.expectations.results import against, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
-from harness.stats.ranking import among_strongest
-from harness.stats.units import count_units
-from harness.verdict import Example, Outcome, Reason, Verdict, inconclusive
+from harness.stats.ranking import among_strongest, share_among_strongest
+from harness.stats.units import by_unit, count_units
+from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
+
+RESAMPLES = 200
 
 
 class TopFeature(Expectation):
@@ -50,17 +55,33 @@ class TopFeature(Expectation):
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return _all_tie(claim) or too_few_for_rate(sets, "prompts", self.rate, claim)
 
+    def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
+        return smallest_p_of_rate(sets, "prompts", self.rate, claim)
+
+    def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
+        return outlook_of_share(evidence, claim, "prompts", self._shares(evidence, claim), self.rate)
+
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' shares are inside the bound, [d_sae]."""
         return within_bound(self.rate, self._shares(evidence, claim))
 
     def _shares(self, evidence: Evidence, claim: Claim) -> Floats:
-        codes = evidence.codes("prompts")
-        groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
-        key = ("top_feature", id(codes), claim.tokens, claim.special_tokens, claim.pool, groups, self.among)
         units = units_used(evidence, claim, "prompts")
         pooled = evidence.pooled("prompts", claim)
-        return evidence.memo(key, lambda: unit_shares(among_strongest(pooled, self.among), units), keep=codes)
+        key = self._key(evidence, claim, "share")
+        return evidence.memo(key, lambda: unit_shares(among_strongest(pooled, self.among), units), keep=pooled)
+
+    def _stability(self, evidence: Evidence, claim: Claim) -> Floats:
+        """In which share of resamples of the units each feature's mean is among the strongest, [d_sae]."""
+        pooled = evidence.pooled("prompts", claim)
+        rows = by_unit(pooled, units_used(evidence, claim, "prompts"))
+        key = self._key(evidence, claim, "stable")
+        return evidence.memo(key, lambda: share_among_strongest(rows, self.among, RESAMPLES), keep=pooled)
+
+    def _key(self, evidence: Evidence, claim: Claim, what: str) -> tuple[object, ...]:
+        """Of what is the same for all specs about these prompts; `pooled` is kept alive with it."""
+        groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
+        return ("top_feature", what, id(evidence.pooled("prompts", claim)), groups, self.among)
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         n = count_units(units_used(evidence, claim, "prompts"))
@@ -78,9 +99,16 @@ class TopFeature(Expectation):
             [found],
             f"feature {claim.feature} is among the {self.among} strongest on {out_of(share, n)} "
             f"{unit_word(evidence, 'prompts')} of {evidence.prompts('prompts').name}: {against(found, claim)}",
+            also=self._also(evidence, claim),
             examples=self._examples(evidence, claim),
             warnings=left_out(evidence, claim, ("prompts",)),
         )
+
+    def _also(self, evidence: Evidence, claim: Claim) -> tuple[Measurement, ...]:
+        """Whether the rank would last on other prompts like these."""
+        stable = self._stability(evidence, claim)
+        name = f"share of resamples in which its mean is among the {self.among} strongest"
+        return (Measurement(name, float(stable[feature_of(claim, len(stable))]), RESAMPLES),)
 
     def _examples(self, evidence: Evidence, claim: Claim) -> tuple[Example, ...]:
         """The prompts that speak against it: those where it does not rank, or for a low claim where it does."""

@@ -122,7 +122,9 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         if trial.fate is Fate.SURVIVED:
             yield "survivor", f"{trial.mutant}: {trial.note}; to kill it: {trial.hint}"
     told = "scope: sample" in verdict.finding or verdict.mutants  # survivors say themselves what would kill them
-    if verdict.reason in _WHAT_WOULD_DECIDE and not told:
+    if verdict.details.get("needs"):
+        yield "needs", str(verdict.details["needs"])
+    elif verdict.reason in _WHAT_WOULD_DECIDE and not told:
         yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
     if verdict.details.get("traceback"):
         yield "traceback", "in results.json, under details"

@@ -84,15 +84,16 @@ def stratified_p(strata: Sequence[RankSum]) -> P:
     """One-sided p of the rank sums' total when labels are permuted inside each stratum (exact convolution)."""
     observed = sum(s.observed for s in strata)
     if sum(s.work for s in strata) > MOST_WORK:
-        return P(_normal_p(observed, strata), exact=False)
+        return P(normal_p(strata), exact=False)
     null = np.ones(1)
     for s in strata:
         null = np.convolve(null, null_distribution(s.ranks, s.n_positive))
     return P(min(1.0, float(null[observed:].sum())))
 
 
-def _normal_p(observed: int, strata: Sequence[RankSum]) -> float:
-    """Tie-corrected, with half a rank's continuity correction (a whole rank is 2 doubled ones)."""
+def normal_p(strata: Sequence[RankSum]) -> float:
+    """Tie-corrected normal p, with half a rank's continuity correction (a whole rank is 2 doubled ones)."""
+    observed = sum(s.observed for s in strata)
     variance = sum(s.variance for s in strata)
     if variance <= 0:
         return 1.0

@@ -84,6 +84,28 @@ def share_among_top(
     return seen / resamples
 
 
+def share_among_strongest(pooled: Pooled, top: int, resamples: int, seed: int = 0) -> Floats:
+    """In which share of seeded resamples of the rows the mean of each feature ranks among the `top`, [d_sae]."""
+    n = pooled.n_prompts
+    if not n:
+        return np.full(pooled.d_sae, np.nan)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), resamples).astype(np.float64)
+    seen = np.zeros(pooled.d_sae)
+    for start in range(0, resamples, AT_ONCE):
+        means = _weighted_means(pooled, drawn[start : start + AT_ONCE])
+        seen += ((means > 0) & _among_highest(means, top)).sum(0)
+    return seen / resamples
+
+
+def _among_highest(score: Floats, top: int) -> NDArray[np.bool_]:
+    """ranks_of(row) <= top for each row of [R, d_sae], by the top-th value and its ties instead of a whole sort."""
+    k = min(top, score.shape[1])
+    last = np.partition(score, -k, axis=1)[:, -k, None]
+    above, ties = score > last, score == last
+    fits = above.sum(1, keepdims=True) + (ties.sum(1, keepdims=True) + 1) / 2 <= top
+    return np.asarray(above | (ties & fits))
+
+
 def _resampled(n_pos: int, n_neg: int, resamples: int, paired: bool, seed: int) -> Iterator[tuple[Floats, Floats]]:
     """How often each row is drawn, [<= AT_ONCE, n] for both sides."""
     rng = np.random.default_rng(seed)

@@ -52,9 +52,13 @@ class Marked:
 
         Prompts of one template fire at the same places, so one of them stands for all: that of the lowest AUROC.
         """
+        return stratified_p([rank_sum(*sides) for sides in self.standing_for_templates(feature)])
+
+    def standing_for_templates(self, feature: int) -> list[tuple[Floats, Floats]]:
+        """Values on the marked and the unmarked units of one prompt of each template: that of the lowest AUROC."""
         auroc, sides = self.auroc_by_prompt(feature), self._sides(feature)
         worst = [min(np.flatnonzero(self.template == t), key=lambda s: auroc[s]) for t in range(self.n)]
-        return stratified_p([rank_sum(*sides[s]) for s in worst])
+        return [sides[s] for s in worst]
 
     def smallest_p(self) -> float:
         """The smallest p that these prompts can surely reach: 1 over the product of their choices of marked units."""

@@ -1,0 +1,63 @@
+"""`interp explain`: one claim in plain words, and what its prompts could show."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.errors import did_you_mean, nearest_names
+from harness.language.specs import load
+from harness.spec import Broken, Spec
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="SPEC", help="A spec's id, or its end: color::beats-code.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Say what a claim needs, its smallest p, and its power. Example: interp explain first::silent-or-not
+
+    Reads no model: the power is that at the effect in the store, where that has the evidence.
+    """
+    from harness.explaining import explain as explained
+    from harness.explaining import in_words, to_dict
+    from harness.session import default_store
+    from harness.store import open_or_overlay
+
+    spec = _the_spec(name)
+    with tempfile.TemporaryDirectory(prefix="interp-explain-") as folder:
+        found = explained(spec, open_or_overlay(default_store(), Path(folder) / "evidence.sqlite")[0])
+    if as_json:
+        typer.echo(json.dumps(to_dict(found), ensure_ascii=False, indent=2, allow_nan=False))
+        return
+    typer.echo(f"{spec.id}  ({spec.source.path}:{spec.source.line})")
+    lines = list(in_words(found))
+    width = max(len(what) for what, _ in lines)
+    for what, text in lines:
+        typer.echo(f"  {what:<{width}}  {text}")
+
+
+def _the_spec(name: str) -> Spec:
+    """The one spec of this id, or whose id ends so; otherwise a message with the nearest ids, and exit code 2."""
+    items = load(Path.cwd()).items
+    matching = [item for item in items if item.id == name] or [i for i in items if i.id.endswith(name)]
+    broken = [item for item in matching if isinstance(item, Broken)]
+    if broken:
+        raise _refused(f"{broken[0].id} cannot be read: {broken[0].errors[0]}")
+    specs = [item for item in matching if isinstance(item, Spec)]
+    if len(specs) == 1:
+        return specs[0]
+    if specs:
+        raise _refused(f"{name!r} is the end of {len(specs)} ids; name one: {', '.join(s.id for s in specs[:5])}")
+    names = [item.id for item in items]
+    ends = {full.split("::")[-1]: full for full in names}
+    near = [ends[end] for end in nearest_names(name.split("::")[-1], ends)]
+    raise _refused(f"no spec is called {name!r}.{did_you_mean(name, near or names)}")
+
+
+def _refused(message: str) -> typer.Exit:
+    typer.echo(f"interp: {message}", err=True)
+    return typer.Exit(2)

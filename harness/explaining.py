@@ -1,0 +1,190 @@
+"""`interp explain`: what a claim says, what it needs, and what this many prompts could show. No model is read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EnvironmentFault
+from harness.expectations.base import Claim
+from harness.expectations.bounds import Bound
+from harness.expectations.choosing import best_feature
+from harness.expectations.comparing import units_in
+from harness.expectations.evidence import Evidence
+from harness.expectations.outlook import Outlook
+from harness.expectations.results import bound_text, short
+from harness.judging import before_running, judge
+from harness.planning import plan
+from harness.runlog import RUN_LOG, RunLog
+from harness.running import Cold, Missing, Runner
+from harness.spec import Spec
+from harness.store import Store
+from harness.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """Distinct prompts and corpora that a subject must have read, and how many the store holds under today's keys."""
+
+    subject: str
+    prompts: int
+    in_store: int
+    corpora: int
+    corpora_in_store: int
+
+    @property
+    def to_read(self) -> int:
+        """What a run would still read."""
+        return self.prompts - self.in_store + self.corpora - self.corpora_in_store
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One spec in plain terms. units: per role the set's name, its prompts and its units. smallest_p: of any
+    evidence on these sets. early: the verdict that no evidence can change. verdict, outlooks (per feature): where the
+    store has all."""
+
+    spec: Spec
+    reads: tuple[Reads, ...]
+    units: dict[str, tuple[str, int, int]]
+    smallest_p: float | None
+    early: Verdict | None
+    verdict: Verdict | None = None
+    outlooks: tuple[tuple[int, Outlook], ...] = ()
+    missing: str = ""
+
+
+def explain(spec: Spec, store: Store) -> Explanation:
+    """What `spec` claims and needs; its power where the store has the evidence already. Reads no model."""
+    early = before_running(spec)
+    units = {role: (s.name, len(s), units_in(spec.sets, role)) for role, s in spec.sets.items()}
+    floor = spec.expectation.smallest_p(spec.sets, spec.claim)
+    found = Explanation(spec, tuple(_reads(spec, store)), units, floor, early)
+    return found if early is not None else _with_evidence(found, store)
+
+
+def _reads(spec: Spec, store: Store) -> Iterator[Reads]:
+    needs = list(spec.needs())
+    made = plan(needs, store)
+    cold = {reading.subject.name: len(reading.corpora) for group in made.groups for reading in group.readings}
+    for name, wanted in made.wanted.items():
+        corpora = len({need.corpus for need in needs if need.corpus is not None and need.subject.name == name})
+        yield Reads(name, wanted, made.warm[name], corpora, corpora - cold.get(name, 0))
+
+
+def _with_evidence(found: Explanation, store: Store) -> Explanation:
+    spec = found.spec
+    with tempfile.TemporaryDirectory(prefix="interp-explain-") as folder:
+        runner = Runner(store, RunLog(Path(folder) / RUN_LOG), may_read=lambda subject: False)
+        try:
+            best = spec.best
+            discovery = runner.discovery(best.prompts, best.than, spec.subject) if best is not None else None
+            evidence = runner.evidence(spec)
+            verdict = judge(spec, evidence, discovery)
+            features = _features(spec, discovery)
+            asked = [(f, spec.expectation.outlook(evidence, _claim(spec, f))) for f in features if _measured(verdict)]
+        except Cold:
+            return replace(found, missing="the store lacks what this claim needs; run its test, which reads it")
+        except (Missing, EnvironmentFault) as fault:
+            return replace(found, missing=str(fault))
+    return replace(found, verdict=verdict, outlooks=tuple((f, o) for f, o in asked if o is not None))
+
+
+def _features(spec: Spec, discovery: Evidence | None) -> Sequence[int]:
+    if spec.best is not None and discovery is not None:
+        return (best_feature(discovery, spec.claim, spec.best.by).feature,)
+    return spec.features
+
+
+def _claim(spec: Spec, feature: int) -> Claim:
+    """As judging asks it of one feature: `any` of m holds each to alpha / m."""
+    alpha = spec.claim.alpha / len(spec.features) if spec.together == "any" else spec.claim.alpha
+    return replace(spec.claim, feature=feature, alpha=alpha)
+
+
+def _measured(verdict: Verdict) -> bool:
+    """Whether the claim's own number was measured: a dead or confounded one has no effect to go by."""
+    return verdict.outcome in (Outcome.MET, Outcome.UNMET) or verdict.reason == "underpowered"
+
+
+def bounds_of(spec: Spec) -> dict[str, str]:
+    """The claim's bounds in words."""
+    fields = {name: getattr(spec.expectation, name) for name in type(spec.expectation).model_fields}
+    return {name: bound_text(value) for name, value in fields.items() if isinstance(value, Bound)}
+
+
+def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
+    """(what, text) in the order of reading."""
+    spec, claim = found.spec, found.spec.claim
+    yield "claims", f"{spec.kind}: {type(spec.expectation).summary()}"
+    for name, text in bounds_of(spec).items():
+        yield "", f"{name}: {text}"
+    if spec.features or spec.best:
+        yield "feature", _feature_text(spec)
+    of = f"of prompts like these, at alpha {short(claim.alpha)}"
+    yield "scope", "of these prompts only" if claim.scope == "sample" else of
+    for role, (name, prompts, units) in found.units.items():
+        yield role, f"{name}: {prompts} prompts" + (f" from {units} templates" if units < prompts else "")
+    for role, corpus in spec.corpora.items():
+        yield role, f"{corpus.name}: the first {corpus.token_limit:,} tokens"
+    for reads in found.reads:
+        yield "needs", _reads_text(reads)
+    if found.smallest_p is not None:
+        yield "smallest p", f"{short(found.smallest_p)} (alpha {short(claim.alpha)})"
+    yield from _standing(found)
+
+
+def _feature_text(spec: Spec) -> str:
+    if spec.best is not None:
+        return f"the first by {spec.best.by} on {spec.best.prompts.name} against {spec.best.than.name}"
+    return (f"{spec.together} of " if spec.together else "") + ", ".join(map(str, spec.features))
+
+
+def _reads_text(reads: Reads) -> str:
+    """`216 prompts through tiny-gemma2: 200 in the store, 16 to be read`."""
+    parts = [(reads.prompts, reads.in_store, "prompt"), (reads.corpora, reads.corpora_in_store, "corpus")]
+    what = " and ".join(f"{n} {word}{'s' * (n > 1 and word == 'prompt')}" for n, _, word in parts if n)
+    held = reads.in_store + reads.corpora_in_store
+    return f"{what} through {reads.subject}: {held} in the store, {reads.to_read or 'nothing'} to be read"
+
+
+def _standing(found: Explanation) -> Iterator[tuple[str, str]]:
+    if found.early is not None:
+        yield "can never", f"be met: {found.early.word}: {found.early.finding}"
+    elif found.verdict is None:
+        yield "now", f"not known: {found.missing}"
+    else:
+        yield "now", f"{found.verdict.word}: {found.verdict.finding}"
+    for feature, outlook in found.outlooks:
+        yield "power", f"feature {feature}: {outlook}"
+    if found.verdict is not None and not found.outlooks and _measured(found.verdict):
+        yield "power", "not known for this kind of claim, or these bounds"
+
+
+def to_dict(found: Explanation) -> dict[str, Any]:
+    """Plain types, for --json."""
+    spec, verdict = found.spec, found.early or found.verdict
+    return {
+        "id": spec.id,
+        "file": spec.source.path,
+        "line": spec.source.line,
+        "kind": spec.kind,
+        "claim": type(spec.expectation).summary(),
+        "bounds": bounds_of(spec),
+        "features": list(spec.features),
+        "scope": spec.claim.scope,
+        "alpha": spec.claim.alpha,
+        "sets": {r: {"name": n, "prompts": p, "units": u} for r, (n, p, u) in found.units.items()},
+        "reads": [
+            {"subject": r.subject, "prompts": r.prompts, "corpora": r.corpora, "to_read": r.to_read}
+            for r in found.reads
+        ],
+        "smallest_p": found.smallest_p,
+        "decidable": found.early is None,
+        "verdict": verdict and verdict.word,
+        "finding": verdict and verdict.finding,
+        "power": [{"feature": feature, **outlook.to_dict()} for feature, outlook in found.outlooks],
+    }
