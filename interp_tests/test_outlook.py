@@ -175,7 +175,7 @@ def test_too_few_firing_prompts_compare_nothing(kind):
 
 
 def test_a_feature_that_ranks_far_off_is_unmet_however_seldom_it_fires():
-    """Silence is what a rank is lost by: with 4 firing prompts of 20, last of eight features, more prompts are no mend."""
+    """Silence is what a rank is lost by: at 4 firing prompts of 20 and the last rank, more prompts are no mend."""
     made = [row(f"a red n{i} m{i}", red=3.0 if i >= 16 else 0) for i in range(20)]
     verdict = judged("distinguishes", evidence_of_rows(prompts=made[:10], than=made[10:]), top=1)
     assert verdict.outcome is Outcome.UNMET
