@@ -68,4 +68,4 @@ class RelativeBound(Bound):
     def __str__(self) -> str:
         if self.over is None:
             return super().__str__()
-        return super().__str__() + (" x" if self.over.by == "ratio" else " over ") + f"{self.over.subject}'s"
+        return super().__str__() + (" x " if self.over.by == "ratio" else " over ") + f"{self.over.subject}'s"
