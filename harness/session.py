@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from harness.answers import answers
 from harness.cachedir import cache_dir
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
@@ -102,8 +103,9 @@ class SpecSession:
         early = before_running(spec)
         if early is not None:
             return early
-        verdict = judge(spec, *self._read(spec))
-        verdict = strictly(verdict) if self.strict else verdict
+        evidence, discovery = self._read(spec)
+        verdict = judge(spec, evidence, discovery)
+        verdict = _answered(spec, strictly(verdict) if self.strict else verdict, evidence)
         if self.mutate == "no" or verdict.outcome is not Outcome.MET:
             return verdict
         tried = verdict.with_(mutants=try_mutants(spec, verdict, self._read_or_not))
@@ -121,6 +123,13 @@ class SpecSession:
         except Missing as missing:
             stored = f"{spec.subject.name} is not in the store, and no model was to be read"
             raise Unread(stored if self.mutate == "stored" else str(missing)) from missing
+
+
+def _answered(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:
+    """An unmet verdict that nobody expected, with what would be true instead."""
+    if verdict.outcome is not Outcome.UNMET or verdict.feature is None or spec.xfail:
+        return verdict
+    return verdict.with_(details={**verdict.details, **answers(spec, verdict.feature, evidence)})
 
 
 def open_session(

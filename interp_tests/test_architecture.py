@@ -27,7 +27,7 @@ FLOORS = [
         "heldout",
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
-    {"language", "capture", "judging"},
+    {"language", "capture", "judging", "answers"},
     {"planning", "mutants", "reports", "accepting", "loosening"},
     {"running"},
     {"session", "explore", "pinning", "explaining"},

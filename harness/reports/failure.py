@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 from harness.reports.display import columns, escape, one_line
 from harness.reports.examples import example_lines
@@ -114,6 +115,7 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "pin it", f"pinned: [{json.dumps(verdict.details['pin'], ensure_ascii=False)}]"
     if verdict.null_share is not None:
         yield "null share", f"{verdict.null_share:.1%} of the live features would meet this claim, too"
+    yield from _answers(verdict.details)
     if verdict.fragile:
         yield "fragile", "the margin is inside the numerical noise of this subject"
     for warning in verdict.warnings:
@@ -128,6 +130,17 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "needs", _WHAT_WOULD_DECIDE[verdict.reason]
     if verdict.details.get("traceback"):
         yield "traceback", "in results.json, under details"
+
+
+def _answers(details: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Features that would meet the claim, and what fires where this one is silent."""
+    if "would_meet" in details:
+        held, tried = details["would_meet"], details["tried"]
+        named = ", ".join(map(str, held)) or "none"
+        yield "would meet", f"{named} ({tried} found on one half of the prompts; these hold on the other, too)"
+    if details.get("instead"):
+        fires = ", ".join(f"{f} (on {here:.0%}, in than {there:.0%})" for f, here, there in details["instead"])
+        yield "instead", f"on the {details['missed']} prompts that it misses: {fires}"
 
 
 def _members(verdict: Verdict) -> list[str]:
