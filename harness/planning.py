@@ -83,6 +83,20 @@ def plan(needs: Iterable[Need], known: Known) -> Plan:
     )
 
 
+def everything(needs: Iterable[Need]) -> tuple[Reading, ...]:
+    """All that these needs ask for, one reading a subject, whatever is held already."""
+    return tuple(reading for group in plan(needs, _Nothing()).groups for reading in group.readings)
+
+
+class _Nothing:
+    """An empty store."""
+
+    def have(self, code_key: str, prompt_keys: Collection[str]) -> set[str]:
+        return set()
+
+    have_residuals = have_sums = have_promotions = have
+
+
 def _merge(needs: Iterable[Need]) -> dict[str, _Wanted]:
     wanted: dict[str, _Wanted] = {}
     keys: dict[Prompt, str] = {}

@@ -30,7 +30,7 @@ FLOORS = [
     {"language", "capture", "judging", "answers"},
     {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining"},
+    {"session", "explore", "pinning", "explaining", "stored"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -36,10 +36,10 @@ from harness.store.packing import (
     unpack_residuals,
     unpack_sums,
 )
-from harness.store.upkeep import Change, Pruned
+from harness.store.upkeep import Change, Limits, Pruned
 from harness.sums import Sums, concat_sums
 
-__all__ = ["Change", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
+__all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
 
 Found = TypeVar("Found")
 _AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables
@@ -122,10 +122,14 @@ class Store:
         """Rows and bytes per table, and the number of code keys."""
         return upkeep.stats(self.database)
 
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """{code key: {rows, bytes}}."""
+        return upkeep.by_code_key(self.database)
+
     def verify(self) -> tuple[int, int]:
-        """(rows looked at, rows found damaged and dropped)."""
+        """(rows looked at, rows found damaged); damaged ones are dropped, unless the store is read_only."""
         looked_at, before = 0, self.damaged
-        for table in _KEY:
+        for table in upkeep.tables_of(self.database):
             for code_key, key in self.database.read(f"SELECT DISTINCT code_key, {_KEY[table]} FROM {table}", ()):
                 if table == "sums":
                     looked_at += len(list(self._sound_blocks(code_key, key)))
@@ -133,9 +137,9 @@ class Store:
                     looked_at += len(list(self._sound(table, code_key, [key])))
         return looked_at + self.damaged - before, self.damaged - before
 
-    def prune(self, max_bytes: int) -> Pruned:
-        """Drop rows until at most `max_bytes` are left: residuals first, then what was written longest ago."""
-        return upkeep.prune(self.database, max_bytes)
+    def prune(self, limits: Limits, dry_run: bool = False) -> Pruned:
+        """Drop what the limits refuse; where there is too much, residuals first, then what was written longest ago."""
+        return upkeep.prune(self.database, limits, dry_run)
 
     def close(self) -> None:
         self.database.close()
