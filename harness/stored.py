@@ -50,3 +50,8 @@ def known_today(root: Path) -> Known:
 def readings_of(specs: Iterable[Spec]) -> tuple[Reading, ...]:
     """All that these specs are judged from, whether or not it is there."""
     return everything(need for spec in specs for need in spec.needs())
+
+
+def readings_of_mutants(specs: Iterable[Spec]) -> tuple[Reading, ...]:
+    """All that the mutants of these specs are judged from, besides."""
+    return readings_of(one for spec in specs for one in derived_specs(spec))

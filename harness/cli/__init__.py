@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import accept, check, doctor, explain, features, mutate, registry, store, training, transfer
+from harness.cli import accept, check, doctor, explain, features, mutate, packs, registry, store, training, transfer
 from harness.errors import EnvironmentFault, SpecError
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -34,6 +34,8 @@ app.command("kinds")(registry.list_kinds)
 app.command("schema")(registry.write_schema)
 app.command("doctor")(doctor.doctor)
 app.command("train-sae")(training.train_sae)
+store.app.command("export")(packs.export_)
+store.app.command("import")(packs.import_)
 app.add_typer(store.app)
 
 

@@ -38,11 +38,11 @@ def size(as_json: Json = False) -> None:
     largest = sorted(held, key=lambda key: (-held[key]["bytes"], key))
     subjects = [{"subject": names(key), "code_key": key, **held[key]} for key in largest]
     if as_json:
-        _print({"path": str(default_store()), "file_bytes": on_disk, "tables": tables, "subjects": subjects})
+        print_document({"path": str(default_store()), "file_bytes": on_disk, "tables": tables, "subjects": subjects})
         return
     rows = [_sized(name, one) for name, one in tables.items()]
     rows += [_sized(names(key) or f"no subject of today ({key[:12]})", held[key]) for key in largest]
-    typer.echo(f"{_shown_store()}: {shown_bytes(on_disk)} on disk")
+    typer.echo(f"{shown_store()}: {shown_bytes(on_disk)} on disk")
     emit(rows, False, ["of", "rows", "size"])
 
 
@@ -59,10 +59,12 @@ def verify(
     with opened(read_only=not repair) as store, warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         looked_at, damaged = store.verify()
     if as_json:
-        _print({"path": str(default_store()), "rows": looked_at, "damaged": damaged, "dropped": damaged * repair})
+        print_document(
+            {"path": str(default_store()), "rows": looked_at, "damaged": damaged, "dropped": damaged * repair}
+        )
     else:
         what = "" if not damaged else " and dropped" if repair else "; drop them with `interp store verify --repair`"
-        typer.echo(f"{_shown_store()}: {looked_at} rows, {damaged} damaged{what}")
+        typer.echo(f"{shown_store()}: {looked_at} rows, {damaged} damaged{what}")
     if damaged and not repair:
         raise typer.Exit(3)
 
@@ -92,10 +94,10 @@ def prune(
     with opened(read_only=dry_run) as store:
         dropped = store.prune(limits, dry_run)
     if as_json:
-        _print({"path": str(default_store()), "rows": dropped.rows, "bytes": dropped.bytes, "dry_run": dry_run})
+        print_document({"path": str(default_store()), "rows": dropped.rows, "bytes": dropped.bytes, "dry_run": dry_run})
     else:
         did = "would drop" if dry_run else "dropped"
-        typer.echo(f"{_shown_store()}: {did} {dropped.rows} rows, {shown_bytes(dropped.bytes)}")
+        typer.echo(f"{shown_store()}: {did} {dropped.rows} rows, {shown_bytes(dropped.bytes)}")
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def opened(read_only: bool) -> Iterator[Store]:
     if not default_store().exists():
         raise EnvironmentFault(
             "store_absent",
-            f"there is no store at {_shown_store()}.",
+            f"there is no store at {shown_store()}.",
             "Run pytest or `interp warm`, or set INTERP_STORE to the one that you mean.",
         )
     store = Store(default_store(), read_only)
@@ -114,9 +116,9 @@ def opened(read_only: bool) -> Iterator[Store]:
         store.close()
 
 
-def _shown_store() -> str:
+def shown_store() -> str:
     return str(default_store()).replace(str(Path.home()), "~", 1)
 
 
-def _print(document: dict[str, Any]) -> None:
+def print_document(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))

@@ -8,9 +8,7 @@ file: WAL lets readers go on while one writes, and writers wait their turn. A da
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from harness.errors import EnvironmentFault
 from harness.keys import VERSION_FIELDS
 from harness.promotion import Promotions
 from harness.store import upkeep
-from harness.store.database import MEMORY, Database
+from harness.store.database import MEMORY, Database, checksum, insertion
 from harness.store.packing import (
     Damaged,
     pack_codes,
@@ -109,10 +107,16 @@ class Store:
         """Keep one part of a corpus's sums; a part without blocks, numbered next, says that the corpus has ended."""
         self._keep_parts(code_key, parts)
         value = pack_sums(sums) if sums.n_blocks else b""
-        self.database.write(
-            "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)",
-            [(code_key, corpus_key, block, value, _checksum(value), time.time())],
-        )
+        self.database.write_together([insertion("sums", code_key, corpus_key, block, value)])
+
+    def raw(self, table: str, code_key: str, keys: Collection[str]) -> Iterator[tuple[str, list[bytes]]]:
+        """(key, its values) of what is here whole and undamaged; a corpus's sums are several values, else one."""
+        if table != "sums":
+            yield from ((key, [value]) for key, value in self._sound(table, code_key, keys))
+            return
+        for key in keys:
+            if (blocks := self._blocks(code_key, key)) is not None:
+                yield key, [*blocks, b""]
 
     def other_versions(self, parts: Mapping[str, str]) -> list[Change]:
         """Evidence of the same weights, place and settings, read with other versions of the libraries."""
@@ -153,8 +157,8 @@ class Store:
             part = wanted[at : at + _AT_ONCE]
             marks = ",".join("?" * len(part))
             query = f"SELECT prompt_key, value, checksum FROM {table} WHERE code_key=? AND prompt_key IN ({marks})"
-            for key, value, checksum in self.database.read(query, (code_key, *part)):
-                if checksum == _checksum(value):
+            for key, value, stamp in self.database.read(query, (code_key, *part)):
+                if stamp == checksum(value):
                     yield key, value
                 else:
                     self._drop(f"DELETE FROM {table} WHERE code_key=? AND prompt_key=?", (code_key, key))
@@ -172,8 +176,8 @@ class Store:
 
     def _sound_blocks(self, code_key: str, corpus_key: str) -> Iterator[tuple[int, bytes]]:
         query = "SELECT block, value, checksum FROM sums WHERE code_key=? AND corpus_key=? ORDER BY block"
-        for block, value, checksum in self.database.read(query, (code_key, corpus_key)):
-            if checksum == _checksum(value):
+        for block, value, stamp in self.database.read(query, (code_key, corpus_key)):
+            if stamp == checksum(value):
                 yield block, value
             else:
                 where = (code_key, corpus_key, block)
@@ -187,10 +191,7 @@ class Store:
         return values[:-1] if whole and values[-1] == b"" and all(values[:-1]) else None
 
     def _put(self, table: str, code_key: str, rows: Sequence[tuple[str, bytes]]) -> None:
-        self.database.write(
-            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)",
-            [(code_key, key, value, _checksum(value), time.time()) for key, value in rows],
-        )
+        self.database.write_together(insertion(table, code_key, key, None, value) for key, value in rows)
 
     def _keep_parts(self, code_key: str, parts: Mapping[str, str]) -> None:
         self.database.write(
@@ -231,10 +232,6 @@ class Overlay(Store):
 
 
 _KEY = {"codes": "prompt_key", "residuals": "prompt_key", "sums": "corpus_key", "promotions": "prompt_key"}
-
-
-def _checksum(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()
 
 
 def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault | None]:
