@@ -17,7 +17,7 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
-from harness.planning import Group, Plan, plan
+from harness.planning import WHOLE, Group, Plan, Shard, plan
 from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.spec import Spec
@@ -50,6 +50,7 @@ class Runner:
 
     store: where evidence lies. log: what this run has read, shared by its processes (its folder also holds
     the locks). may_read: False where a cold subject is left alone. progress: takes one line.
+    shard: the part of what is missing that this process reads.
     capture: per subject the counts of what this process read, as results.json shows them.
     """
 
@@ -57,6 +58,7 @@ class Runner:
     log: RunLog
     may_read: Callable[[Subject], bool] = lambda subject: True
     progress: Callable[[str], None] = lambda line: None
+    shard: Shard = WHOLE
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
@@ -72,7 +74,7 @@ class Runner:
     def read(self, needs: Sequence[Need]) -> Plan:
         """Read what these needs ask for and the store lacks."""
         self._verify({need.subject for need in needs})
-        made = plan(needs, self.store)
+        made = plan(needs, self.store, self.shard)
         waiting = [group for group in made.groups if self._is_ours(group)]
         self._tell_what_moved([r for g in waiting for r in g.readings if not made.warm[r.subject.name]])
         while waiting:

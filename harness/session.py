@@ -21,6 +21,7 @@ from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
+from harness.planning import WHOLE, Shard
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
@@ -75,9 +76,13 @@ class SpecSession:
         """Read what the selected specs lack, once."""
         if not self._ready:
             self._ready = True
-            specs = [spec for spec in self.selected if before_running(spec) is None]
-            changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
-            self.runner.ensure([*specs, *changed])
+            self.runner.ensure(self.specs_read())
+
+    def specs_read(self) -> list[Spec]:
+        """Whose evidence is read: not of specs that nothing can decide; of mutants where they are asked for."""
+        specs = [spec for spec in self.selected if before_running(spec) is None]
+        changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
+        return [*specs, *changed]
 
     def controls(self, judged: Sequence[Spec]) -> list[Control]:
         """The controls of a run that judged these claims, in whatever process: all that they read is in the store."""
@@ -145,6 +150,7 @@ def open_session(
     progress: Callable[[str], None],
     strict: bool = False,
     mutate: Mutate = "no",
+    shard: Shard = WHOLE,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     wanted = [spec for spec in selected if must_run(spec)]
@@ -155,5 +161,6 @@ def open_session(
         RunLog(shared / RUN_LOG),
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
+        shard=shard,
     )
     return SpecSession(runner, selected, strict, mutate)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.inputs import Reading, Subject
+from harness.judging import before_running
 from harness.keys import VERSION_FIELDS, code_key, code_parts
 from harness.language.specs import load
 from harness.mutants import derived_specs
@@ -48,8 +49,8 @@ def known_today(root: Path) -> Known:
 
 
 def readings_of(specs: Iterable[Spec]) -> tuple[Reading, ...]:
-    """All that these specs are judged from, whether or not it is there."""
-    return everything(need for spec in specs for need in spec.needs())
+    """All that these specs are judged from, whether or not it is there; nothing of those that nothing can decide."""
+    return everything(need for spec in specs if before_running(spec) is None for need in spec.needs())
 
 
 def readings_of_mutants(specs: Iterable[Spec]) -> tuple[Reading, ...]:

@@ -30,7 +30,7 @@ FLOORS = [
     {"language", "capture", "judging", "answers"},
     {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining", "stored"},
+    {"session", "explore", "pinning", "explaining", "stored", "warming"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

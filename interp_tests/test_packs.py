@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from harness.digests import MODEL_FILES, SAE_FILES, TOKENIZER_FILES, files_digest
 from harness.errors import EnvironmentFault
 from harness.inputs import Prompt, Reading
-from harness.keys import digest_of
+from harness.keys import code_parts, digest_of
+from harness.language.subjects import find_subject
 from harness.promotion import Promotions
 from harness.store import MemoryStore, Store
 from harness.store.packs import export_pack, file_sha256
 from harness.store.unpacking import import_pack
+from interp_tests.command import enter, interp
 from interp_tests.project import COLOR, SUBJECTS, make_project
 from interp_tests.test_store import make_codes, make_sums, same
 
@@ -273,14 +276,14 @@ def pinned(root):
     return text.replace("zoo/sae, ", f"zoo/sae, digest: {sae}, ")
 
 
-def test_a_reviewer_without_weights_judges_a_new_claim(tmp_path):
+def test_a_reviewer_without_weights_judges_a_new_claim(tmp_path, monkeypatch, capsys):
     """A claim about a feature that nobody named at capture is judged from a pack, where no weights and no torch are."""
     big = make_project(tmp_path / "big", tmp_path / "big.sqlite")
     (big.root / "specs/subjects.yaml").write_text(pinned(big.root))
     big.suite("first", UNNAMED.replace("827", "1"))
-    big.pytest()
-    done = big.run([sys.executable, "-m", "harness", "store", "export", str(tmp_path / "evidence.pack")])
-    assert done.returncode == 0, done.stderr
+    enter(big, monkeypatch)
+    assert interp(capsys, "warm")[0] == 0
+    assert interp(capsys, "store", "export", str(tmp_path / "evidence.pack"))[0] == 0
 
     (tmp_path / "away").mkdir()
     laptop = make_project(tmp_path / "laptop", tmp_path / "away" / "laptop.sqlite")
@@ -288,15 +291,33 @@ def test_a_reviewer_without_weights_judges_a_new_claim(tmp_path):
     for weights in (laptop.root / "zoo").rglob("*.safetensors"):
         weights.unlink()
     laptop.suite("first", UNNAMED)
-    laptop.pytest()
-    assert set(laptop.outcomes().values()) == {"not_run"}
+    enter(laptop, monkeypatch)
+    code, _, err = interp(capsys, "warm")
+    assert (code, "weights_missing" in err) == (3, True)
+    told = json.loads(interp(capsys, "store", "import", str(tmp_path / "evidence.pack"), "--json")[1])
+    assert [row["serves"] for row in told["subjects"]] == ["yes"]
 
-    done = laptop.run([sys.executable, "-m", "harness", "store", "import", str(tmp_path / "evidence.pack"), "--json"])
-    assert json.loads(done.stdout)["subjects"][0]["serves"] == "yes"
-    laptop.run([sys.executable, "-c", WITHOUT_TORCH])
     big.suite("first", UNNAMED)
-    big.pytest()
+    for project in (laptop, big):
+        project.run([sys.executable, "-c", WITHOUT_TORCH])
     (here,), (there,) = laptop.results()["records"], big.results()["records"]
     assert here["outcome"] in ("met", "unmet")
     assert (here["outcome"], here["measurement"]) == (there["outcome"], there["measurement"])
     assert here["evidence"]["prompts"] == here["evidence"]["from_store"] == len(COLOR)
+
+
+def test_evidence_of_other_versions_is_named(tmp_path, monkeypatch, capsys):
+    """A pack from other libraries, or of other weights, goes in, and the import says that it serves nobody, and why."""
+    project = make_project(tmp_path / "repo", tmp_path / "evidence.sqlite")
+    enter(project, monkeypatch)
+    tiny = code_parts(find_subject(Path(), "tiny"))
+    for parts, why in (
+        ({**tiny, "torch": "2.9.1"}, "no: for tiny, but torch was 2.9.1, is "),
+        ({**tiny, "weights": "others"}, "no: other weights or settings than any subject's"),
+    ):
+        store = MemoryStore()
+        store.put(digest_of(parts), parts, [("p", make_codes())])
+        reading = Reading(Tiny(), digest_of(parts), prompts=(("p", Prompt("a")),))
+        export_pack(tmp_path / "moved.pack", store, [reading], lambda reading, parts=parts: parts)
+        code, out, _ = interp(capsys, "store", "import", str(tmp_path / "moved.pack"), "--json")
+        assert (code, json.loads(out)["subjects"][0]["serves"].startswith(why)) == (0, True)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli import main
 from harness.cli.sizes import parse_bytes, parse_seconds, shown_bytes
 from harness.keys import code_key
 from harness.language.subjects import find_subject
 from harness.store import Limits, MemoryStore, Store
+from interp_tests import command
+from interp_tests.command import enter
 from interp_tests.project import make_project
 from interp_tests.test_store import PARTS, damage, make_codes
 
@@ -27,9 +29,7 @@ def project(tmp_path, monkeypatch):
     """A project in the current folder, and its store: 3 rows of tiny, 1 of nobody."""
     made = make_project(tmp_path / "repo", tmp_path / "evidence.sqlite")
     made.suite("first", CLAIM)
-    monkeypatch.chdir(made.root)
-    for name, value in made.env.items():
-        monkeypatch.setenv(name, value)
+    enter(made, monkeypatch)
     with contextlib.closing(Store(tmp_path / "evidence.sqlite")) as store:
         tiny = code_key(find_subject(Path(), "tiny"))
         store.put(tiny, PARTS, [("p", make_codes(0)), ("q", make_codes(1))])
@@ -39,17 +39,9 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def interp(project, monkeypatch, capsys):
-    """interp(*args) -> (exit code, standard output, standard error), as the command gives them."""
-
-    def run(*args):
-        monkeypatch.setattr("sys.argv", ["interp", *args])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
+def interp(project, capsys):
+    """interp(*args) -> (exit code, standard output, standard error)."""
+    return partial(command.interp, capsys)
 
 
 def test_size_names_whose_evidence_it_is(interp):

@@ -10,7 +10,20 @@ import sys
 
 import typer
 
-from harness.cli import accept, check, doctor, explain, features, mutate, packs, registry, store, training, transfer
+from harness.cli import (
+    accept,
+    check,
+    doctor,
+    explain,
+    features,
+    mutate,
+    packs,
+    registry,
+    store,
+    training,
+    transfer,
+    warm,
+)
 from harness.errors import EnvironmentFault, SpecError
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -30,6 +43,7 @@ app.command("top")(features.top)
 app.command("diff")(features.diff)
 app.command("scan")(features.scan)
 app.command("transfer")(transfer.transfer)
+app.command("warm")(warm.warm_)
 app.command("kinds")(registry.list_kinds)
 app.command("schema")(registry.write_schema)
 app.command("doctor")(doctor.doctor)

@@ -18,7 +18,7 @@ from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.store.packs import export_pack, file_sha256
 from harness.store.unpacking import Imported, import_pack
-from harness.stored import known_today, readings_of, readings_of_mutants
+from harness.stored import Known, known_today, readings_of, readings_of_mutants
 
 
 def export_(
@@ -30,7 +30,7 @@ def export_(
 
     What is not in the store is counted and left out. Exits 2 where a spec cannot be read, 3 where nothing is there.
     """
-    specs = _readable(paths or None)
+    specs = readable(paths or None)
     with opened(read_only=True) as store:
         written = export_pack(
             file, store, readings_of(specs), lambda one: code_parts(one.subject), also=readings_of_mutants(specs)
@@ -54,10 +54,11 @@ def import_(
 
     What is in the store already stays as it is. Exits 3 where the pack is refused.
     """
+    known = known_today(Path.cwd())
     with contextlib.closing(Store(default_store())) as store:
         done = import_pack(file, store, sha256)
     counts = {"added": done.added, "held": done.held, "different": done.different}
-    subjects = _whose(done)
+    subjects = _whose(done, known)
     if as_json:
         print_document({"path": str(default_store()), **counts, "subjects": subjects})
         return
@@ -67,9 +68,8 @@ def import_(
     emit(subjects, False, ["subject", "rows", "serves"])
 
 
-def _whose(done: Imported) -> list[dict[str, Any]]:
+def _whose(done: Imported, known: Known) -> list[dict[str, Any]]:
     """For each code key of the pack: the subject of today that it serves, or why it serves none."""
-    known = known_today(Path.cwd())
     rows = []
     for key, parts in done.manifest.code_keys.items():
         count = sum(row.code_key == key for row in done.manifest.rows)
@@ -79,7 +79,7 @@ def _whose(done: Imported) -> list[dict[str, Any]]:
     return rows
 
 
-def _readable(paths: list[Path] | None) -> list[Spec]:
+def readable(paths: list[Path] | None) -> list[Spec]:
     """The claims of these suites; exits 2 after naming every mistake where there is one."""
     loaded = load(Path.cwd(), paths)
     mistakes = [error for item in loaded.items if isinstance(item, Broken) for error in item.errors]
