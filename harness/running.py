@@ -22,6 +22,7 @@ from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.spec import Spec
 from harness.sums import Sums
+from harness.weights import Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -277,6 +278,13 @@ def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequ
     return lambda prompts: loaded.codes(prompts, sae, hook)
 
 
+def weights_in_memory(model: Any, sae: Any, layer: int) -> Sample:
+    """What tells the weights of a script apart, drawn as capture draws it."""
+    from harness.capture.samples import sample_of
+
+    return sample_of(model, sae, layer)
+
+
 def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -> bool:
     """Train an SAE at the subject's place; False where it was stopped and can go on. Never a fallback for a load."""
     from harness.capture.training.config import TrainConfig
@@ -363,6 +371,9 @@ class _Sink:
     def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
         self.store.put_promotions(code_key, self._parts(code_key), rows)
         self.log.note_read(code_key, [row for row, _ in rows])
+
+    def weights(self, code_key: str, sample: Sample) -> None:
+        self.store.put_weights(code_key, self._parts(code_key), sample)
 
     def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
         self.log.note_fault(code_key, prompt_key, fault)

@@ -17,6 +17,7 @@ from harness.capture.loaded import Batch, LoadedModel, Residuals
 from harness.capture.models import load_model, load_texts
 from harness.capture.promoting import promotions
 from harness.capture.saes import load_sae, weights_digest
+from harness.capture.samples import sample_of
 from harness.capture.sink import CaptureStats, Sink
 from harness.capture.tokens import Texts, Tokenized
 from harness.errors import EnvironmentFault
@@ -122,6 +123,8 @@ class _Run:
         stats, ref = self.stats[reading.subject.name], reading.subject.sae
         if ref.source == "release":
             stats.sae_digest = ref.digest or weights_digest(sae)
+        if ref.derived is None:
+            self.sink.weights(reading.code_key, sample_of(loaded.model, sae, reading.subject.layer))
         return _Through(reading, derived(sae, ref.derived), stats)
 
     def _sae(self, reading: Reading, loaded: LoadedModel) -> Encoder:

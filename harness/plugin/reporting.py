@@ -164,8 +164,18 @@ class Controller:
             partial=bool(interrupted or self.lost),
             faults=self._faults(),
             controls=self.controls,
+            weights=self._weights(),
             root=session.config.rootpath,
         )
+
+    def _weights(self) -> dict[str, dict[str, Any]]:
+        """What the judged evidence was read with, by fingerprint, as the store kept it."""
+        from harness.plugin import session_to_read_with
+
+        judged = {r.fingerprint for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN}
+        store = session_to_read_with(self.config).runner.store if judged else None
+        found = {key: store.get_weights(key) for key in sorted(judged - {""})} if store else {}
+        return {key: sample.to_dict() for key, sample in found.items() if sample is not None}
 
     def _derived_names(self) -> dict[str, str]:
         """What mutants had read, by code key."""

@@ -15,6 +15,7 @@ TABLES = (
     "codes",
     "sums",
     "promotions",
+    "weights",
 )  # in the order in which they are pruned: residuals are large and rarely asked
 
 
