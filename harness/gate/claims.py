@@ -37,9 +37,10 @@ def _features(run: Opened, spec: Spec) -> tuple[int, ...]:
 
 def _of_subject(run: Opened, subject: str) -> Iterator[Reason]:
     """A claim that chooses its feature may have chosen any, so it must have been judged."""
-    for spec in _specs(run, subject):
-        if spec.best is not None and spec.id not in run.records:
-            yield Reason(Why.NOT_JUDGED, f"{spec.id}, which chooses its feature, was not judged in this run")
+    left = [spec.id for spec in _specs(run, subject) if spec.best is not None and spec.id not in run.records]
+    if left:
+        told = f"{', '.join(left[:3])}{f' and {len(left) - 3} more' if len(left) > 3 else ''}"
+        yield Reason(Why.NOT_JUDGED, f"claims that choose their feature were not judged in this run: {told}")
 
 
 def _of_feature(run: Opened, subject: str, feature: int, patterns: Sequence[str]) -> Iterator[Reason]:

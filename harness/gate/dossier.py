@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,9 @@ class Dossier:
     neighbours: tuple[tuple[int, float], ...]
     cofiring: tuple[tuple[int, float], ...]
 
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
 
 def dossiers(subject: Subject, claims: Mapping[int, Sequence[Spec]], sae: Any) -> dict[int, Dossier]:
     """A dossier for each feature, from the store and the SAE in memory; Missing where a prompt was never read."""
@@ -86,6 +89,18 @@ def _dossier(runner: Runner, subject: Subject, feature: int, claims: Sequence[Sp
         _largest(near, feature),
         _largest(together, feature),
     )
+
+
+def _lines(dossier: Dossier) -> Iterator[str]:
+    scale = dossier.activation
+    yield f"feature {dossier.feature}: {len(dossier.claims)} claims met"
+    if scale is not None:
+        told = f"p50 {scale.p50:.4g}, p99 {scale.p99:.4g}, max {scale.maximum:.4g} (n={scale.n} tokens)"
+        yield f"  activation: {told}, on {scale.prompts} of {scale.of} positive prompts"
+    for row in dossier.off_target:
+        yield f"  off target: {row.activation:.4g} on {row.token!r} in {row.set}: {row.text}"
+    for what, rows in (("decoder cosine", dossier.neighbours), ("fires with (Jaccard)", dossier.cofiring)):
+        yield f"  {what}: " + (", ".join(f"{feature} {value:.2f}" for feature, value in rows) or "none")
 
 
 def _sides(subject: Subject, claims: Sequence[Spec]) -> tuple[list[Prompt], dict[Prompt, str]]:
