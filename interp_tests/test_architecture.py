@@ -27,11 +27,11 @@ FLOORS = [
         "heldout",
         "weights",
     },
-    {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
-    {"language", "capture", "judging", "answers"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
+    {"language", "capture", "judging", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining", "gate"},
+    {"session", "explore", "pinning", "explaining", "calibrating", "gate"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
