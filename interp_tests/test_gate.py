@@ -4,8 +4,9 @@ import datetime
 import json
 import re
 import shutil
+import sqlite3
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import torch
 
 from harness.gate import InterventionBlocked, Why, require_passed
 from harness.reports.json import content_digest
+from harness.store import Store
+from harness.weights import Sample
 from interp_tests.project import REPO, make_project
 
 PAGE = (REPO / "docs/steering-gate.md").read_text()
@@ -212,6 +215,23 @@ def test_another_model_or_sae_blocks(here, script):
     sae = copy.deepcopy(script[1])
     sae.cfg.apply_b_dec_to_input = not sae.cfg.apply_b_dec_to_input
     assert "its settings" in blocked((script[0], sae))[1]
+
+
+def test_the_store_keeps_a_sample_and_older_stores_get_room_for_it(tmp_path):
+    """Layout 2 has no table of samples: read-only there is none, opened to write it takes one; damage is a miss."""
+    path, sample = tmp_path / "store.sqlite", Sample({"w": {"dtype": "float32"}}, {}, {"b": {"shape": "3"}})
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("DROP TABLE weights")
+        old.execute("PRAGMA user_version=2")
+    assert Store(path, read_only=True).get_weights("code") is None
+    store = Store(path)
+    store.put_weights("code", {}, sample)
+    assert store.get_weights("code") == sample
+    assert store.get_weights("other") is None
+    store.database.write("UPDATE weights SET value=?", [(b"{}",)])
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        assert store.get_weights("code") is None
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------

