@@ -13,6 +13,7 @@ from harness.contradictions import Contradiction, contradictions
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
+from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
 from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
@@ -20,11 +21,12 @@ from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import with_counts
+from harness.running import open_picture, with_counts
 from harness.spec import Spec
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
+EXHIBITS_OUTPUT = "interp_exhibits"
 _TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
@@ -69,6 +71,7 @@ class Controller:
         self.records: dict[str, Record] = {}
         self.lost: list[str] = []
         self.capture: dict[str, dict[str, Any]] = {}
+        self.exhibits = Exhibits()
         self.written: str = ""
         self.contradicting: list[Contradiction] = []
 
@@ -84,6 +87,7 @@ class Controller:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         for name, counts in getattr(node, "workeroutput", {}).get(CAPTURE_OUTPUT, {}).items():
             self.capture[name] = with_counts(self.capture.get(name, {}), counts)
+        self.exhibits.merge(getattr(node, "workeroutput", {}).get(EXHIBITS_OUTPUT, {}))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -91,10 +95,11 @@ class Controller:
 
         mine = session.config.stash.get(SESSION, None)
         self.capture.update(mine.runner.capture if mine else {})
+        self.exhibits.merge(mine.exhibits.to_plain() if mine else {})
         if not self.records:
             return
         self._join()
-        fault = write_run(self._run(session), reports_dir(session.config.rootpath))
+        fault = write_run(self._run(session), reports_dir(session.config.rootpath), self.exhibits, open_picture)
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged):
@@ -127,7 +132,7 @@ class Controller:
         for line in (*self._unused(), *map(str, self.contradicting)):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
-        terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")
+        terminalreporter.write_line(self.written or "Report: reports/latest/index.html")
 
     def _unused(self) -> tuple[str, ...]:
         """Baselines that no claim is held against."""
