@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt, PromptSet
 from harness.reports.display import escape
 from harness.spec import Spec
-from harness.verdict import Verdict
+from harness.verdict import Example, Verdict
 
 MOST_SETS = 6
 WINDOW = 240  # tokens shown of one prompt, around its peak: a page of long prompts must stay a page
@@ -43,8 +43,10 @@ class Exhibits:
         claim, beside = replace(spec.claim, feature=verdict.feature), spec.expectation.roles_beside()
         roles = [role for role in evidence.codes_of if evidence.sets[role[0]].prompts][:MOST_SETS]
         of_pictures = replace(claim, tokens="image")
-        sets = [self._set(evidence, of_pictures if role[0] in beside else claim, *role) for role in roles]
-        self.cards[spec.id] = json.dumps(sets, separators=(",", ":"))
+        left = list(verdict.examples)
+        sets = [self._set(evidence, of_pictures if role[0] in beside else claim, *role, left) for role in roles]
+        card = {"sets": sets, "examples": [_example(example) for example in left]}
+        self.cards[spec.id] = json.dumps(card, separators=(",", ":"))
 
     def merge(self, given: Mapping[str, Any]) -> None:
         """Take in what another process sent (`to_plain`)."""
@@ -55,14 +57,19 @@ class Exhibits:
     def to_plain(self) -> dict[str, Any]:
         return {"cards": self.cards, "texts": self.texts, "pictures": self.pictures}
 
-    def _set(self, evidence: Evidence, claim: Claim, role: str, subject: str | None) -> dict[str, Any]:
-        """Pooled values by row (silent prompts are left out), and the strongest and the weakest prompt."""
+    def _set(
+        self, evidence: Evidence, claim: Claim, role: str, subject: str | None, examples: list[Example]
+    ) -> dict[str, Any]:
+        """Pooled values by row (silent prompts are left out); the strongest and the weakest prompt, and those that bear
+        on the verdict, which are taken out of `examples`."""
         assert claim.feature is not None
         prompts, pooled = evidence.prompts(role), evidence.pooled(role, claim, subject)
         part = slice(pooled.ptr[claim.feature], pooled.ptr[claim.feature + 1])
         codes = evidence.codes(role, subject)
+        key = self._key(prompts, codes)
+        wanted = _merged([*_extremes(pooled, claim.feature), *self._taken(examples, key, prompts.name)])
         return {
-            "set": self._key(prompts, codes),
+            "set": key,
             "name": escape(prompts.name),
             "role": role,
             "subject": subject,
@@ -71,10 +78,16 @@ class Exhibits:
             "rows": pooled.prompt[part].tolist(),
             "values": [_short(value) for value in pooled.value[part].tolist()],
             "prompts": [
-                {"why": why, **self._prompt(prompts.prompts[row], row, codes, claim)}
-                for why, row in _extremes(pooled, claim.feature)
+                {"why": why, **self._prompt(prompts.prompts[row], row, codes, claim)} for row, why in wanted.items()
             ],
         }
+
+    def _taken(self, examples: list[Example], key: str, name: str) -> Iterator[tuple[str, int]]:
+        """(note, row) of the examples that are from this set; they are removed from the list."""
+        texts = self.texts[key]
+        for example in [one for one in examples if one.role == name and escape(one.text) in texts]:
+            examples.remove(example)
+            yield example.note, texts.index(escape(example.text))
 
     def _key(self, prompts: PromptSet, codes: Codes) -> str:
         """The set's place in `texts`. Codes are the same object for all claims on a set, so each is looked at once; they
@@ -98,6 +111,14 @@ class Exhibits:
         return {**shown, "picture": prompt.image.digest, "patches": [_short(v) for v in values[image].tolist()]}
 
 
+def _merged(found: Iterable[tuple[str, int]]) -> dict[int, str]:
+    """Each row once, with all that is to be said of it."""
+    rows: dict[int, list[str]] = {}
+    for why, row in found:
+        rows.setdefault(row, []).append(why)
+    return {row: ", ".join(why) for row, why in rows.items()}
+
+
 def _extremes(pooled: Pooled, feature: int) -> Iterator[tuple[str, int]]:
     """The prompts with the highest and the lowest value, ties in the order of the set; one where all are alike."""
     value = np.where(pooled.lengths > 0, pooled.column(feature), np.nan)
@@ -119,21 +140,41 @@ def _values(codes: Codes, at: slice, claim: Claim) -> Any:
 
 
 def _tokens(codes: Codes, at: slice, values: Any, counted: Any, places: Any) -> dict[str, Any]:
+    """The tokens of a prompt that are shown; those that are no stretch of its text come in the tokenizer's spelling."""
+    raw, tokens = codes.start[at] < 0, codes.token[at]
+    texts = [_spelled(tokens[place]) if raw[place] else tokens[place] for place in places]
+    return _windowed(texts, values[places], counted[places])
+
+
+def _example(example: Example) -> dict[str, Any]:
+    """A prompt that is in none of the sets; its tokens are those that count."""
+    values = np.array([value for _, value in example.tokens])
+    shown = _windowed([token for token, _ in example.tokens], values, np.ones(len(values), bool))
+    why = f"{example.role}: {example.note}" if example.note else example.role
+    return {"why": escape(why), "text": escape(example.text), "value": _short(example.value), **shown}
+
+
+def _spelled(token: str) -> str:
+    """Byte-level tokenizers write a space and a new line as letters."""
+    return token.replace("\u2581", " ").replace("\u0120", " ").replace("\u010a", "\n")
+
+
+def _windowed(tokens: Sequence[str], values: Any, counted: Any) -> dict[str, Any]:
     """The tokens around the peak with their values; `before` and `after` say how many more there are.
 
     quiet: the tokens that the claim does not count.
     """
-    peak = int(np.argmax(np.where(counted[places], values[places], -np.inf))) if len(places) else 0
-    left = max(0, min(peak - WINDOW // 2, len(places) - WINDOW))
-    kept = places[left : left + WINDOW]
+    peak = int(np.argmax(np.where(counted, values, -np.inf))) if len(tokens) else 0
+    left = max(0, min(peak - WINDOW // 2, len(tokens) - WINDOW))
+    kept = slice(left, left + WINDOW)
     firing = np.flatnonzero(values[kept])
     return {
-        "tokens": [escape(codes.token[at.start + place]) for place in kept],
+        "tokens": [escape(token) for token in tokens[kept]],
         "at": firing.tolist(),
         "values": [_short(v) for v in values[kept][firing].tolist()],
         "quiet": np.flatnonzero(~counted[kept]).tolist(),
         "before": left,
-        "after": max(0, len(places) - left - len(kept)),
+        "after": max(0, len(tokens) - left - WINDOW),
     }
 
 

@@ -28,11 +28,14 @@ class Axis:
 
 
 def axis_of(verdict: Verdict) -> Axis | None:
-    """The axis of a measured claim: 0 to 1 where all numbers are shares, else as wide as the numbers need."""
+    """The axis of a measured claim: 0 to 1 where all numbers are shares, else as wide as the numbers need; None where
+    there is neither an interval nor a bound to hold it against."""
     measured = verdict.measurement
     if measured is None or not abs(measured.value) < float("inf"):
         return None
     limits = bound_limits(verdict.bound)
+    if limits is None and measured.low is None:
+        return None
     shown = [measured.value, *(x for x in (measured.low, measured.high, *(limits or ())) if x is not None)]
     shown = [x for x in shown if abs(x) < float("inf")]
     left, right = _ends(shown)

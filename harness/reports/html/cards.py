@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.families import KIND
@@ -21,8 +21,8 @@ _LONGEST = 6_000
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One claim. `place`: where it stands in the files. `facts` are (name, value) lines; `mutants` are (name, fate, note, hint); `examples` the verdict's own
-    prompts, for a card without a picture of its evidence."""
+    """One claim. `place`: where it stands in the files. `facts` are (name, value) lines; `mutants` are (name, fate, note, hint); `examples` are (value, set
+    and note, text), for a claim whose evidence is not drawn."""
 
     id: str
     place: int
@@ -47,18 +47,18 @@ class Card:
     facts: tuple[tuple[str, str], ...]
     yaml: str
     mutants: tuple[tuple[str, str, str, str], ...]
-    examples: tuple[Example, ...]
+    examples: tuple[tuple[str, str, str], ...]
     rerun: str
     seconds: str
 
 
-def card_views(records: Iterable[Record]) -> list[Card]:
-    """Every claim, worst first."""
-    cards = [_card(record, place) for place, record in enumerate(records)]
+def card_views(records: Iterable[Record], drawn: Container[str]) -> list[Card]:
+    """Every claim, worst first. drawn: the ids of those that the page shows the evidence of."""
+    cards = [_card(record, place, drawn) for place, record in enumerate(records)]
     return sorted(cards, key=lambda card: (ORDER.index(card.standing), card.place))
 
 
-def _card(record: Record, place: int) -> Card:
+def _card(record: Record, place: int, drawn: Container[str]) -> Card:
     verdict, standing = record.verdict, record.standing
     suite, _, name = record.id.partition("::")
     measured = verdict.measurement
@@ -86,7 +86,7 @@ def _card(record: Record, place: int) -> Card:
         facts=tuple(_facts(record)),
         yaml="\n".join(yaml_lines(record)),
         mutants=tuple(_mutants(record)),
-        examples=verdict.examples,
+        examples=() if record.id in drawn else tuple(map(_example, verdict.examples)),
         rerun=rerun_command(record),
         seconds=f"{record.seconds:.3f}",
     )
@@ -119,6 +119,11 @@ def _expected(record: Record) -> Iterator[tuple[str, str]]:
         yield "severity", record.severity
     if record.owner:
         yield "owner", one_line(record.owner)
+
+
+def _example(example: Example) -> tuple[str, str, str]:
+    note = f"{example.role}: {example.note}" if example.note else example.role
+    return number(example.value), one_line(note), one_line(example.text, _LONGEST)
 
 
 def _mutants(record: Record) -> Iterator[tuple[str, str, str, str]]:

@@ -65,6 +65,8 @@ function points(column, least, most, texts, says) {
     dot.append(draw("title", {}, `${short(v)}  ${texts?.[row] ?? ""}`));
     picture.append(dot);
   });
+  const zero = many.get(Math.round(place(0)));
+  if (zero > 12) picture.append(draw("text", { x: `${place(0)}%`, dx: 10, y: 30 }, `${column.filter((v) => v === 0).length} silent`));
   const mid = median(column);
   if (mid !== null) picture.append(draw("line", { class: "median", x1: `${place(mid)}%`, x2: `${place(mid)}%`, y1: 1, y2: 52 }));
   picture.append(draw("text", { x: "0", y: 63 }, short(least)), draw("text", { x: "100%", y: 63, "text-anchor": "end" }, short(most)));
@@ -95,9 +97,11 @@ function tokens(prompt, top) {
   const values = new Map(prompt.at.map((at, i) => [at, prompt.values[i]])), quiet = new Set(prompt.quiet);
   if (prompt.before) line.append(`(${prompt.before} tokens) … `);
   prompt.tokens.forEach((text, at) => {
-    const one = make("span", { class: "token" }, text);
+    const word = text.trimStart();
+    const one = make("span", { class: "token" }, word || text);
     if (quiet.has(at)) { one.classList.add("quiet"); one.title = "not counted"; }
     if (values.has(at)) heat(one, values.get(at), top, quiet.has(at));
+    if (word) line.append(text.slice(0, text.length - word.length));
     line.append(one);
   });
   if (prompt.after) line.append(` … (${prompt.after} tokens)`);
@@ -115,9 +119,12 @@ function heat(one, value, top, quiet = false) {
 function picture(prompt, top) {
   const side = Math.round(Math.sqrt(prompt.patches.length));
   const source = evidence().pictures[prompt.picture];
-  const frame = make("div", { class: "frame" });
+  const frame = make("div", { class: "frame" }), plain = make("div", { class: "frame" });
   const fires = prompt.patches.filter((v) => v).length;
-  if (source?.startsWith("data:")) frame.append(make("img", { src: source, alt: "" }));
+  if (source?.startsWith("data:")) {
+    frame.append(make("img", { src: source, alt: "" }));
+    plain.append(make("img", { src: source, alt: "the picture itself" }));
+  }
   const grid = make("div", { class: "patches", role: "img" });
   grid.setAttribute("aria-label", `fires on ${fires} of ${prompt.patches.length} patches, at most ${short(Math.max(0, ...prompt.patches))}`);
   grid.style.gridTemplate = `repeat(${side}, 1fr) / repeat(${side}, 1fr)`;
@@ -128,41 +135,48 @@ function picture(prompt, top) {
   }
   frame.append(grid);
   const says = `fires on ${fires} of ${prompt.patches.length} patches` + (source && !source.startsWith("data:") ? `; ${source}` : "");
-  return make("div", { class: "picture" }, frame, make("p", { class: "legend" }, says));
+  const figures = plain.childElementCount ? [plain, frame] : [frame];
+  return make("div", { class: "picture" }, ...figures, make("p", { class: "legend" }, says));
 }
 
 // A card is drawn when it is first opened ------------------------------------------------------------------------
 
-function largest(sets) {
-  const all = sets.flatMap((set) => set.prompts.flatMap((p) => [...p.values, ...(p.patches ?? [])]));
+function largest(card) {
+  const prompts = [...card.sets.flatMap((set) => set.prompts), ...card.examples];
+  const all = prompts.flatMap((p) => [...p.values.filter((_, i) => !p.quiet.includes(p.at[i])), ...(p.patches ?? [])]);
   return all.reduce((a, b) => Math.max(a, b ?? 0), 0) || 1;
 }
 
 function drawSet(set, least, most, top) {
   const texts = evidence().texts[set.set], column = columnOf(set), says = spelled(set, column);
   const name = set.subject ? `${set.name}, read by ${set.subject}` : set.name;
-  const section = make("section", { class: "set" }, make("h5", { dir: "auto" }, name), make("p", { class: "says" }, says));
+  const section = make("section", { class: "set" }, make("h4", { dir: "auto" }, `Activation on ${name}`), make("p", { class: "says" }, says));
   section.append(points(column, least, most, texts, `${name}: ${says}`));
-  for (const prompt of set.prompts) {
-    const pooled = column[prompt.row];
-    const box = make("div", { class: "prompt" }, make("p", { class: "says" }, `${prompt.why}: ${short(pooled ?? null)}`));
-    if (prompt.patches) box.append(picture(prompt, top));
-    box.append(tokens(prompt, top));
-    section.append(box);
-  }
+  section.append(make("div", { class: "prompts" }, ...set.prompts.map((p) => box(p, column[p.row], top))));
   section.append(listing(set, column, texts));
   return section;
 }
 
+function box(prompt, pooled, top) {
+  const value = pooled === undefined ? "" : ` ${short(pooled)}`;
+  const one = make("div", { class: "prompt" }, make("p", { class: "says" }, make("b", {}, value), ` ${prompt.why}`));
+  if (prompt.patches?.length) one.append(picture(prompt, top));
+  one.append(prompt.tokens.length ? tokens(prompt, top) : make("p", { dir: "auto" }, prompt.text ?? ""));
+  return one;
+}
+
 function fill(card) {
   const place = card.querySelector(".evidence");
-  const sets = evidence().cards[card.id];
-  if (!sets || place.childElementCount) return;
+  const known = evidence().cards[card.id];
+  if (!known || place.childElementCount) return;
+  const sets = known.sets;
   const all = sets.flatMap((set) => set.values).filter((v) => v !== null);
   const least = all.reduce((a, b) => Math.min(a, b), 0), most = all.reduce((a, b) => Math.max(a, b), 0) || 1;
-  const top = largest(sets);
-  place.append(make("h4", {}, "Activation of each prompt, and the tokens of the strongest and the weakest"));
+  const top = largest(known);
   for (const set of sets) place.append(drawSet(set, least, most, top));
+  if (!known.examples.length) return;
+  const others = make("div", { class: "prompts" }, ...known.examples.map((p) => box(p, p.value ?? undefined, top)));
+  place.append(make("section", { class: "set" }, make("h4", {}, "More prompts that bear on it"), others));
 }
 
 for (const card of cards) card.addEventListener("toggle", () => { if (card.open) fill(card); });
@@ -278,8 +292,10 @@ function openNamed() {
   if (!card?.matches(".card")) return;
   if (card.hidden) clear();
   card.open = true;
-  card.scrollIntoView();
   card.querySelector("summary").focus({ preventScroll: true });
+  // The cards above are given their true heights while they scroll by, so the first jump may miss.
+  card.scrollIntoView();
+  requestAnimationFrame(() => requestAnimationFrame(() => card.scrollIntoView()));
 }
 
 addEventListener("hashchange", openNamed);

@@ -30,7 +30,7 @@ def page_html(run: Run, exhibits: Exhibits, pictures: Mapping[str, str]) -> str:
         script=script,
         data=_data(exhibits, pictures),
         overview=overview_view(run),
-        cards=card_views(run.records),
+        cards=card_views(run.records, exhibits.cards),
     )
 
 
