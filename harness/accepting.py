@@ -94,6 +94,8 @@ def acceptance(root: Path, document: Mapping[str, Any], only_new: bool = False) 
     Refused: what the run did not measure, and what it measured of a claim that is gone or has been edited since.
     Raises NotARun where the run holds no claim with a baseline, Mistakes where specs/measured/ cannot be read.
     """
+    if document["run"].get("invalid"):
+        raise NotARun(f"this run is invalid, so nothing of it can be accepted: {document['run']['invalid'][0]}")
     measured = read_measured(Folder(root))
     if measured.broken:
         raise Mistakes(e for broken in measured.broken for e in broken.errors)

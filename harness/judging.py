@@ -56,14 +56,18 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
     verdict = spec.expectation.judge(evidence, claim).with_(feature=feature)
-    if verdict.reason is Reason.UNDERPOWERED:
-        verdict = _with_outlook(verdict, spec.expectation, evidence, claim)
     return _with_null(verdict, spec.expectation, evidence, claim) if verdict.outcome in _DECIDED else verdict
 
 
-def _with_outlook(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:
-    """The power at this effect, and what would raise it, beside a claim that more prompts might decide."""
-    outlook = expectation.outlook(evidence, claim)
+def with_outlook(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:
+    """The power at this effect, and what would raise it, beside a claim that more prompts might decide.
+
+    For a verdict that somebody reads only: the search for the fewest prompts takes up to 1.5 s.
+    """
+    if verdict.reason is not Reason.UNDERPOWERED or verdict.feature is None:
+        return verdict
+    alpha = spec.claim.alpha / (len(spec.features) if spec.together == "any" else 1)
+    outlook = spec.expectation.outlook(evidence, replace(spec.claim, feature=verdict.feature, alpha=alpha))
     if outlook is None:
         return verdict
     power = Measurement("power at this effect", outlook.power, outlook.n)

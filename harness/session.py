@@ -12,10 +12,11 @@ from typing import Literal
 
 from harness.answers import answers
 from harness.cachedir import cache_dir
+from harness.controls import Control, run_controls
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
-from harness.judging import before_running, judge, strictly
+from harness.judging import before_running, judge, strictly, with_outlook
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
@@ -80,6 +81,10 @@ class SpecSession:
             changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
             self.runner.ensure([*specs, *changed])
 
+    def controls(self, judged: Sequence[Spec]) -> list[Control]:
+        """The controls of a run that judged these claims, in whatever process: all that they read is in the store."""
+        return run_controls(judged, self._read)
+
     def _verdict(self, spec: Spec) -> Verdict:
         """Of a member of a family it is kept: its own test and the family's ask for it."""
         if spec.family is None:
@@ -106,7 +111,7 @@ class SpecSession:
         if early is not None:
             return early
         evidence, discovery = self._read(spec)
-        verdict = judge(spec, evidence, discovery)
+        verdict = with_outlook(spec, judge(spec, evidence, discovery), evidence)
         self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, strictly(verdict) if self.strict else verdict, evidence)
         if self.mutate == "no" or verdict.outcome is not Outcome.MET:

@@ -28,7 +28,7 @@ FLOORS = [
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
     {"language", "capture", "judging", "answers"},
-    {"planning", "mutants", "reports", "accepting", "loosening"},
+    {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
     {"running"},
     {"session", "explore", "pinning", "explaining"},
     {"plugin", "cli", "__main__"},

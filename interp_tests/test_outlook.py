@@ -13,7 +13,7 @@ from harness.expectations.bounds import Bound
 from harness.expectations.outlook import STEPS, cheapest
 from harness.expectations.toy import evidence_of_rows, row, rows
 from harness.inputs import Prompt, PromptSet
-from harness.judging import _judge_feature
+from harness.judging import _judge_feature, with_outlook
 from harness.stats.power import ENOUGH, rate_power
 from harness.verdict import Outcome, Reason
 from interp_tests.test_heldout import spec_of
@@ -29,7 +29,7 @@ def judged(kind, evidence, **fields):
     """As a spec about feature 0 is judged."""
     expectation = kinds()[kind].model_validate({**{role: role for role in evidence.sets}, **fields})
     spec = dataclasses.replace(spec_of(evidence, []), expectation=expectation, discovered_on=None)
-    return _judge_feature(spec, evidence, 0)
+    return with_outlook(spec, _judge_feature(spec, evidence, 0), evidence)
 
 
 def asked(kind, evidence, claim=CLAIM, **fields):

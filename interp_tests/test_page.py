@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from harness.controls import Control
 from harness.errors import EnvironmentFault
 from harness.expectations.toy import rows
 from harness.families import KIND
@@ -170,6 +171,7 @@ def test_a_family_is_run_again_by_its_own_test():
         ({"faults": [{"subject": "x", "code": "weights_missing", "message": "gone"}]}, "x: weights_missing: gone"),
         ({"records": [cases.record(cases.NOT_RUN)]}, "this run shows nothing"),
         ({"records": []}, "this run shows nothing"),
+        ({"controls": [Control("planted", "tiny-gemma2", False, "<b>not</b> found")]}, "&lt;b&gt;not&lt;/b&gt; found"),
     ],
 )
 def test_what_is_wrong_with_the_run_comes_first(changes, said):
@@ -177,7 +179,8 @@ def test_what_is_wrong_with_the_run_comes_first(changes, said):
     records = changes.pop("records", [cases.record(cases.MET)])
     alerts = [one for one in page(records, **changes).split("<p") if 'role="alert"' in one]
     assert any(said in one for one in alerts)
-    assert 'role="alert"' not in page([cases.record(cases.MET)])
+    sound = page([cases.record(cases.MET)], controls=[Control("planted", "tiny-gemma2", True, "found")])
+    assert 'role="alert"' not in sound
 
 
 def test_two_hundred_failures_and_a_long_prompt_are_one_page():

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.controls import Control
 from harness.language.specs import load
 from harness.mutants import MUTANTS
+from harness.reports.limit import INVALID
 from harness.reports.mutation import hints, mutation_lines, suite_scores, survivors, trials
 from harness.reports.record import Record
 from harness.session import default_store, open_session
@@ -30,22 +32,25 @@ def mutate(
     strict: Annotated[
         bool, typer.Option("--strict", help="As pytest --strict: what says little, or kills no mutant, fails.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document: {suites, claims}.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document: {suites, claims, invalid}.")] = False,
 ) -> None:
     """Judge claims, and mutants of the evidence of those that are met. Example: interp mutate specs/tiny-gemma2
 
     Exits 1 where a claim does not hold (as pytest does), 2 where a spec cannot be read, 3 where nothing was judged.
     """
-    records = _judged(paths or None, stored, strict, as_json)
+    records, controls = _judged(paths or None, stored, strict, as_json)
+    invalid = [str(control) for control in controls if not control.holds]
     if as_json:
-        typer.echo(json.dumps(_document(records), ensure_ascii=False, indent=2, allow_nan=False))
+        typer.echo(json.dumps(_document(records, invalid), ensure_ascii=False, indent=2, allow_nan=False))
     else:
         _show(records)
-    if code := _exit_code(records):
+        for line in (INVALID, *invalid) if invalid else ():
+            typer.echo(line)
+    if code := _exit_code(records) or int(bool(invalid)):
         raise typer.Exit(code)
 
 
-def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -> list[Record]:
+def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -> tuple[list[Record], list[Control]]:
     loaded = load(Path.cwd(), paths)
     specs = [item for item in loaded.items if isinstance(item, Spec)]
     with tempfile.TemporaryDirectory(prefix="interp-run-") as made:
@@ -55,16 +60,18 @@ def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -
             typer.echo(f"interp: {fault} This run keeps its evidence to itself.", err=True)
         say = (lambda line: None) if quiet else (lambda line: typer.echo(line, err=True))
         session = open_session(specs, store, shared, lambda spec: False, say, strict, "stored" if stored else "all")
-        return [session.record(item) for item in loaded.items]
+        records = {item.id: session.record(item) for item in loaded.items}
+        decided = [s for s in specs if records[s.id].verdict.outcome in (Outcome.MET, Outcome.UNMET)]
+        return list(records.values()), session.controls(decided)
 
 
-def _document(records: list[Record]) -> dict[str, Any]:
+def _document(records: list[Record], invalid: list[str]) -> dict[str, Any]:
     """The scores as results.json has them, and per claim its verdict and mutants."""
     claims = []
     for record in records:
         data = record.to_dict()
         claims.append({name: data[name] for name in ("id", "outcome", "reason", "finding", "mutants")})
-    return {"suites": [row.to_dict() for row in suite_scores(records)], "claims": claims}
+    return {"suites": [row.to_dict() for row in suite_scores(records)], "claims": claims, "invalid": invalid}
 
 
 def _show(records: list[Record]) -> None:

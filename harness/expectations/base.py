@@ -123,7 +123,8 @@ class Expectation(BaseModel):
     """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
 
     reads_decoder: the claim is about the feature's decoder direction, and no prompt is read. takes_baseline: the
-    number is held against an accepted one. gives_p: a population claim has a p, which a family can correct. loosens:
+    number is held against an accepted one. gives_p: a population claim has a p, which a family can correct.
+    p_decides: a random deal of its labels meets it in at most alpha of all draws. loosens:
     fields that lower the bar as they grow, beside the bounds.
     """
 
@@ -134,6 +135,7 @@ class Expectation(BaseModel):
     reads_decoder: ClassVar[bool] = False
     takes_baseline: ClassVar[bool] = False
     gives_p: ClassVar[bool] = False
+    p_decides: ClassVar[bool] = False
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
     mutants: ClassVar[frozenset[str]] = frozenset()

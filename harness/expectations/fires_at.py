@@ -52,6 +52,7 @@ class FiresAt(Expectation):
 
     kind: ClassVar[str] = "fires_at"
     gives_p: ClassVar[bool] = True
+    p_decides: ClassVar[bool] = True
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "shuffled_labels", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="A set with `marks: true`; [[...]] marks where the feature should fire.")

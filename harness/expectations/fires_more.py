@@ -54,6 +54,7 @@ class FiresMore(Expectation):
 
     kind: ClassVar[str] = "fires_more"
     gives_p: ClassVar[bool] = True
+    p_decides: ClassVar[bool] = True
     mutants: ClassVar[frozenset[str]] = frozenset(
         {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}
     )

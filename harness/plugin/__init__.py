@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.errors import EnvironmentFault
 from harness.families import Family
 from harness.language.specs import Loaded, load
 from harness.plugin.gate import Gate
@@ -100,20 +101,30 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not found or config.option.collectonly:
         return
     demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}
-    shared = config.stash[SHARED]
-    wanted = shared / "evidence.sqlite" if config.option.no_store else default_store()
-    store, fault = open_or_overlay(wanted, shared / "evidence.sqlite")
+    store, fault = _store_of(config)
     if fault is not None:
         say(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
     config.stash[SESSION] = open_session(
         found,
         store,
-        shared,
+        config.stash[SHARED],
         lambda spec: spec.id in demanded,
         lambda line: say(config, line),
         is_strict(config),
         mutants_asked(config),
     )
+
+
+def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:
+    """Where this run's evidence lies: the same for all of its processes."""
+    beside = config.stash[SHARED] / "evidence.sqlite"
+    return open_or_overlay(beside if config.option.no_store else default_store(), beside)
+
+
+def session_to_read_with(config: pytest.Config) -> SpecSession:
+    """This process's session; in the controller of a distributed run, one that reads no model."""
+    mine = config.stash.get(SESSION, None)
+    return mine or open_session([], _store_of(config)[0], config.stash[SHARED], lambda spec: False, print)
 
 
 @pytest.fixture(scope="session")

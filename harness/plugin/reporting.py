@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from harness.contradictions import Contradiction, contradictions
+from harness.controls import Control
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
-from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
+from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
@@ -27,6 +28,7 @@ from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
 EXHIBITS_OUTPUT = "interp_exhibits"
+_CUT_SHORT = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 _TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
@@ -74,6 +76,8 @@ class Controller:
         self.exhibits = Exhibits()
         self.written: str = ""
         self.contradicting: list[Contradiction] = []
+        self.controls: list[Control] = []
+        self.invalid: tuple[str, ...] = ()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
@@ -99,11 +103,23 @@ class Controller:
         if not self.records:
             return
         self._join()
-        fault = write_run(self._run(session), reports_dir(session.config.rootpath), self.exhibits, open_picture)
+        if session.exitstatus not in _CUT_SHORT:
+            self.controls = self._controls()
+        run = self._run(session)
+        self.invalid = run.invalid
+        fault = write_run(run, reports_dir(session.config.rootpath), self.exhibits, open_picture)
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
-        if session.exitstatus == pytest.ExitCode.OK and (fault or not judged):
+        if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _controls(self) -> list[Control]:
+        """Made here, once, of what all processes judged: the same under any -n."""
+        from harness.plugin import LOADED, session_to_read_with
+
+        decided = {r.id for r in self.records.values() if r.verdict.outcome in (Outcome.MET, Outcome.UNMET)}
+        judged = [s for s in self.config.stash[LOADED].items if isinstance(s, Spec) and s.id in decided]
+        return session_to_read_with(self.config).controls(judged) if judged else []
 
     def _join(self) -> None:
         """Every record with what the others say about it."""
@@ -132,6 +148,8 @@ class Controller:
         for line in (*self._unused(), *map(str, self.contradicting)):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
+        for line in (INVALID, *self.invalid) if self.invalid else ():
+            terminalreporter.write_line(line, red=True)
         terminalreporter.write_line(self.written or "Report: reports/latest/index.html")
 
     def _unused(self) -> tuple[str, ...]:
@@ -141,7 +159,7 @@ class Controller:
         return self.config.stash[LOADED].unused
 
     def _run(self, session: pytest.Session) -> Run:
-        interrupted = session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        interrupted = session.exitstatus in _CUT_SHORT
         return Run.now(
             started=self.started,
             command=shlex.join(["pytest", *sys.argv[1:]]),
@@ -150,6 +168,7 @@ class Controller:
             capture=self.capture,
             partial=bool(interrupted or self.lost),
             faults=self._faults(),
+            controls=self.controls,
             root=session.config.rootpath,
         )
 

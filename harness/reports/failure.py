@@ -124,7 +124,8 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
     for trial in verdict.mutants or ():
         if trial.fate is Fate.SURVIVED:
             yield "survivor", f"{trial.mutant}: {trial.note}; to kill it: {trial.hint}"
-    told = "scope: sample" in verdict.finding or verdict.mutants  # survivors say themselves what would kill them
+    # A survivor says itself what would kill it, and the null share's warning what to contrast the claim with.
+    told = "scope: sample" in verdict.finding or verdict.mutants or "says_little" in verdict.details
     if verdict.details.get("needs"):
         yield "needs", str(verdict.details["needs"])
     elif verdict.reason in _WHAT_WOULD_DECIDE and not told:

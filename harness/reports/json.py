@@ -13,7 +13,7 @@ SCHEMA = "interp-specs/results/1"
 
 
 def document(run: Run) -> dict[str, Any]:
-    """{schema, run, records, mutants, capture} in JSON's own types."""
+    """{schema, run, records, controls, mutants, capture} in JSON's own types."""
     about = {
         name: getattr(run, name)
         for name in (
@@ -29,12 +29,14 @@ def document(run: Run) -> dict[str, Any]:
             "must_run",
             "partial",
             "faults",
+            "invalid",
         )
     }
     return {
         "schema": SCHEMA,
         "run": to_plain(about),
         "records": [record.to_dict() for record in run.records],
+        "controls": [control.to_dict() for control in run.controls],
         "mutants": [row.to_dict() for row in suite_scores(run.records)],
         "capture": to_plain(run.capture),
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.mutants import MUTANTS
 from harness.reports.display import code_span, markdown, number
 from harness.reports.failure import finding_line
-from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
+from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import hints, suite_scores, survivors, trials
 from harness.reports.record import Record, Run
 from harness.reports.terminal import ORDER, counts, measured_text
@@ -32,6 +32,8 @@ def _notices(run: Run) -> Iterator[str]:
     judged = [record for record in run.records if record.standing not in ("broken", "not run")]
     if not judged:
         yield from ("", "**No claim was judged: this run shows nothing.**")
+    if run.invalid:
+        yield from ("", f"**{INVALID}**", "", *(f"- {markdown(line)}" for line in run.invalid))
     if run.partial:
         yield from ("", "**This run is partial: it was interrupted, or lost a worker.**")
     for fault in run.faults:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.baselines import acceptable
+from harness.controls.base import Control
 from harness.errors import Source
 from harness.reports.machine import git_state, machine, versions
 from harness.reports.mistakes import Mistake
@@ -177,7 +178,7 @@ class Run:
     started: ISO 8601 in UTC. commit: the checkout's, `dirty` where tracked files differ from it, None without git.
     device: the devices of the subjects judged. capture: {subject: {loads, prompts, tokens, batches, seconds}}, what
     this run read; empty when all came from the store. partial: it was interrupted, or lost a record. faults:
-    {subject, code, message} of what could not be had.
+    {subject, code, message} of what could not be had. controls: claims of known truth that went the same way.
     """
 
     id: str
@@ -194,6 +195,12 @@ class Run:
     records: tuple[Record, ...]
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: tuple[dict[str, str], ...] = ()
+    controls: tuple[Control, ...] = ()
+
+    @property
+    def invalid(self) -> tuple[str, ...]:
+        """A line for each control that misbehaved: with any, the run shows nothing, whatever its claims say."""
+        return tuple(str(control) for control in self.controls if not control.holds)
 
     @classmethod
     def now(
@@ -206,6 +213,7 @@ class Run:
         partial: bool = False,
         faults: Sequence[Mapping[str, str]] = (),
         root: Path | None = None,
+        controls: Sequence[Control] = (),
     ) -> Run:
         """The run that ends now. `started` is aware of its zone; `root` is the checkout whose commit counts."""
         begun = started.astimezone(datetime.UTC)
@@ -226,4 +234,5 @@ class Run:
             records=ordered,
             capture={name: dict(counts) for name, counts in capture.items()},
             faults=tuple(dict(fault) for fault in faults),
+            controls=tuple(controls),
         )

@@ -35,6 +35,11 @@ def clopper_pearson(k: float, n: int, tail: float) -> tuple[float, float]:
     return low, high
 
 
+def binomial_tail(k: int, n: int, p: float) -> float:
+    """P(X >= k) of a binomial X with n trials of rate p, exact."""
+    return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
+
+
 def rate_limits(k: float, n: int, alpha: float) -> Limits:
     """Clopper-Pearson's limits of k / n; NaN for the rate itself at n = 0."""
     k = min(max(k, 0.0), float(n))  # a sum of shares may miss n by rounding

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from harness.controls.base import Control
 from harness.families import KIND
 from harness.reports.display import escape, number, one_line
 from harness.reports.html.standing import SIGNS, TONES
-from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
+from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import hints, suite_scores
 from harness.reports.record import Record, Run
 from harness.reports.terminal import ORDER, counts
@@ -37,6 +38,7 @@ def overview_view(run: Run) -> dict[str, Any]:
         "families": [_family(r) for r in records if r.kind == KIND],
         "mutants": [one_line(row.line(), 400) for row in suite_scores(records)],
         "hints": [escape(hint) for hint in hints(records)],
+        "controls": [_control(control) for control in run.controls],
         "capture": [(escape(name), _read(counted)) for name, counted in run.capture.items()],
         "limit": LIMIT_OF_A_GREEN_SUITE,
     }
@@ -48,8 +50,9 @@ def _tiles(records: Sequence[Record]) -> list[tuple[str, str, str, int]]:
 
 
 def _notices(run: Run) -> Iterator[str]:
-    for why in getattr(run, "invalid", None) or ():
-        yield f"This run is invalid: {one_line(str(why), 600)}"
+    if run.invalid:
+        yield INVALID
+    yield from (one_line(why, 600) for why in run.invalid)
     if not any(record.verdict.outcome is not Outcome.NOT_RUN for record in run.records):
         yield "No claim was judged: this run shows nothing."
     if run.partial:
@@ -93,6 +96,11 @@ def _family(record: Record) -> dict[str, Any]:
         "finding": one_line(record.verdict.finding, 400),
         "members": rows,
     }
+
+
+def _control(control: Control) -> tuple[str, str, str, str]:
+    stands = "holds" if control.holds else "MISBEHAVES"
+    return control.name.replace("_", " "), escape(control.subject), stands, one_line(control.finding, 400)
 
 
 def _read(counted: dict[str, Any]) -> list[str]:

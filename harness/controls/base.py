@@ -1,0 +1,61 @@
+"""What a control is, and which of a run's claims it is made of."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from harness.expectations.evidence import Evidence
+from harness.mutants import Case, settled
+from harness.spec import Spec
+
+MOST_SPECS = 4  # of each subject: a bounded cost, whatever the run's size
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What became of one control. `met` of `tried` versions of it were met. finding: what was seen, in a sentence."""
+
+    name: str
+    subject: str
+    holds: bool
+    finding: str
+    tried: int = 0
+    met: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        about = f" of {self.subject}" if self.subject else ""
+        return f"control {self.name}{about}: {self.finding}"
+
+
+def failed(name: str, subject: str, finding: str, tried: int = 0, met: int = 0) -> Control:
+    return Control(name, subject, False, finding, tried, met)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The claims about one subject that were judged, and where their evidence is."""
+
+    subject: str
+    specs: Sequence[Spec]
+    read: Callable[[Spec], tuple[Evidence, Evidence | None]]
+
+    def where(self, fits: Callable[[Spec], bool], most: int = MOST_SPECS) -> list[Spec]:
+        """At most so many of the claims that fit, by the hash of their ids: adding a claim moves no other's draw."""
+        return sorted(filter(fits, self.specs), key=lambda spec: (zlib.crc32(spec.id.encode()), spec.id))[:most]
+
+    def case(self, spec: Spec) -> Case:
+        """A claim with what it was judged from, and no model to ask."""
+        evidence, discovery = self.read(spec)
+        return Case(settled(spec), spec.features, replace(evidence, ask=None), discovery)
+
+
+def about_one_feature(spec: Spec) -> bool:
+    """A claim that a feature of one subject fires, judged from prompts."""
+    fires = spec.expectation.side() == "high" and bool(spec.sets) and not (spec.corpora or spec.others)
+    return fires and (spec.best is not None or len(spec.features) == 1)
