@@ -33,9 +33,9 @@ PER_SUITE = 100
 HEAD = "title: generated {n}\nsubjects: [tiny-gemma2]\nexpect:\n"
 SETS = "prompts: prompts/categories.yaml#{a}"
 CLAIMS = (
-    "fires_more: {{" + SETS + ", than: \"prompts/categories.yaml#!{a}\", auroc: {{at_least: {bound}}}}}",
+    "fires_more: {{" + SETS + ', than: "prompts/categories.yaml#!{a}", auroc: {{at_least: {bound}}}}}',
     "fire_rate: {{" + SETS + ", rate: {{at_least: {bound}}}}}",
-    "silent_on: {{prompts: prompts/categories.yaml#{b}, but_fires_on: prompts/categories.yaml#{a}, rate: {{at_most: .9}}}}",
+    "silent_on: {{prompts: prompts/categories.yaml#{b}, but_fires_on: prompts/categories.yaml#{a}}}",
     "activation: {{" + SETS + ", median: {{at_least: {bound}}}}}",
 )
 EMPTY = "import pytest\n\n@pytest.mark.parametrize('i', range({n}))\ndef test_nothing(i):\n    pass\n"
@@ -101,7 +101,10 @@ SCROLL = """const done = arguments[0], frames = []; let last = performance.now()
 function step(now) {
   frames.push(now - last); last = now; scrollBy(0, 600);
   if (scrollY + innerHeight < document.documentElement.scrollHeight - 1) requestAnimationFrame(step);
-  else { frames.shift(); frames.sort((a, b) => a - b); done([frames.length, frames[frames.length >> 1], frames.at(-1)]); }
+  else {
+    frames.shift(); frames.sort((a, b) => a - b);
+    done([frames.length, frames[frames.length >> 1], frames.at(-1)]);
+  }
 }
 requestAnimationFrame(step);"""
 FILTER = """const began = performance.now(), box = document.getElementById('search');
@@ -148,9 +151,10 @@ def main() -> None:
     root = asked.keep or Path(tempfile.mkdtemp(prefix="report-page-"))
     write_project(root, asked.specs)
     figures = {"specs": asked.specs, **gate_and_empty(root, asked.specs)}
+    print(json.dumps(figures, indent=1))
     page = root / "reports/latest/index.html"
     figures |= {"page_mb": round(page.stat().st_size / 1e6, 2), "page_ms": best_of(3, page)}
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(figures["page_ms"], indent=1))
     versions = {name: version(name) for name in ("pytest", "jinja2", "selenium")}
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
     document = {"figures": figures, "versions": versions, "machine": machine}

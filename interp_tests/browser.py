@@ -1,4 +1,4 @@
-"""Chromium without a screen, for the tests of the page. Where it is missing they fail: a skip would hide a broken page."""
+"""Chromium without a screen, for the tests of the page. Without it they fail: a skip would hide a broken page."""
 
 import json
 import shutil

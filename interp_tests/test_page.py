@@ -93,9 +93,11 @@ def test_nothing_is_asked_of_another_place():
     assert not [name for _, attributes in read.found for name in attributes if name.startswith("on") or name == "style"]
 
 
-@pytest.mark.parametrize("hostile", [SCRIPT, cases.HOSTILE, cases.RTL, cases.EMOJI, "{{ 7*7 }} {% raw %}", "]]> --> <!--"])
+@pytest.mark.parametrize(
+    "hostile", [SCRIPT, cases.HOSTILE, cases.RTL, cases.EMOJI, "{{ 7*7 }} {% raw %}", "]]> --> <!--"]
+)
 def test_what_a_prompt_says_is_text(hostile):
-    """Wherever a stranger's text stands (prompt, finding, reason, YAML, owner, tag), the elements are those of a tame page."""
+    """Wherever a stranger's text stands (prompt, finding, YAML, owner), the elements are those of a tame page."""
     tame = [name for name, _ in Elements(page([hostile_record("tame")], hostile_exhibits("tame"))).found]
     text = page([hostile_record(hostile)], hostile_exhibits(hostile))
     assert [name for name, _ in Elements(text).found] == tame
@@ -215,7 +217,9 @@ def test_bounds_in_words_are_limits(bound, limits):
 def test_the_axis_puts_the_measurement_where_the_bound_says():
     """A value that meets its bound lies inside what is coloured, one that does not lies outside."""
     for value in (0.1, 0.74, 0.76, 1.0):
-        axis = axis_of(Verdict(Outcome.MET, "", Measurement("auroc", value, 9, low=value / 2, high=1.0), "at least 0.75"))
+        axis = axis_of(
+            Verdict(Outcome.MET, "", Measurement("auroc", value, 9, low=value / 2, high=1.0), "at least 0.75")
+        )
         assert (axis.inside[0] <= axis.value <= axis.inside[1]) == (value >= 0.75)
         assert axis.low < axis.value <= axis.high
     wide = axis_of(Verdict(Outcome.MET, "", Measurement("l0", 14.2, 9, low=14.1, high=14.3), "between 6 and 20"))
@@ -226,7 +230,10 @@ def test_what_has_no_number_has_no_axis():
     """Nothing measured, nothing finite, or a bound in words only: no axis."""
     assert axis_of(Verdict(Outcome.NOT_RUN, "")) is None
     assert axis_of(Verdict(Outcome.MET, "", Measurement("x", float("inf"), 1), "at least 1")) is None
-    assert axis_of(Verdict(Outcome.MET, "", Measurement("pearson", 0.9, 1), "stable: Jaccard at least .6 and more")) is None
+    assert (
+        axis_of(Verdict(Outcome.MET, "", Measurement("pearson", 0.9, 1), "stable: Jaccard at least .6 and more"))
+        is None
+    )
 
 
 def noise(side):

@@ -1,5 +1,6 @@
 """index.html as a reader has it: a real run of the tiny model, opened from disk in Chromium."""
 
+import itertools
 import time
 from dataclasses import replace
 
@@ -273,16 +274,19 @@ def test_every_control_has_a_name_and_every_table_its_headings(page):
         assert script(page, "return document.querySelectorAll(arguments[0]).length", landmark) == 1
     levels = script(page, "return [...document.querySelectorAll('h1,h2,h3,h4')].map((h) => Number(h.tagName[1]))")
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False) if before > 1)
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels) if before > 1)
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    (cases.HOSTILE, "\\u202eevil\\u202c zero\\u200bwidth\\nnew"),
-    ("a\0b", "a\\x00b"),
-    (cases.RTL, cases.RTL),
-    (cases.EMOJI, "\U0001f534"),
-    ("</script><script>document.title='owned'</script>", "</script><script>"),
-])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (cases.HOSTILE, "\\u202eevil\\u202c zero\\u200bwidth\\nnew"),
+        ("a\0b", "a\\x00b"),
+        (cases.RTL, cases.RTL),
+        (cases.EMOJI, "\U0001f534"),
+        ("</script><script>document.title='owned'</script>", "</script><script>"),
+    ],
+)
 def test_a_prompt_that_a_screen_must_survive_is_shown(browser, tmp_path, text, shown):
     """Controls, NUL and zero-width characters are spelled out, other scripts and pictures stand as they are."""
     spec, evidence = toy_spec("fires_more", {}, {"prompts": rows(3, "red ball", red=3), "than": rows(3, "ball")})

@@ -28,7 +28,7 @@ WINDOW = 240  # tokens shown of one prompt, around its peak: a page of long prom
 
 @dataclass(slots=True)
 class Exhibits:
-    """What one process has to show. cards: by claim id, the JSON of its sets and token heat-maps. texts: by set key, the
+    """What one process has to show. cards: by claim id, the JSON of its sets and heat-maps. texts: by set key, the
     prompts as shown, once for all claims on the set. pictures: by digest, the path of each picture that is shown."""
 
     cards: dict[str, str] = field(default_factory=dict)
@@ -90,8 +90,8 @@ class Exhibits:
             yield example.note, texts.index(escape(example.text))
 
     def _key(self, prompts: PromptSet, codes: Codes) -> str:
-        """The set's place in `texts`. Codes are the same object for all claims on a set, so each is looked at once; they
-        are kept, so that their id() stays their own."""
+        """The set's place in `texts`. Codes are the same object for all claims on a set, so each is looked at once;
+        they are kept, so that their id() stays their own."""
         if id(codes) not in self._keys:
             shown = [escape(prompt.shown) for prompt in prompts.prompts]
             key = hashlib.sha256("\0".join(shown).encode("utf-8", "backslashreplace")).hexdigest()[:12]

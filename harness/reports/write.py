@@ -35,7 +35,8 @@ def write_run(
 ) -> EnvironmentFault | None:
     """Write runs/<id>/ and make latest/ a copy of it; where that cannot be done, the fault that says so.
 
-    exhibits: what index.html shows of the evidence; open_picture: opens the pictures among it. A reader never sees half a report. The verdicts stand without it, so the caller decides what the fault means.
+    exhibits: what index.html shows of the evidence; open_picture: opens the pictures among it. A reader never sees half
+    a report. The verdicts stand without it, so the caller decides what the fault means.
     """
     shown = exhibits or Exhibits()
     texts = {

@@ -21,8 +21,8 @@ _LONGEST = 6_000
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One claim. `place`: where it stands in the files. `facts` are (name, value) lines; `mutants` are (name, fate, note, hint); `examples` are (value, set
-    and note, text), for a claim whose evidence is not drawn."""
+    """One claim. `place`: where it stands in the files. `facts` are (name, value) lines; `mutants` are (name, fate,
+    note, hint); `examples` are (value, set and note, text), for a claim whose evidence is not drawn."""
 
     id: str
     place: int

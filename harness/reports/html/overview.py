@@ -78,7 +78,7 @@ def _line(record: Record) -> tuple[str, str]:
 
 def _null(records: Sequence[Record]) -> dict[str, Any]:
     """Of the claims that have a null share: how many, how many of them say little, and which."""
-    shares = sorted(((r.verdict.null_share, escape(r.id)) for r in records if r.verdict.null_share is not None))
+    shares = sorted((r.verdict.null_share, escape(r.id)) for r in records if r.verdict.null_share is not None)
     weak = [(name, f"{share:.1%}") for share, name in reversed(shares) if share > MUCH]
     median = f"{shares[len(shares) // 2][0]:.1%}" if shares else ""
     return {"n": len(shares), "weak": weak, "median": median, "most": f"{MUCH:.0%}"}
@@ -87,7 +87,9 @@ def _null(records: Sequence[Record]) -> dict[str, Any]:
 def _family(record: Record) -> dict[str, Any]:
     members = record.verdict.details.get("members", {})
     ranked = sorted(members.items(), key=lambda one: -one[1]["q"])
-    rows = [(escape(name), number(one["q"]), number(one["p"]), one["verdict"].replace("_", " ")) for name, one in ranked]
+    rows = [
+        (escape(name), number(one["q"]), number(one["p"]), one["verdict"].replace("_", " ")) for name, one in ranked
+    ]
     return {
         "id": escape(record.id),
         "standing": record.standing,

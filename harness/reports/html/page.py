@@ -1,4 +1,4 @@
-"""The page put together: templates with autoescape, style and script inside it, and a policy that lets in nothing else."""
+"""The page put together: templates with autoescape, style and script inside, and a policy that lets in nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page_html(run: Run, exhibits: Exhibits, pictures: Mapping[str, str]) -> str:
     Jinja2 costs 60 ms, so it is imported only where a page is written.
     """
     style, script = _text("page.css"), _text("page.js")
-    return _template().render(
+    text: str = _template().render(
         policy=_policy(style, script),
         style=style,
         script=script,
@@ -32,6 +32,7 @@ def page_html(run: Run, exhibits: Exhibits, pictures: Mapping[str, str]) -> str:
         overview=overview_view(run),
         cards=card_views(run.records, exhibits.cards),
     )
+    return text
 
 
 def _template() -> Any:
@@ -39,7 +40,12 @@ def _template() -> Any:
 
     loader = PackageLoader("harness.reports", "html")
     loaded = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
     return loaded.get_template("page.html.j2")
 

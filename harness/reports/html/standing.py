@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SIGNS = {
     "broken": "!",
-    "not run": "–",  # noqa: RUF001
+    "not run": "–",
     "unmet": "✕",
     "inconclusive": "?",
     "met unexpectedly": "✕",
