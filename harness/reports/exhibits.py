@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.codes import Codes, Kind, Pooled
+from harness.codes import Codes, Kind, Mask, Pooled
 from harness.expectations.base import Claim
 from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt, PromptSet
@@ -65,7 +65,7 @@ class Exhibits:
         assert claim.feature is not None
         prompts, pooled = evidence.prompts(role), evidence.pooled(role, claim, subject)
         part = slice(pooled.ptr[claim.feature], pooled.ptr[claim.feature + 1])
-        codes = evidence.codes(role, subject)
+        codes, counted = evidence.codes(role, subject), _counted(evidence, claim, role, subject)
         key = self._key(prompts, codes)
         wanted = _merged([*_extremes(pooled, claim.feature), *self._taken(examples, key, prompts.name)])
         return {
@@ -78,7 +78,8 @@ class Exhibits:
             "rows": pooled.prompt[part].tolist(),
             "values": [_short(value) for value in pooled.value[part].tolist()],
             "prompts": [
-                {"why": why, **self._prompt(prompts.prompts[row], row, codes, claim)} for row, why in wanted.items()
+                {"why": why, **self._prompt(prompts.prompts[row], row, codes, counted, claim.feature)}
+                for row, why in wanted.items()
             ],
         }
 
@@ -99,12 +100,12 @@ class Exhibits:
             self._keys[id(codes)] = key, codes
         return self._keys[id(codes)][0]
 
-    def _prompt(self, prompt: Prompt, row: int, codes: Codes, claim: Claim) -> dict[str, Any]:
+    def _prompt(self, prompt: Prompt, row: int, codes: Codes, counted: Mask, feature: int) -> dict[str, Any]:
         """One prompt's tokens with the feature's value on each, and its picture's patches in reading order."""
-        at = slice(*np.searchsorted(codes.prompt, [row, row + 1]))
-        values, counted = _values(codes, at, claim), codes.counted(claim.tokens, claim.special_tokens)[at]
-        image, shown_kinds = codes.kind[at] == Kind.IMAGE, ~np.isin(codes.kind[at], (Kind.IMAGE, Kind.PAD))
-        shown = {"row": row, **_tokens(codes, at, values, counted, np.flatnonzero(shown_kinds))}
+        at = slice(*np.searchsorted(codes.prompt, np.array([row, row + 1], codes.prompt.dtype)))
+        values, image = _values(codes, at, feature), codes.kind[at] == Kind.IMAGE
+        places = np.flatnonzero(~image & (codes.kind[at] != Kind.PAD))
+        shown = {"row": row, **_tokens(codes, at, values, counted[at], places)}
         if prompt.image is None:
             return shown
         self.pictures[prompt.image.digest] = prompt.image.path
@@ -130,10 +131,17 @@ def _extremes(pooled: Pooled, feature: int) -> Iterator[tuple[str, int]]:
         yield "weakest", low
 
 
-def _values(codes: Codes, at: slice, claim: Claim) -> Any:
+def _counted(evidence: Evidence, claim: Claim, role: str, subject: str | None) -> Mask:
+    """Which tokens of the role count, [n_tokens]; looked up once for all claims that read it alike."""
+    codes = evidence.codes(role, subject)
+    key = ("counted", id(codes), claim.tokens, claim.special_tokens)
+    return evidence.memo(key, lambda: evidence.counted(role, claim, subject), keep=codes)
+
+
+def _values(codes: Codes, at: slice, feature: int) -> Any:
     """The feature's value on each token of a prompt, [n_tokens] float32."""
     span = slice(codes.indptr[at.start], codes.indptr[at.stop])
-    hit = np.flatnonzero(codes.index[span] == claim.feature)
+    hit = np.flatnonzero(codes.index[span] == feature)
     out = np.zeros(at.stop - at.start, np.float32)
     out[np.searchsorted(codes.indptr[at] - span.start, hit, side="right") - 1] = codes.value[span][hit]
     return out
