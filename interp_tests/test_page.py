@@ -160,9 +160,9 @@ def test_a_family_is_run_again_by_its_own_test():
     """A family is no test_spec; the overview lists its members, the largest q first."""
     members = {"a::one": {"q": 0.01, "p": 0.01, "verdict": "met"}, "a::two": {"q": 0.2, "p": 0.1, "verdict": "unmet"}}
     verdict = Verdict(Outcome.UNMET, "one is above", details={"members": members})
-    record = replace(cases.record(verdict), id="colors", kind=KIND)
+    record = replace(cases.record(verdict), id="family[colors]", kind=KIND)
     text = page([record])
-    assert "test_family[colors]" in text
+    assert 'pytest "interp_tests/test_specs.py::test_family[colors]"' in html.unescape(text)
     assert text.index("a::two</a>") < text.index("a::one</a>")
 
 
@@ -183,6 +183,17 @@ def test_what_is_wrong_with_the_run_comes_first(changes, said):
     assert any(said in one for one in alerts)
     sound = page([cases.record(cases.MET)], controls=[Control("planted", "tiny-gemma2", True, "found")])
     assert 'role="alert"' not in sound
+
+
+def test_claims_that_say_little_are_told_from_quiet_ones():
+    """A large null share is a fault of a claim that was warned of; of a claim of silence it is as it must be."""
+    warned = cases.MET.with_(null_share=0.3, details={"says_little": "30 % would"})
+    quiet = cases.MET.with_(null_share=0.6)
+    text = page([cases.record(warned, "loud"), cases.record(quiet, "quiet"), cases.record(cases.MET, "sharp")])
+    assert "Null shares: 1 of 3 say little" in text
+    assert "loud</a> says little</li>" in text
+    assert "quiet</a></li>" in text
+    assert "sharp</a>" not in text
 
 
 def test_two_hundred_failures_and_a_long_prompt_are_one_page():

@@ -60,13 +60,12 @@ def card_views(records: Iterable[Record], drawn: Container[str]) -> list[Card]:
 
 def _card(record: Record, place: int, drawn: Container[str]) -> Card:
     verdict, standing = record.verdict, record.standing
-    suite, _, name = record.id.partition("::")
     measured = verdict.measurement
     return Card(
         id=escape(record.id),
         place=place,
-        suite=escape(suite),
-        name=one_line(name or suite),
+        suite=escape(record.suite),
+        name=one_line(record.id.rpartition("::")[2]),
         standing=standing,
         sign=SIGNS[standing],
         tone=TONES[standing],
@@ -94,15 +93,15 @@ def _card(record: Record, place: int, drawn: Container[str]) -> Card:
 
 def rerun_command(record: Record) -> str:
     """The command that judges this claim again."""
-    test = "test_family" if record.kind == KIND else "test_spec"
-    return f'pytest "{_NODE}{test}[{escape(record.id)}]"'
+    test = f"test_{record.id}" if record.kind == KIND else f"test_spec[{record.id}]"  # a family's id is family[name]
+    return f'pytest "{_NODE}{escape(test)}"'
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:
     if record.errors:
         yield from (("mistake", "\n".join(mistake_lines(error))) for error in record.errors)
         return
-    yield from ((name, one_line(value, _LONGEST)) for name, value in facts(record))
+    yield from ((name, one_line(value, _LONGEST)) for name, value in facts(record) if name != "survivor")
     if record.q is not None:
         yield "q in its family", number(record.q)
     yield from _expected(record)

@@ -29,7 +29,7 @@ def overview_view(run: Run) -> dict[str, Any]:
         "tiles": _tiles(records),
         "notices": tuple(_notices(run)),
         "about": tuple(_about(run)),
-        "suites": sorted({escape(r.id.partition("::")[0]) for r in records}),
+        "suites": sorted({escape(r.suite) for r in records}),
         "subjects": sorted({escape(r.subject) for r in records if r.subject}),
         "kinds": sorted({r.kind for r in records if r.kind}),
         "not_run": [_line(r) for r in records if r.verdict.outcome is Outcome.NOT_RUN],
@@ -77,11 +77,20 @@ def _line(record: Record) -> tuple[str, str]:
 
 
 def _null(records: Sequence[Record]) -> dict[str, Any]:
-    """Of the claims that have a null share: how many, how many of them say little, and which."""
-    shares = sorted((r.verdict.null_share, escape(r.id)) for r in records if r.verdict.null_share is not None)
-    weak = [(name, f"{share:.1%}") for share, name in reversed(shares) if share > MUCH]
+    """Of the claims that have a null share: how many, how many were warned of, and the large ones."""
+    shares = sorted(((r.verdict.null_share, r) for r in records if r.verdict.null_share is not None), key=_first)
+    weak = {r.id for _, r in shares if "says_little" in r.verdict.details}
+    large = [
+        (escape(r.id), f"{share:.1%}", " says little" if r.id in weak else "")
+        for share, r in reversed(shares)
+        if share > MUCH
+    ]
     median = f"{shares[len(shares) // 2][0]:.1%}" if shares else ""
-    return {"n": len(shares), "weak": weak, "median": median, "most": f"{MUCH:.0%}"}
+    return {"n": len(shares), "weak": len(weak), "median": median, "large": large}
+
+
+def _first(pair: tuple[float, Record]) -> float:
+    return pair[0]
 
 
 def _family(record: Record) -> dict[str, Any]:
