@@ -161,6 +161,21 @@ class Runner:
         with self._lock(Group((reading,))):
             self._count(read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept))
 
+    def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
+        """The codes of these prompts, read now and not kept; EnvironmentFault where one cannot be.
+
+        one_by_one: each prompt in a batch of its own, not in the device's usual one.
+        """
+        from harness.capture.engine import read_model
+
+        verify(subject)
+        wanted, apart = {self.key(p): p for p in prompts}, _Apart()
+        reading = Reading(subject, code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
+        read_model([reading], apart, self.progress, one_by_one=one_by_one)
+        for fault in apart.faults:
+            raise fault
+        return concat([apart.found[self.key(p)] for p in prompts])
+
     def used(self, *specs: Spec) -> tuple[int, int]:
         """(distinct prompts of these specs, how many of them were in the store before this run)."""
         keys = {
@@ -376,6 +391,29 @@ class _Sink:
 
     def _parts(self, code: str) -> dict[str, str]:
         return code_parts(next(r.subject for r in self.readings if r.code_key == code))
+
+
+class _Apart:
+    """Keeps codes in memory, for who compares two readings of the same prompts."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Codes] = {}
+        self.faults: list[EnvironmentFault] = []
+
+    def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None:
+        self.found.update(rows)
+
+    def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+        raise TypeError("nobody asked for residuals")
+
+    def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
+        raise TypeError("nobody asked for sums")
+
+    def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
+        raise TypeError("nobody asked for promotions")
+
+    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
+        self.faults.append(fault)
 
 
 class _Aside(_Sink):

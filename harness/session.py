@@ -21,6 +21,7 @@ from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
+from harness.rechecking import in_float32, not_rechecked, settled_by
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
@@ -111,13 +112,25 @@ class SpecSession:
         if early is not None:
             return early
         evidence, discovery = self._read(spec)
-        verdict = with_outlook(spec, judge(spec, evidence, discovery), evidence)
+        verdict = self._rechecked(spec, judge(spec, evidence, discovery))
+        verdict = with_outlook(spec, verdict, evidence)
         self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, strictly(verdict) if self.strict else verdict, evidence)
         if self.mutate == "no" or verdict.outcome is not Outcome.MET:
             return verdict
         tried = verdict.with_(mutants=try_mutants(spec, verdict, self._read_or_not))
         return strictly_killing(tried) if self.strict else tried
+
+    def _rechecked(self, spec: Spec, verdict: Verdict) -> Verdict:
+        """A fragile verdict beside that of the same claim with the models in float32, read now where they can be."""
+        precise = in_float32(spec) if verdict.fragile else None
+        if precise is None:
+            return verdict
+        try:
+            self.runner.ensure([precise])
+            return settled_by(verdict, judge(precise, *self._read(precise)))
+        except (Missing, EnvironmentFault) as fault:
+            return not_rechecked(verdict, str(fault))
 
     def _read(self, spec: Spec) -> tuple[Evidence, Evidence | None]:
         """What a spec is judged from, and what `best` chooses on."""

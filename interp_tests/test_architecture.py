@@ -26,11 +26,11 @@ FLOORS = [
         "promotion",
         "heldout",
     },
-    {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
-    {"language", "capture", "judging", "answers"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
+    {"language", "capture", "judging", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining"},
+    {"session", "explore", "pinning", "explaining", "calibrating"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

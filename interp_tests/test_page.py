@@ -26,7 +26,7 @@ from harness.reports.html.axis import axis_of, bound_limits
 from harness.reports.html.standing import SIGNS, TONES
 from harness.reports.html.thumbnails import MAX_BYTES, data_uri, thumbnails
 from harness.reports.terminal import ORDER
-from harness.verdict import Measurement, Outcome, Verdict
+from harness.verdict import Fate, Measurement, Outcome, Trial, Verdict
 from interp_tests import report_cases as cases
 from interp_tests.mutant_cases import toy_spec
 
@@ -154,6 +154,19 @@ def test_a_card_says_all_that_the_record_holds():
         "40 prompts, 30 of them from the store",
     ):
         assert said in text, said
+
+
+def test_mutants_are_counted_and_told_one_by_one():
+    """What a claim kills, out of what could change its evidence, and what would kill a survivor."""
+    tried = (
+        Trial("wrong_feature", Fate.KILLED, "0 of 3 meet the claim", tried=3),
+        Trial("swapped_sets", Fate.SURVIVED, "meets the claim", "assert the <order>", 1, 1),
+        Trial("random_sae", Fate.NOT_APPLICABLE),
+    )
+    text = page([cases.record(cases.MET.with_(mutants=tried))])
+    assert "kills 1 of 2" in text
+    assert "to kill it: assert the &lt;order&gt;" in text
+    assert "kills" not in page([cases.record(cases.MET)])
 
 
 def test_a_family_is_run_again_by_its_own_test():

@@ -306,6 +306,24 @@ def test_a_prompt_that_a_screen_must_survive_is_shown(browser, tmp_path, text, s
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
+def test_workers_send_what_they_have_to_show(page, project):
+    """Under -n 2 the page draws what it draws in one process."""
+    read = "return JSON.parse(document.getElementById('data').textContent)"
+    alone = script(page, read)
+    done = project.pytest("-q", "-n", "2", INTERP_REPORTS=str(project.root / "apart"))
+    assert "Report:" in done.stdout, done.stdout + done.stderr
+    page.get((project.root / "apart/latest/index.html").as_uri())
+    assert script(page, read) == alone
+    assert len(alone["cards"]) == 3
+
+
+def test_without_a_browser_the_tests_say_what_to_install(monkeypatch):
+    """A missing Chromium is a failure with the command that mends it, never a skip."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AssertionError, match="apt-get install chromium chromium-driver"), chromium():
+        pass
+
+
 def test_results_and_page_say_the_same(page, project):
     """The page's cards are the records of results.json, with the same words for how they stand."""
     outcomes = {r["id"]: r["outcome"] for r in project.results()["records"]}

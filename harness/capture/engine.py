@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from harness.capture.batching import SHORTEST, Shapes
 from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.derived import derived
 from harness.capture.encode import Encoder, codes_of, encode
@@ -39,17 +40,22 @@ class Kept:
 
 
 def read_model(
-    readings: Sequence[Reading], sink: Sink, progress: Progress | None = None, kept: Kept | None = None
+    readings: Sequence[Reading],
+    sink: Sink,
+    progress: Progress | None = None,
+    kept: Kept | None = None,
+    one_by_one: bool = False,
 ) -> dict[str, CaptureStats]:
     """Read prompts and corpora through every SAE of one model; what is done goes to `sink` batch by batch.
 
     All readings share one model, dtype and device. Returns the counts by subject name. What keeps one prompt, corpus
     or SAE from being read goes to sink.fault under its keys; what keeps the model from being read raises
-    EnvironmentFault. kept: takes what is loaded here, and gives it the next time.
+    EnvironmentFault. kept: takes what is loaded here, and gives it the next time. one_by_one: a batch for each prompt,
+    in place of the device's own shapes.
     """
     if len({(r.subject.model, r.subject.dtype, r.subject.device) for r in readings}) != 1:
         raise ValueError("read_model reads one model, dtype and device at a time")
-    return _Run(list(readings), sink, progress or (lambda line: None), kept or Kept()).read()
+    return _Run(list(readings), sink, progress or (lambda line: None), kept or Kept(), one_by_one).read()
 
 
 @dataclass(slots=True)
@@ -71,6 +77,7 @@ class _Run:
     sink: Sink
     progress: Progress
     kept: Kept
+    one_by_one: bool
     stats: dict[str, CaptureStats] = field(init=False)
     _said: float = 0.0
     _keys: dict[str, frozenset[str]] = field(init=False)
@@ -94,6 +101,8 @@ class _Run:
         if self.kept.loaded is None:
             n_layers = max(r.subject.layer for r in self.readings) + 1
             self.kept.loaded = load_model(first, n_layers, texts, self.progress)
+            if self.one_by_one:
+                self.kept.loaded.shapes = Shapes(SHORTEST)
             self.stats[first.name].loads = 1
         return self.kept.loaded
 

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import accept, check, doctor, explain, features, mutate, registry, training, transfer
+from harness.cli import accept, calibrate, check, doctor, explain, features, mutate, registry, training, transfer
 from harness.errors import EnvironmentFault, SpecError
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
+app.command("calibrate")(calibrate.run_calibrate)
 app.command("mutate")(mutate.mutate)
 app.command("top")(features.top)
 app.command("diff")(features.diff)

@@ -118,7 +118,9 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "null share", f"{verdict.null_share:.1%} of the live features would meet this claim, too"
     yield from _answers(verdict.details)
     if verdict.fragile:
-        yield "fragile", "the margin is inside the numerical noise of this subject"
+        yield "fragile", str(verdict.details.get("fragile", "inside the numerical noise of this subject"))
+        if "float32" in verdict.details:
+            yield "in float32", str(verdict.details["float32"])
     for warning in verdict.warnings:
         yield "warning", warning
     for trial in verdict.mutants or ():

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from harness.families import KIND
+from harness.mutants.score import score
 from harness.reports.display import escape, number, one_line
 from harness.reports.failure import facts, finding_line, mistake_lines, yaml_lines
 from harness.reports.html.axis import Axis, axis_of
@@ -104,6 +105,9 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield from ((name, one_line(value, _LONGEST)) for name, value in facts(record) if name != "survivor")
     if record.q is not None:
         yield "q in its family", number(record.q)
+    if trials(record):
+        found = score(trials(record))
+        yield "mutants", f"kills {found.killed} of {found.applicable} that can change its evidence"
     yield from _expected(record)
     yield "evidence", f"{record.prompts:,} prompts, {record.from_store:,} of them from the store"
     if record.fingerprint:
