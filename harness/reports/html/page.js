@@ -287,8 +287,12 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+function named() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; } // typed by hand, and no address
+}
+
 function openNamed() {
-  const card = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const card = document.getElementById(named());
   if (!card?.matches(".card")) return;
   if (card.hidden) clear();
   card.open = true;
