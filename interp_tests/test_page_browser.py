@@ -5,11 +5,14 @@ import time
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
-from harness.expectations.toy import rows
+from harness.expectations.toy import IMAGE, rows
+from harness.inputs import Picture, Prompt, PromptSet
 from harness.language.specs import load
 from harness.reports.exhibits import Exhibits
 from harness.reports.html import page_html
+from harness.reports.html.thumbnails import thumbnails
 from harness.runlog import RunLog
 from harness.running import Runner
 from harness.store import Store
@@ -303,6 +306,32 @@ def test_a_prompt_that_a_screen_must_survive_is_shown(browser, tmp_path, text, s
     for where in (".why", ".token"):
         assert shown in script(browser, "return document.querySelector(arguments[0]).textContent", where)
     assert browser.title != "owned"
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+
+
+def test_patches_lie_over_the_picture_with_their_values(browser, tmp_path):
+    """The picture is shown, small and inside the page, and beside it again with each patch's activation on it."""
+    values = [0.0, 2.0, 3.0, 0.0]
+    given = {"prompts": [[*((IMAGE, v) for v in values), ("red", 1.0)]], "than": rows(3, "ball")}
+    spec, evidence = toy_spec("fires_more", {}, given, tokens="image")
+    seen = PromptSet("prompts", (Prompt("red", image=Picture("images/a.png", "d" * 64)),))
+    evidence.sets = {**evidence.sets, "prompts": seen}
+    exhibits = Exhibits()
+    exhibits.add(spec, evidence, Verdict(Outcome.MET, "it does", feature=0))
+    drawn = thumbnails(exhibits.pictures, lambda picture: Image.new("RGB", (56, 28), "red"))
+    place = tmp_path / "index.html"
+    place.write_text(page_html(cases.run([replace(cases.record(cases.MET), id=spec.id)]), exhibits, drawn), "utf-8")
+    browser.get(place.as_uri())
+    open_card(browser, spec.id)
+    patches = "return [...document.querySelectorAll('.patch')].map((one) => Number(one.dataset.value ?? 0))"
+    assert script(browser, patches) == values
+    widths = "return [...document.querySelectorAll('.picture img')].map((one) => [one.complete, one.naturalWidth])"
+    assert script(browser, widths) == [[True, 56], [True, 56]]
+    places = "return [...document.querySelectorAll('.patch')].map((p) => [p.offsetLeft, p.offsetTop])"
+    (left, top), right, below, across = script(browser, places)
+    assert right[0] > left
+    assert right[1] == top
+    assert below == [left, across[1]]
     assert [entry["message"] for entry in browser.get_log("browser")] == []
 
 
