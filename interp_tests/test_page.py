@@ -7,6 +7,8 @@ import html
 import io
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -306,6 +308,20 @@ def test_the_pages_parts_are_declared_as_package_data():
     parts = [p.relative_to(folder).as_posix() for p in (folder / "html").iterdir() if p.suffix not in (".py", "")]
     assert len(parts) >= 5
     assert [part for part in parts if not any(fnmatch.fnmatch(part, pattern) for pattern in patterns)] == []
+
+
+def loaded_by(code):
+    """Which of the page's own libraries are in memory after running `code` in a fresh interpreter."""
+    ask = f"{code}\nimport sys; print([m for m in ('jinja2', 'PIL', 'torch') if m in sys.modules])"
+    return subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT, check=True).stdout
+
+
+def test_templates_and_pictures_cost_only_a_run_that_writes_a_page():
+    """pytest --collect-only and `interp check` import neither; writing a page imports the templates, and no torch."""
+    write = "from harness.reports.html import page_html; from harness.reports.exhibits import Exhibits\n"
+    page_of_nothing = "from interp_tests.report_cases import run; page_html(run([]), Exhibits(), {})"
+    assert loaded_by("import harness.plugin, harness.reports.write, harness.session").strip() == "[]"
+    assert loaded_by(write + page_of_nothing).strip() == "['jinja2']"
 
 
 def contrast(one, other):
