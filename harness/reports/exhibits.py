@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -188,4 +189,4 @@ def _windowed(tokens: Sequence[str], values: Any, counted: Any) -> dict[str, Any
 
 def _short(value: float) -> float | None:
     """Four significant digits; JSON has no NaN or infinity."""
-    return float(f"{value:.4g}") if np.isfinite(value) else None
+    return float(f"{value:.4g}") if math.isfinite(value) else None
