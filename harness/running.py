@@ -15,7 +15,7 @@ from harness.codes import Codes, concat
 from harness.digests import model_folder, verify
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
-from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, SaeRef, Subject
+from harness.inputs import Corpus, Need, Picture, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
 from harness.planning import Group, Plan, plan
 from harness.promotion import SAMPLE, Promotions, joined
@@ -298,6 +298,13 @@ def weights_in_memory(model: Any, sae: Any, layer: int) -> Sample:
     from harness.capture.samples import sample_of
 
     return sample_of(model, sae, layer)
+
+
+def open_picture(picture: Picture) -> Any:
+    """A picture as a PIL image in RGB, opened as a model's is; EnvironmentFault says why it cannot be."""
+    from harness.capture.pictures import open_picture as opened
+
+    return opened(picture)
 
 
 def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -> bool:

@@ -22,6 +22,7 @@ from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
 from harness.rechecking import in_float32, not_rechecked, settled_by
+from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
@@ -45,13 +46,14 @@ class SpecSession:
 
     selected: what is read at once: the specs that were chosen, and all members of the families that were.
     strict: a claim that too many features meet, or that kills no mutant, is not met. mutate: judge mutants of every
-    met claim's evidence; `stored` reads no model for them.
+    met claim's evidence; `stored` reads no model for them. exhibits: what the page shows of the evidence of each claim.
     """
 
     runner: Runner
     selected: Sequence[Spec]
     strict: bool = False
     mutate: Mutate = "no"
+    exhibits: Exhibits = field(default_factory=Exhibits)
     _ready: bool = False
     _of_members: dict[str, Verdict] = field(default_factory=dict)
 
@@ -112,6 +114,7 @@ class SpecSession:
         evidence, discovery = self._read(spec)
         verdict = self._rechecked(spec, judge(spec, evidence, discovery))
         verdict = with_outlook(spec, verdict, evidence)
+        self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, strictly(verdict) if self.strict else verdict, evidence)
         if self.mutate == "no" or verdict.outcome is not Outcome.MET:
             return verdict

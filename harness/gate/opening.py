@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.accepting import NotARun, read_results, results_file
+from harness.accepting import Edited, NotARun, read_results, results_file
 from harness.gate.blocking import InterventionBlocked, Reason, Why
 from harness.language.specs import Loaded, load
-from harness.reports.json import content_digest
 from harness.reports.record import Record
 from harness.reports.write import reports_dir
 from harness.spec import Broken
@@ -36,10 +35,7 @@ def opened(root: Path, run: str, max_age: datetime.timedelta | None) -> Opened:
     try:
         document = read_results(results_file(root, reports_dir(root), run))
     except NotARun as error:
-        raise _blocked(Why.RUN_MISSING, str(error)) from None
-    if document.get("digest") != content_digest(document):
-        told = f"the record of run {_id(document)} is not as it was written: its digest does not fit its content"
-        raise _blocked(Why.RUN_EDITED, told)
+        raise _blocked(Why.RUN_EDITED if isinstance(error, Edited) else Why.RUN_MISSING, str(error)) from None
     try:
         records = {data["id"]: Record.from_dict(data) for data in document["records"]}
         weights = {key: Sample.from_dict(sample) for key, sample in document["weights"].items()}
@@ -53,11 +49,6 @@ def opened(root: Path, run: str, max_age: datetime.timedelta | None) -> Opened:
 
 def _blocked(why: Why, message: str) -> InterventionBlocked:
     return InterventionBlocked((), [Reason(why, message)], "pytest")
-
-
-def _id(document: Mapping[str, Any]) -> str:
-    run = document.get("run")
-    return str(run.get("id")) if isinstance(run, Mapping) else "?"
 
 
 def _of_run(run: Mapping[str, Any]) -> Iterator[Reason]:
