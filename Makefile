@@ -3,16 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: specs test long lint zoo bench clean
+.PHONY: specs test long lint zoo bench browser clean
 
 specs: $(STAMP)
 	$(BIN)/python -m pytest
 
-test: $(STAMP)
+test: $(STAMP) browser
 	$(BIN)/python -m pytest interp_tests -m "not slow" --ignore=interp_tests/test_specs.py -n 2 -q
 
-long: $(STAMP)
+long: $(STAMP) browser
 	$(BIN)/python -m pytest interp_tests --ignore=interp_tests/test_specs.py -q
+
+# The tests of reports/index.html open it in Chromium, and fail without it.
+browser:
+	@if command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
+	else echo "Chromium is missing, so the tests of the HTML report will fail: apt-get install chromium chromium-driver"; fi
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -28,6 +35,7 @@ zoo: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/wall_times.py
+	$(BIN)/python benchmarks/report_page.py
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -15,7 +15,7 @@ from harness.language.measured import measured_path, read_measured, suite_of, wr
 from harness.language.mistakes import Mistakes
 from harness.language.references import Folder
 from harness.language.specs import load
-from harness.reports.json import SCHEMA
+from harness.reports.json import SCHEMA, content_digest
 from harness.reports.record import Record
 from harness.spec import Baseline, Spec
 
@@ -24,6 +24,10 @@ _SAME = ("measure", "value", "n", "unit", "feature", "claim", "read_with")
 
 class NotARun(Exception):
     """What was named holds no results of a run."""
+
+
+class Edited(NotARun):
+    """Results that are not as the run wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,15 @@ def results_file(root: Path, reports: Path, run: str) -> Path:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The document of a run; NotARun where the file is something else."""
+    """The document of a run; NotARun where the file is something else, Edited where a run did not write it so."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise NotARun(f"{path.name} cannot be read as results of a run: {error}.") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise NotARun(f"{path.name} is no {SCHEMA}.")
+    if document.get("digest") != content_digest(document):
+        raise Edited(f"{path.name} is not as its run wrote it: its digest does not fit its content. Run it again.")
     return document
 
 

@@ -72,18 +72,22 @@ def _stale(spec: Spec, baseline: Baseline, now: Mapping[str, str]) -> str:
     """Why the baseline is not one of today's claim and weights; empty where it is."""
     if baseline.claim != claim_digest(spec):
         return "the claim has been edited since: it measured something else"
-    changed = [_change(name, then, new) for name, then, new in _differing(baseline, now) if name not in VERSION_FIELDS]
+    changed = [
+        _change(name, then, new) for name, then, new in differing(baseline.read_with, now) if name not in VERSION_FIELDS
+    ]
     return f"it is from other weights or another way of reading ({'; '.join(changed)})" if changed else ""
 
 
 def _moved(baseline: Baseline, now: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(_change(name, then, new) for name, then, new in _differing(baseline, now) if name in VERSION_FIELDS)
+    return tuple(
+        _change(name, then, new) for name, then, new in differing(baseline.read_with, now) if name in VERSION_FIELDS
+    )
 
 
-def _differing(baseline: Baseline, now: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def differing(then: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """(part, then, now) of each part of the code key that differs, in the order of the key."""
-    names = dict.fromkeys([*now, *baseline.read_with])
-    both = [(name, baseline.read_with.get(name, "not said"), now.get(name, "not said")) for name in names]
+    names = dict.fromkeys([*now, *then])
+    both = [(name, then.get(name, "not said"), now.get(name, "not said")) for name in names]
     return [each for each in both if each[1] != each[2]]
 
 

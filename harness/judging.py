@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from harness.baselines import accepted_for
+from harness.calibration import own_noise
 from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import NOISES, closest, noise_of
 from harness.expectations.nulls import null_of, says_little
 from harness.heldout import near_duplicates, plain
 from harness.inputs import PromptSet
@@ -36,10 +38,12 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
 def _judge(spec: Spec, evidence: Evidence, discovery: Evidence | None) -> Verdict:
     if spec.baseline is not None:
         spec = replace(spec, claim=replace(spec.claim, accepted=accepted_for(spec)))
+    noise, words = own_noise(spec.subject, spec.calibration)
+    spec = replace(spec, claim=replace(spec.claim, measured_noise=noise, noise_is=words))
     if spec.best is not None and discovery is not None:
         return _judge_best(spec, evidence, discovery)
     if not spec.features:
-        return spec.expectation.judge(evidence, spec.claim)
+        return _with_fragile(spec.expectation.judge(evidence, spec.claim), spec.claim)
     if spec.together is None:
         return _judge_feature(spec, evidence, spec.features[0])
     return _judge_together(spec, evidence)
@@ -55,8 +59,23 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
-    verdict = spec.expectation.judge(evidence, claim).with_(feature=feature)
+    verdict = _with_fragile(spec.expectation.judge(evidence, claim).with_(feature=feature), claim)
     return _with_null(verdict, spec.expectation, evidence, claim) if verdict.outcome in _DECIDED else verdict
+
+
+def _with_fragile(verdict: Verdict, claim: Claim) -> Verdict:
+    """Whether what decided is inside the numerical noise of the bound; None where no such number is known."""
+    details = dict(verdict.details)
+    margins = details.pop("margins", [])
+    if verdict.outcome not in _DECIDED or not margins:
+        return verdict.with_(details=details)
+    found = closest(margins, claim.noise)
+    if found is not None:
+        noise = NOISES * noise_of(found.measure, found.value, claim.noise)
+        details["fragile"] = (
+            f"{found.distance:.2g} from the bound, and {noise:.2g} is {NOISES:g} times {claim.noise_in_words}"
+        )
+    return verdict.with_(fragile=found is not None, details=details)
 
 
 def with_outlook(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:

@@ -15,13 +15,14 @@ from harness.codes import Codes, concat
 from harness.digests import model_folder, verify
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
-from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, SaeRef, Subject
+from harness.inputs import Corpus, Need, Picture, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
 from harness.planning import WHOLE, Group, Plan, Shard, plan
 from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.spec import Spec
 from harness.sums import Sums
+from harness.weights import Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,6 +164,21 @@ class Runner:
         with self._lock(Group((reading,))):
             self._count(read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept))
 
+    def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
+        """The codes of these prompts, read now and not kept; EnvironmentFault where one cannot be.
+
+        one_by_one: each prompt in a batch of its own, not in the device's usual one.
+        """
+        from harness.capture.engine import read_model
+
+        verify(subject)
+        wanted, apart = {self.key(p): p for p in prompts}, _Apart()
+        reading = Reading(subject, code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
+        read_model([reading], apart, self.progress, one_by_one=one_by_one)
+        for fault in apart.faults:
+            raise fault
+        return concat([apart.found[self.key(p)] for p in prompts])
+
     def used(self, *specs: Spec) -> tuple[int, int]:
         """(distinct prompts of these specs, how many of them were in the store before this run)."""
         keys = {
@@ -279,6 +295,20 @@ def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequ
     return lambda prompts: loaded.codes(prompts, sae, hook)
 
 
+def weights_in_memory(model: Any, sae: Any, layer: int) -> Sample:
+    """What tells the weights of a script apart, drawn as capture draws it."""
+    from harness.capture.samples import sample_of
+
+    return sample_of(model, sae, layer)
+
+
+def open_picture(picture: Picture) -> Any:
+    """A picture as a PIL image in RGB, opened as a model's is; EnvironmentFault says why it cannot be."""
+    from harness.capture.pictures import open_picture as opened
+
+    return opened(picture)
+
+
 def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -> bool:
     """Train an SAE at the subject's place; False where it was stopped and can go on. Never a fallback for a load."""
     from harness.capture.training.config import TrainConfig
@@ -366,11 +396,40 @@ class _Sink:
         self.store.put_promotions(code_key, self._parts(code_key), rows)
         self.log.note_read(code_key, [row for row, _ in rows])
 
+    def weights(self, code_key: str, sample: Sample) -> None:
+        self.store.put_weights(code_key, self._parts(code_key), sample)
+
     def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
         self.log.note_fault(code_key, prompt_key, fault)
 
     def _parts(self, code: str) -> dict[str, str]:
         return code_parts(next(r.subject for r in self.readings if r.code_key == code))
+
+
+class _Apart:
+    """Keeps codes in memory, for who compares two readings of the same prompts."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Codes] = {}
+        self.faults: list[EnvironmentFault] = []
+
+    def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None:
+        self.found.update(rows)
+
+    def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+        raise TypeError("nobody asked for residuals")
+
+    def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
+        raise TypeError("nobody asked for sums")
+
+    def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
+        raise TypeError("nobody asked for promotions")
+
+    def weights(self, code_key: str, sample: Sample) -> None:
+        """Not kept: the store has that of what it keeps."""
+
+    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
+        self.faults.append(fault)
 
 
 class _Aside(_Sink):

@@ -22,6 +22,8 @@ from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
 from harness.planning import WHOLE, Shard
+from harness.rechecking import in_float32, not_rechecked, settled_by
+from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
@@ -45,13 +47,14 @@ class SpecSession:
 
     selected: what is read at once: the specs that were chosen, and all members of the families that were.
     strict: a claim that too many features meet, or that kills no mutant, is not met. mutate: judge mutants of every
-    met claim's evidence; `stored` reads no model for them.
+    met claim's evidence; `stored` reads no model for them. exhibits: what the page shows of the evidence of each claim.
     """
 
     runner: Runner
     selected: Sequence[Spec]
     strict: bool = False
     mutate: Mutate = "no"
+    exhibits: Exhibits = field(default_factory=Exhibits)
     _ready: bool = False
     _of_members: dict[str, Verdict] = field(default_factory=dict)
 
@@ -114,12 +117,25 @@ class SpecSession:
         if early is not None:
             return early
         evidence, discovery = self._read(spec)
-        verdict = with_outlook(spec, judge(spec, evidence, discovery), evidence)
+        verdict = self._rechecked(spec, judge(spec, evidence, discovery))
+        verdict = with_outlook(spec, verdict, evidence)
+        self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, strictly(verdict) if self.strict else verdict, evidence)
         if self.mutate == "no" or verdict.outcome is not Outcome.MET:
             return verdict
         tried = verdict.with_(mutants=try_mutants(spec, verdict, self._read_or_not))
         return strictly_killing(tried) if self.strict else tried
+
+    def _rechecked(self, spec: Spec, verdict: Verdict) -> Verdict:
+        """A fragile verdict beside that of the same claim with the models in float32, read now where they can be."""
+        precise = in_float32(spec) if verdict.fragile else None
+        if precise is None:
+            return verdict
+        try:
+            self.runner.ensure([precise])
+            return settled_by(verdict, judge(precise, *self._read(precise)))
+        except (Missing, EnvironmentFault) as fault:
+            return not_rechecked(verdict, str(fault))
 
     def _read(self, spec: Spec) -> tuple[Evidence, Evidence | None]:
         """What a spec is judged from, and what `best` chooses on."""

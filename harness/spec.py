@@ -9,6 +9,7 @@ from typing import Literal
 from harness.errors import Source, SpecError
 from harness.expectations.base import Claim, Expectation
 from harness.inputs import Corpus, Need, PromptSet, Subject
+from harness.stats.noise import Noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +39,28 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """The noise of one subject. batch: one prompt at a time against the usual batches. precision: the same prompts with
+    the model in `other`. prompts, tokens: what was read. read_with: the parts of the code key (keys.py)."""
+
+    date: str
+    prompts: int
+    tokens: int
+    batch: Noise
+    other: str
+    precision: Noise
+    read_with: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """One claim on one subject. `id` is `<suite>::<spec id>` with suffixes where there are several.
 
     `sets`, `corpora`: what the roles of the expectation resolve to. `features`: a number, several with
     `together`, or Best; empty for kinds that read no feature. `discovered_on`: the prompts that the feature was
     found on; testing on them is a leak. `text`: the YAML lines of the claim, for failure texts. `baseline`: what was
-    accepted for it, for kinds that take one. `loosened_because`: why its bar is lower than it was. `family`: the claims
-    that it is corrected with, at `q`, which None leaves to the other members.
+    accepted for it, for kinds that take one. `calibration`: the subject's own noise. `loosened_because`: why its bar is
+    lower than it was. `family`: the claims that it is corrected with, at `q`, which None leaves to the other members.
     """
 
     id: str
@@ -70,6 +85,7 @@ class Spec:
     q: float | None = None
     text: str = ""
     baseline: Baseline | None = None
+    calibration: Calibration | None = None
     loosened_because: str = ""
 
     @property

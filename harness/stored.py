@@ -48,11 +48,8 @@ def known_today(root: Path) -> Known:
     return Known({code_key(subject): subject for subject in (*derived, *loaded.subjects.values())})
 
 
-def readings_of(specs: Iterable[Spec]) -> tuple[Reading, ...]:
-    """All that these specs are judged from, whether or not it is there; nothing of those that nothing can decide."""
-    return everything(need for spec in specs if before_running(spec) is None for need in spec.needs())
-
-
-def readings_of_mutants(specs: Iterable[Spec]) -> tuple[Reading, ...]:
-    """All that the mutants of these specs are judged from, besides."""
-    return readings_of(one for spec in specs for one in derived_specs(spec))
+def readings_of(specs: Iterable[Spec], mutants: bool = False) -> tuple[Reading, ...]:
+    """All that these specs, and their mutants, are judged from; nothing of those that no evidence can decide."""
+    read = [spec for spec in specs if before_running(spec) is None]
+    changed = [one for spec in read for one in derived_specs(spec)] if mutants else []
+    return everything(need for spec in (*read, *changed) for need in spec.needs())

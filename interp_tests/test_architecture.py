@@ -25,12 +25,13 @@ FLOORS = [
         "census",
         "promotion",
         "heldout",
+        "weights",
     },
-    {"expectations", "store", "packing", "spec", "runlog", "baselines", "families", "contradictions"},
-    {"language", "capture", "judging", "answers"},
+    {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
+    {"language", "capture", "judging", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining", "stored", "warming"},
+    {"session", "explore", "pinning", "explaining", "calibrating", "gate", "stored", "warming"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -132,6 +133,7 @@ def imported_by(code):
         "from harness.expectations import kinds; kinds()",
         "import harness.reports.write, harness.reports.failure, harness.reports.terminal",
         "import harness.cli",
+        "import harness.gate",
     ],
 )
 def test_light_rooms_import_nothing_heavy(code):

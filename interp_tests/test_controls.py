@@ -14,6 +14,7 @@ from harness.expectations import comparing, fires_more
 from harness.expectations.evidence import Evidence
 from harness.expectations.fires_more import FiresMore
 from harness.expectations.toy import rows
+from harness.reports.json import content_digest
 from harness.stats.intervals import binomial_tail
 from harness.stats.permutation import P
 from harness.verdict import Outcome
@@ -231,10 +232,23 @@ def test_nothing_of_an_invalid_run_is_accepted(project):
     project.pytest("-q")
     document = json.loads(results.read_text())
     document["run"]["invalid"] = ["control planted of tiny: 3 of 4"]
+    document["digest"] = content_digest(document)
     results.write_text(json.dumps(document))
     done = project.run([sys.executable, "-m", "harness", "accept", "latest"], CI="")
     assert done.returncode != 0
     assert "this run is invalid" in done.stdout + done.stderr
+
+
+def test_nothing_of_an_edited_run_is_accepted(project):
+    """A baseline is what was measured, not what somebody typed."""
+    results = project.root / "reports/latest/results.json"
+    project.pytest("-q")
+    document = json.loads(results.read_text())
+    document["records"][0]["outcome"] = "unmet"
+    results.write_text(json.dumps(document))
+    done = project.run([sys.executable, "-m", "harness", "accept", "latest"], CI="")
+    assert done.returncode != 0
+    assert "not as its run wrote it" in done.stdout + done.stderr
 
 
 def test_controls_are_the_same_in_one_process_and_in_two(project):

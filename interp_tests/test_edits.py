@@ -18,6 +18,7 @@ from harness.expectations.editing.drawing import Language, explored, halving, sa
 from harness.expectations.editing.edits import ORDER, Edit, cannot, read_edit
 from harness.expectations.editing.relations import held, most_too_close
 from harness.expectations.editing.searching import lowered
+from harness.expectations.noise import usual_noise
 from harness.inputs import Filled, Prompt
 from harness.language.prompts import with_marks
 from interp_tests.plain_twins import edits as twin
@@ -255,14 +256,15 @@ def test_the_second_phase_makes_the_draws_of_the_first_again():
 
 RELATIONS = ("keeps_firing", "stops_firing", "weaker", "stronger")
 VALUE = st.sampled_from([0.0, 0.5, 1.0, 2.0])
+FULL, HALF = usual_noise("float32"), usual_noise("bfloat16")
 
 
 @given(st.sampled_from(RELATIONS), st.lists(st.tuples(VALUE, VALUE), min_size=1, max_size=8))
 def test_float32_judges_examples_as_plain_counting_does(relation, pairs):
     """usable, holds and violates are the twin's, example by example, alone and as one of many features."""
     before, after = np.array(pairs).T
-    found = held(relation, before, after, "float32")
-    wide = held(relation, np.stack([before, after], 1), np.stack([after, before], 1), "float32")
+    found = held(relation, before, after, FULL)
+    wide = held(relation, np.stack([before, after], 1), np.stack([after, before], 1), FULL)
     for i, (b, a) in enumerate(pairs):
         wanted = twin.relation_holds(relation, b, a)
         assert (found.usable[i], found.holds[i], found.violates[i]) == wanted
@@ -272,7 +274,7 @@ def test_float32_judges_examples_as_plain_counting_does(relation, pairs):
 
 def test_what_is_not_known_is_not_usable():
     """A prompt without counted tokens (NaN) is no example, on whichever side."""
-    found = held("stronger", np.array([np.nan, 1.0, 1.0]), np.array([1.0, np.nan, 2.0]), "float32")
+    found = held("stronger", np.array([np.nan, 1.0, 1.0]), np.array([1.0, np.nan, 2.0]), FULL)
     assert found.usable.tolist() == [False, False, True]
 
 
@@ -280,13 +282,13 @@ def test_in_half_precision_a_weak_firing_shows_nothing():
     """Among 30 firings the two weakest may be flips: they are no counterexample, the third is; in float32 all are."""
     after = np.arange(1.0, 31.0)
     before = np.full(30, 40.0)
-    half, full = (held("stops_firing", before, after, dtype) for dtype in ("bfloat16", "float32"))
+    half, full = (held("stops_firing", before, after, noise) for noise in (HALF, FULL))
     assert full.violates.all()
     weak = int(3 * 0.023 * 60)
     assert half.violates.sum() == 30 - weak - 1
     assert not half.violates[: weak + 1].any()
-    assert most_too_close("float32") == 0
-    assert held("weaker", np.array([10.0, 10.0]), np.array([12.0, 15.0]), "bfloat16").violates.tolist() == [False, True]
+    assert most_too_close(FULL) == 0
+    assert held("weaker", np.array([10.0, 10.0]), np.array([12.0, 15.0]), HALF).violates.tolist() == [False, True]
 
 
 def test_an_edit_is_written_as_a_name_or_with_its_words():

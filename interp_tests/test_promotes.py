@@ -129,6 +129,7 @@ def test_a_store_from_before_is_given_the_table(tmp_path):
     with sqlite3.connect(path) as old:
         old.execute("INSERT INTO versions VALUES ('code', '{}')")
         old.execute("DROP TABLE promotions")
+        old.execute("DROP TABLE weights")
         old.execute("PRAGMA user_version=1")
     old.close()
     assert Store(path, read_only=True).have_promotions("code", ["3"]) == set()

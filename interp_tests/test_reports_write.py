@@ -11,7 +11,7 @@ from harness.reports.write import reports_dir, write_run
 from interp_tests import report_cases as cases
 from interp_tests.report_cases import record, run
 
-FILES = {"results.json", "results.csv", "summary.md"}
+FILES = {"results.json", "results.csv", "summary.md", "index.html"}
 
 
 def names(folder):
@@ -23,7 +23,7 @@ def latest_id(folder):
 
 
 def test_a_run_and_its_copy_are_written(tmp_path):
-    """runs/<id>/ and latest/ hold the same three files, and nothing half-made stays."""
+    """runs/<id>/ and latest/ hold the same four files, and nothing half-made stays."""
     made, folder = run(), tmp_path / "reports"
     assert write_run(made, folder) is None
     assert names(folder) - {".lock"} == {"runs", "latest"}

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from harness.expectations import kinds
 from harness.expectations.base import Accepted, Claim
-from harness.expectations.noise import noise_of
+from harness.expectations.noise import noise_of, usual_noise
 from harness.expectations.toy import evidence_of_rows, rows
 from harness.expectations.unchanged import Unchanged
 from harness.verdict import Outcome, Reason
@@ -102,7 +102,7 @@ def test_noise_is_the_default_tolerance(measure):
     variance = bounded("mse").value / judged("fvu", corpus="corpus", prompts=None).measurement.value
     for dtype in ("float32", "bfloat16"):
         claim = dataclasses.replace(CLAIM, dtype=dtype)
-        noise = noise_of(measure, value, dtype, variance)
+        noise = noise_of(measure, value, usual_noise(dtype), variance)
         inside, outside = (judged(measure, accepted(measure, value + k * noise), claim) for k in (2.7, 3.4))
         assert inside.outcome is Outcome.MET, inside.finding
         assert f"noise of {dtype}" in inside.finding

@@ -142,7 +142,7 @@ class Kept:
     """A sink that keeps everything in memory."""
 
     def __init__(self):
-        self.rows, self.kept, self.blocks, self.faults, self.calls = {}, {}, {}, {}, []
+        self.rows, self.kept, self.blocks, self.faults, self.calls, self.samples = {}, {}, {}, {}, [], {}
 
     def codes(self, code_key, rows):
         self.calls.append(("codes", code_key, [key for key, _ in rows]))
@@ -153,6 +153,9 @@ class Kept:
 
     def sums(self, code_key, corpus_key, block, sums):
         self.blocks[code_key, corpus_key, block] = sums
+
+    def weights(self, code_key, sample):
+        self.samples[code_key] = sample
 
     def fault(self, code_key, prompt_key, fault):
         self.faults[code_key, prompt_key] = fault

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from harness.capture.batching import SHORTEST, Shapes
 from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.derived import derived
 from harness.capture.encode import Encoder, codes_of, encode
@@ -17,6 +18,7 @@ from harness.capture.loaded import Batch, LoadedModel, Residuals
 from harness.capture.models import load_model, load_texts
 from harness.capture.promoting import promotions
 from harness.capture.saes import load_sae, weights_digest
+from harness.capture.samples import sample_of
 from harness.capture.sink import CaptureStats, Sink
 from harness.capture.tokens import Texts, Tokenized
 from harness.errors import EnvironmentFault
@@ -39,17 +41,22 @@ class Kept:
 
 
 def read_model(
-    readings: Sequence[Reading], sink: Sink, progress: Progress | None = None, kept: Kept | None = None
+    readings: Sequence[Reading],
+    sink: Sink,
+    progress: Progress | None = None,
+    kept: Kept | None = None,
+    one_by_one: bool = False,
 ) -> dict[str, CaptureStats]:
     """Read prompts and corpora through every SAE of one model; what is done goes to `sink` batch by batch.
 
     All readings share one model, dtype and device. Returns the counts by subject name. What keeps one prompt, corpus
     or SAE from being read goes to sink.fault under its keys; what keeps the model from being read raises
-    EnvironmentFault. kept: takes what is loaded here, and gives it the next time.
+    EnvironmentFault. kept: takes what is loaded here, and gives it the next time. one_by_one: a batch for each prompt,
+    in place of the device's own shapes.
     """
     if len({(r.subject.model, r.subject.dtype, r.subject.device) for r in readings}) != 1:
         raise ValueError("read_model reads one model, dtype and device at a time")
-    return _Run(list(readings), sink, progress or (lambda line: None), kept or Kept()).read()
+    return _Run(list(readings), sink, progress or (lambda line: None), kept or Kept(), one_by_one).read()
 
 
 @dataclass(slots=True)
@@ -71,6 +78,7 @@ class _Run:
     sink: Sink
     progress: Progress
     kept: Kept
+    one_by_one: bool
     stats: dict[str, CaptureStats] = field(init=False)
     _said: float = 0.0
     _keys: dict[str, frozenset[str]] = field(init=False)
@@ -94,6 +102,8 @@ class _Run:
         if self.kept.loaded is None:
             n_layers = max(r.subject.layer for r in self.readings) + 1
             self.kept.loaded = load_model(first, n_layers, texts, self.progress)
+            if self.one_by_one:
+                self.kept.loaded.shapes = Shapes(SHORTEST)
             self.stats[first.name].loads = 1
         return self.kept.loaded
 
@@ -127,7 +137,9 @@ class _Run:
     def _sae(self, reading: Reading, loaded: LoadedModel) -> Encoder:
         saes = self.kept.saes
         if reading.code_key not in saes:
-            saes[reading.code_key] = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+            sae = saes[reading.code_key] = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+            if reading.subject.sae.derived is None:
+                self.sink.weights(reading.code_key, sample_of(loaded.model, sae, reading.subject.layer))
         return saes[reading.code_key]
 
     def _wants(self, reading: Reading, text: _Text) -> bool:

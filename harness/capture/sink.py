@@ -13,12 +13,14 @@ from harness.codes import Codes
 from harness.errors import EnvironmentFault
 from harness.promotion import Promotions
 from harness.sums import Sums
+from harness.weights import Sample
 
 
 class Sink(Protocol):
     """Takes every batch as it is done, so that nothing computed is lost when a later one fails.
 
     A corpus comes block by block, numbered from 0; one more call, without blocks, says that it has ended.
+    `weights` comes before what is read with them.
     """
 
     def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None: ...
@@ -28,6 +30,8 @@ class Sink(Protocol):
     def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None: ...
 
     def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None: ...
+
+    def weights(self, code_key: str, sample: Sample) -> None: ...
 
     def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None: ...
 

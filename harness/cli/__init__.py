@@ -12,6 +12,7 @@ import typer
 
 from harness.cli import (
     accept,
+    calibrate,
     check,
     doctor,
     explain,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
+app.command("calibrate")(calibrate.run_calibrate)
 app.command("mutate")(mutate.mutate)
 app.command("top")(features.top)
 app.command("diff")(features.diff)

@@ -18,23 +18,22 @@ from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.store.packs import export_pack, file_sha256
 from harness.store.unpacking import Imported, import_pack
-from harness.stored import Known, known_today, readings_of, readings_of_mutants
+from harness.stored import Known, known_today, readings_of
 
 
 def export_(
     file: Annotated[Path, typer.Argument(help="The pack to write, as evidence.pack.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Suites or folders; all of specs/ where none.")] = None,
+    mutate: Annotated[bool, typer.Option("--mutate", help="What `pytest --mutate` reads, too: larger.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the evidence of some suites as one file, mutants' too. Example: interp store export evidence.pack
+    """Write the evidence of some suites as one file. Example: interp store export evidence.pack
 
     What is not in the store is counted and left out. Exits 2 where a spec cannot be read, 3 where nothing is there.
     """
-    specs = readable(paths or None)
+    readings = readings_of(readable(paths or None), mutate)
     with opened(read_only=True) as store:
-        written = export_pack(
-            file, store, readings_of(specs), lambda one: code_parts(one.subject), also=readings_of_mutants(specs)
-        )
+        written = export_pack(file, store, readings, lambda one: code_parts(one.subject))
     sha256 = file_sha256(file)
     if as_json:
         rows = {"rows": written.rows, "bytes": written.bytes, "lacking": dict(written.lacking)}

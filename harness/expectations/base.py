@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.codes import Mask, Pool, Specials, Tokens
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import usual_noise
 from harness.inputs import Attention, PromptSet
+from harness.stats.noise import Noise
 from harness.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Claim:
 
     `sae_is_topk` and `dtype` come from the subject: the L0 of a TopK SAE is fixed, so a claim about it is vacuous,
     and numbers are as noisy as the model's precision. `accepted`: the baseline of a kind that takes one.
+    `measured_noise`: the subject's own, where it stands; `noise_is` says in words whose it is.
     """
 
     feature: int | None = None
@@ -91,6 +94,17 @@ class Claim:
     sae_is_topk: bool = False
     dtype: str = "float32"
     accepted: Accepted | None = None
+    measured_noise: Noise | None = None
+    noise_is: str = ""
+
+    @property
+    def noise(self) -> Noise:
+        """How far numbers move that should not: the subject's own, or the usual of its precision."""
+        return self.measured_noise or usual_noise(self.dtype)
+
+    @property
+    def noise_in_words(self) -> str:
+        return self.noise_is or f"the usual noise of {self.dtype} (this subject's own is not measured)"
 
 
 @dataclass(frozen=True, slots=True)

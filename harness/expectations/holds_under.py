@@ -159,7 +159,7 @@ class HoldsUnder(Expectation):
         live = values.live()
         before = values.columns([e.original for e in examples], live)
         after = values.columns([e.edited for e in examples], live)
-        found = held(self.relation, before, after, claim.dtype)
+        found = held(self.relation, before, after, claim.noise)
         mask = np.zeros(evidence.codes(values.roles[0]).d_sae, bool)
         mask[live] = self._meets(found, claim)
         return mask
@@ -169,7 +169,7 @@ class HoldsUnder(Expectation):
         enough = usable >= LEAST_USABLE * len(found.usable)
         if self.mode == "rate":
             return np.asarray(enough & within_bound(self.bound, holds / np.maximum(usable, 1)))
-        clear = usable - holds <= most_too_close(claim.dtype) * usable
+        clear = usable - holds <= most_too_close(claim.noise) * usable
         return np.asarray(enough & ~found.violates.any(axis=0) & clear)
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:

@@ -1,29 +1,58 @@
 """How much a number moves when nothing that it should depend on does: another batch, kernel or rounding.
 
-Measured once for both precisions and all subjects alike (docs/statistics.md, Noise); no figure of a subject's own is
-kept yet. float16 has more bits than bfloat16 and takes its figures.
+A subject's own figures are measured by `interp calibrate`; without them the usual ones of its precision stand
+(docs/statistics.md, Noise). float16 has more bits than bfloat16 and takes its figures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
+
+from harness.stats.noise import Noise
 
 Measure = Literal["firing_rate", "median_activation", "auroc", "density", "fvu", "mse", "l0"]
 
 NOISES = 3.0  # a difference within three times the noise is none
 FLOAT32_RELATIVE = 2e-7  # batch size, padding, attention kernel; no firing flips
-# Of the value: 2.3 % of firings flip, a feature's mean moves .35 % in the median, L0 by at most .3 %.
-_HALF_RELATIVE = {"firing_rate": 0.023, "density": 0.023, "median_activation": 0.0035, "l0": 0.003}
-_HALF_AUROC = 0.023  # a prompt that flips moves an AUROC by at most its share of a side
-_HALF_FVU = 1e-3
+USUAL_FLOAT32 = Noise(flips=0.0, mean=FLOAT32_RELATIVE, single=FLOAT32_RELATIVE, l0=0.0, fvu=FLOAT32_RELATIVE)
+# 2.3 % of firings flip, a feature's mean moves .35 % in the median, one activation 29 % at p99, L0 by at most .3 %.
+USUAL_HALF = Noise(flips=0.023, mean=0.0035, single=0.29, l0=0.003, fvu=1e-3)
+_FLIPS: frozenset[Measure] = frozenset({"firing_rate", "density", "auroc"})
 
 
-def noise_of(measure: Measure, value: float, dtype: str, variance: float = 1.0) -> float:
-    """The noise of a number, in its own unit. variance: of the activations per dimension, which the mse scales with."""
-    if dtype == "float32":
-        return FLOAT32_RELATIVE * abs(value)
-    if measure == "auroc":
-        return _HALF_AUROC
-    if measure in ("fvu", "mse"):
-        return _HALF_FVU * (variance if measure == "mse" else 1.0)
-    return _HALF_RELATIVE[measure] * abs(value)
+def usual_noise(dtype: str) -> Noise:
+    return USUAL_FLOAT32 if dtype == "float32" else USUAL_HALF
+
+
+def noise_of(measure: Measure, value: float, noise: Noise, variance: float = 1.0) -> float:
+    """The noise of a number, in its own unit, never less than rounding makes it.
+
+    variance: of the activations per dimension, which the mse scales with. A prompt that flips moves an AUROC by at most
+    its share of a side.
+    """
+    shares = {"firing_rate": noise.flips, "density": noise.flips, "median_activation": noise.mean, "l0": noise.l0}
+    fixed = {"auroc": noise.flips, "fvu": noise.fvu, "mse": noise.fvu * variance}
+    moved = fixed[measure] if measure in fixed else shares[measure] * abs(value)
+    return max(moved, FLOAT32_RELATIVE * abs(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """How far the number that decided a claim is from the bound; negative nowhere. value: the number measured."""
+
+    measure: Measure
+    value: float
+    distance: float
+
+    def is_fragile(self, noise: Noise) -> bool:
+        """Inside the noise. Without flips, whatever counts firings stays as it is, on the bound too."""
+        if self.measure in _FLIPS and noise.flips == 0:
+            return False
+        return self.distance < NOISES * noise_of(self.measure, self.value, noise)
+
+
+def closest(margins: Iterable[Margin], noise: Noise) -> Margin | None:
+    """The fragile margin with the least distance, None where none is."""
+    return min((m for m in margins if m.is_fragile(noise)), key=lambda m: m.distance, default=None)

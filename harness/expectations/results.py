@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound
+from harness.expectations.noise import Margin, Measure
 from harness.stats.intervals import Limits
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
+# How a number moves with noise, by how its name begins. Left out: the mse, whose noise scales with the activations.
+_MEASURES: dict[str, Measure] = {
+    "auroc": "auroc",
+    "margin over": "auroc",
+    "firing rate": "firing_rate",
+    "rate": "firing_rate",
+    "share among": "firing_rate",
+    "precision": "firing_rate",
+    "recall": "firing_rate",
+    "false positive": "firing_rate",
+    "median activation": "median_activation",
+    "mean": "median_activation",
+    "max activation": "median_activation",
+    "density": "density",
+    "l0": "l0",
+    "fvu": "fvu",
+}
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -28,6 +46,25 @@ class Part:
     @property
     def measurement(self) -> Measurement:
         return measured(self.name, self.limits, self.n, self.unit)
+
+    @property
+    def margin(self) -> Margin | None:
+        """How far what decided is from the bound; None where nothing was decided, or the noise is not known."""
+        known = next((measure for start, measure in _MEASURES.items() if self.name.startswith(start)), None)
+        distances = [abs(number - edge) for number, edge in self._decided()]
+        return Margin(known, self.limits.value, min(distances)) if known and distances else None
+
+    def _decided(self) -> Iterator[tuple[float, float]]:
+        """(the number that decided, the edge of the bound that it was held against); by a p the number itself did."""
+        low, high, value = self.limits.low1, self.limits.high1, self.limits.value
+        sides = (low, self.bound.low, low >= self.bound.low), (high, self.bound.high, high <= self.bound.high)
+        if self.outcome is Outcome.MET:
+            yield from ((limit if inside else value, edge) for limit, edge, inside in sides if math.isfinite(edge))
+        if self.outcome is Outcome.UNMET:
+            below = value < self.bound.low
+            limit, edge = (high, self.bound.low) if below else (low, self.bound.high)
+            outside = limit < edge if below else limit > edge
+            yield (limit if outside else value), edge
 
 
 def worst(parts: Sequence[Part]) -> Part:
@@ -75,6 +112,9 @@ def verdict_of(parts: Sequence[Part], finding: str, reason: Reason = Reason.UNDE
     others = tuple(p.measurement for p in parts if p is not deciding)
     also = rest.pop("also", ())
     assert isinstance(also, tuple)
+    details = dict(rest.pop("details", {}))  # type: ignore[call-overload]
+    deciders = [deciding] if deciding.outcome is Outcome.UNMET else list(parts)
+    margins = [found for found in (one.margin for one in deciders) if found is not None]
     why = reason if deciding.outcome is Outcome.INCONCLUSIVE else None
     return Verdict(
         deciding.outcome,
@@ -83,6 +123,7 @@ def verdict_of(parts: Sequence[Part], finding: str, reason: Reason = Reason.UNDE
         bound=f"{deciding.name} {deciding.bound}" if len(parts) > 1 else str(deciding.bound),
         reason=why,
         also=(*others, *also),
+        details={**details, "margins": margins} if margins else details,
         **rest,  # type: ignore[arg-type]
     )
 

@@ -134,9 +134,8 @@ class Unchanged(Tokenwise):
             return self.within.absolute, f"within {short(self.within.absolute)} is allowed"
         if self.within is not None:
             return self.within * abs(accepted.value), f"within {short(100 * self.within)} % is allowed"
-        allowed = NOISES * noise_of(self.measure, accepted.value, claim.dtype, found.variance)
-        why = f"within {short(allowed)}, {NOISES:g} times the usual noise of {claim.dtype} (this subject's own is not "
-        return allowed, why + "measured), is allowed"
+        allowed = NOISES * noise_of(self.measure, accepted.value, claim.noise, found.variance)
+        return allowed, f"within {short(allowed)}, {NOISES:g} times {claim.noise_in_words}, is allowed"
 
     def _undecidable(self, evidence: Evidence, claim: Claim) -> Verdict | None:
         if self.corpus is not None:

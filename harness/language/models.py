@@ -175,6 +175,31 @@ class CorpusEntry(_Strict):
     token_limit: int = Field(100_000, gt=0, description="At most this many tokens are read.")
 
 
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class NoiseEntry(_Strict):
+    """How far two readings were apart (harness/stats/noise.py)."""
+
+    flips: Share = Field(description="Firings in one reading only, of the mean number of firings.")
+    mean: Share = Field(description="How far a feature's mean activation moves, relative; the median feature.")
+    single: Share = Field(description="How far one token's activation moves, relative; 99th percentile.")
+    l0: Share = Field(description="How far the mean L0 moves, relative.")
+    fvu: Share = Field(description="How far the FVU moves, absolute.")
+
+
+class CalibrationEntry(_Strict):
+    """A subject's own noise, as `interp calibrate` writes it."""
+
+    date: Text = Field(description="When it was measured.")
+    prompts: int = Field(ge=1, description="How many prompts were read.")
+    tokens: int = Field(ge=1, description="How many counted tokens they have.")
+    batch: NoiseEntry = Field(description="One prompt at a time against the usual batches.")
+    other: Literal["float32", "bfloat16"] = Field(description="The other precision.")
+    precision: NoiseEntry = Field(description="The other precision against the subject's own.")
+    read_with: dict[str, str] = Field(description="Weights, SAE, tokenizer, device and versions that it was read with.")
+
+
 class BaselineEntry(_Strict):
     """An accepted number, as `interp accept` writes it."""
 

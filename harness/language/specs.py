@@ -11,6 +11,7 @@ from harness.errors import Source, SpecError
 from harness.families import Family, families_of, named_by
 from harness.inputs import Corpus, Subject
 from harness.language.building import Suite
+from harness.language.calibrations import read_calibrations, with_noise
 from harness.language.checking import unknown_keys, validated
 from harness.language.claims import World, read_claim
 from harness.language.families import families_in_suite, with_one_q
@@ -60,6 +61,8 @@ def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
     suites = None if paths is None else {folder.shown(f).removeprefix("specs/").removesuffix(".yaml") for f in files}
     measured = read_measured(folder, suites)
     items = [*measured.given_to(with_one_q(_without_doubles(items))), *measured.broken]
+    calibrated, unreadable = read_calibrations(folder)
+    items = [*with_noise(items, calibrated), *unreadable]
     unused = tuple(measured.unused(items))
     families = families_of(items)
     warnings = (*allowed.warnings, *reader.warnings, *_untested(items, families), *unused)

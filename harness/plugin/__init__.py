@@ -15,7 +15,7 @@ from harness.families import Family
 from harness.language.specs import Loaded, load
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
-from harness.plugin.reporting import CAPTURE_OUTPUT, Controller, decorate, say
+from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, say
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
 from harness.store import Store, open_or_overlay
@@ -153,6 +153,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     spec_session = config.stash.get(SESSION, None)
     if hasattr(config, "workeroutput") and spec_session is not None:
         config.workeroutput[CAPTURE_OUTPUT] = spec_session.runner.capture
+        config.workeroutput[EXHIBITS_OUTPUT] = spec_session.exhibits.to_plain()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -14,6 +14,7 @@ from harness.controls import Control
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
+from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
 from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
@@ -21,11 +22,12 @@ from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
 from harness.reports.write import reports_dir, write_run
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import with_counts
+from harness.running import open_picture, with_counts
 from harness.spec import Spec
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
+EXHIBITS_OUTPUT = "interp_exhibits"
 _CUT_SHORT = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 _TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
@@ -71,6 +73,7 @@ class Controller:
         self.records: dict[str, Record] = {}
         self.lost: list[str] = []
         self.capture: dict[str, dict[str, Any]] = {}
+        self.exhibits = Exhibits()
         self.written: str = ""
         self.contradicting: list[Contradiction] = []
         self.controls: list[Control] = []
@@ -88,6 +91,7 @@ class Controller:
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         for name, counts in getattr(node, "workeroutput", {}).get(CAPTURE_OUTPUT, {}).items():
             self.capture[name] = with_counts(self.capture.get(name, {}), counts)
+        self.exhibits.merge(getattr(node, "workeroutput", {}).get(EXHIBITS_OUTPUT, {}))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -95,6 +99,7 @@ class Controller:
 
         mine = session.config.stash.get(SESSION, None)
         self.capture.update(mine.runner.capture if mine else {})
+        self.exhibits.merge(mine.exhibits.to_plain() if mine else {})
         if not self.records:
             return
         self._join()
@@ -102,7 +107,7 @@ class Controller:
             self.controls = self._controls()
         run = self._run(session)
         self.invalid = run.invalid
-        fault = write_run(run, reports_dir(session.config.rootpath))
+        fault = write_run(run, reports_dir(session.config.rootpath), self.exhibits, open_picture)
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
@@ -145,7 +150,7 @@ class Controller:
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         for line in (INVALID, *self.invalid) if self.invalid else ():
             terminalreporter.write_line(line, red=True)
-        terminalreporter.write_line(self.written or "Report: reports/latest/summary.md")
+        terminalreporter.write_line(self.written or "Report: reports/latest/index.html")
 
     def _unused(self) -> tuple[str, ...]:
         """Baselines that no claim is held against."""
@@ -164,8 +169,18 @@ class Controller:
             partial=bool(interrupted or self.lost),
             faults=self._faults(),
             controls=self.controls,
+            weights=self._weights(),
             root=session.config.rootpath,
         )
+
+    def _weights(self) -> dict[str, dict[str, Any]]:
+        """What the judged evidence was read with, by fingerprint, as the store kept it."""
+        from harness.plugin import session_to_read_with
+
+        judged = {r.fingerprint for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN}
+        store = session_to_read_with(self.config).runner.store if judged else None
+        found = {key: store.get_weights(key) for key in sorted(judged - {""})} if store else {}
+        return {key: sample.to_dict() for key, sample in found.items() if sample is not None}
 
     def _derived_names(self) -> dict[str, str]:
         """What mutants had read, by code key."""

@@ -1,1 +1,1 @@
-"""What leaves a run: the record first, then results.json, results.csv, summary.md, the table and the failure text."""
+"""What leaves a run: the record first, then results.json and .csv, summary.md, index.html, the table, failure texts."""

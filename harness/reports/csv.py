@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from harness.reports.display import escape
+from harness.reports.plain import to_plain
 from harness.reports.record import Record, Run
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -30,16 +31,32 @@ def cell(value: Any) -> Any:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    data = record.to_dict()
-    measured = data["measurement"] or {}
-    kept = ("id", "file", "line", "kind", "subject")
-    return {
-        **{name: data[name] for name in kept},
-        "features": ";".join(map(str, data["features"])),
-        **{name: data[name] for name in ("outcome", "reason", "severity", "xfail")},
-        "measurement": measured.get("name"),
-        **{name: measured.get(name) for name in ("value", "unit", "n", "low", "high")},
-        **{name: data[name] for name in ("bound", "p", "q", "null_share", "fragile", "fingerprint")},
-        **data["evidence"],
-        **{name: data[name] for name in ("seconds", "finding")},
-    }
+    """The cells of a record in plain types, made without the rest of it: that is most of a record."""
+    verdict, measured = record.verdict, record.verdict.measurement
+    row: dict[str, Any] = to_plain(
+        {
+            "id": record.id,
+            "file": record.source.path,
+            "line": record.source.line,
+            "kind": record.kind or None,
+            "subject": record.subject or None,
+            "features": ";".join(map(str, record.features)),
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "severity": record.severity,
+            "xfail": record.xfail,
+            "measurement": measured.name if measured else None,
+            **{name: getattr(measured, name, None) for name in ("value", "unit", "n", "low", "high")},
+            "bound": verdict.bound or None,
+            "p": verdict.p,
+            "q": record.q,
+            "null_share": verdict.null_share,
+            "fragile": verdict.fragile,
+            "fingerprint": record.fingerprint or None,
+            "prompts": record.prompts,
+            "from_store": record.from_store,
+            "seconds": record.seconds,
+            "finding": verdict.finding,
+        }
+    )
+    return row

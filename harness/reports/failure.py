@@ -61,7 +61,7 @@ def _painted(text: str, code: str, color: bool) -> str:
 
 def _claim_body(record: Record, color: bool) -> Iterator[str]:
     yield from _section("", yaml_lines(record))
-    yield from _section("", _aligned([(name, one_line(value, 400)) for name, value in _facts(record)]))
+    yield from _section("", _aligned([(name, one_line(value, 400)) for name, value in facts(record)]))
     paint = _painted("{}", "1", color)
     yield from _section("prompts that show it (activation, text):", example_lines(record.verdict.examples, paint))
 
@@ -85,7 +85,8 @@ def yaml_lines(record: Record) -> Iterator[str]:
         yield f"{'':>{width}} | ... {len(lines) - MAX_YAML_LINES} more lines"
 
 
-def _facts(record: Record) -> Iterator[tuple[str, str]]:
+def facts(record: Record) -> Iterator[tuple[str, str]]:
+    """The numbers and remarks of a verdict, as (name, value) in the order in which they are read."""
     verdict = record.verdict
     yield "verdict", verdict.word.replace("_", " ")
     yield "subject", record.subject
@@ -117,7 +118,9 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         yield "null share", f"{verdict.null_share:.1%} of the live features would meet this claim, too"
     yield from _answers(verdict.details)
     if verdict.fragile:
-        yield "fragile", "the margin is inside the numerical noise of this subject"
+        yield "fragile", str(verdict.details.get("fragile", "inside the numerical noise of this subject"))
+        if "float32" in verdict.details:
+            yield "in float32", str(verdict.details["float32"])
     for warning in verdict.warnings:
         yield "warning", warning
     for trial in verdict.mutants or ():

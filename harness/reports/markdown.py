@@ -21,6 +21,7 @@ def summary_markdown(run: Run) -> str:
         _found(run.records),
         _table(run.records),
         _mutants(run.records),
+        _fragile(run.records),
         _warnings(run.records),
         _capture(run),
         [LIMIT_OF_A_GREEN_SUITE],
@@ -38,6 +39,16 @@ def _notices(run: Run) -> Iterator[str]:
         yield from ("", "**This run is partial: it was interrupted, or lost a worker.**")
     for fault in run.faults:
         yield from ("", f"**{markdown(fault['subject'])}**: {markdown(fault['code'])}: {markdown(fault['message'])}")
+
+
+def _fragile(records: Sequence[Record]) -> Iterator[str]:
+    found = [record for record in records if record.verdict.fragile]
+    if found:
+        yield from ("## Fragile", "", "The number that decided is within three times the noise of the bound.", "")
+    for record in found:
+        details = record.verdict.details
+        precise = f"; in float32 {details['float32']}" if "float32" in details else ""
+        yield f"- {code_span(record.id)}: {markdown(str(details.get('fragile', '')) + precise)}"
 
 
 def _about(run: Run) -> Iterator[str]:

@@ -179,6 +179,7 @@ class Run:
     device: the devices of the subjects judged. capture: {subject: {loads, prompts, tokens, batches, seconds}}, what
     this run read; empty when all came from the store. partial: it was interrupted, or lost a record. faults:
     {subject, code, message} of what could not be had. controls: claims of known truth that went the same way.
+    weights: {fingerprint: digests of the weights that its evidence was read with} (harness/weights.py).
     """
 
     id: str
@@ -196,6 +197,7 @@ class Run:
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     faults: tuple[dict[str, str], ...] = ()
     controls: tuple[Control, ...] = ()
+    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def invalid(self) -> tuple[str, ...]:
@@ -214,6 +216,7 @@ class Run:
         faults: Sequence[Mapping[str, str]] = (),
         root: Path | None = None,
         controls: Sequence[Control] = (),
+        weights: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Run:
         """The run that ends now. `started` is aware of its zone; `root` is the checkout whose commit counts."""
         begun = started.astimezone(datetime.UTC)
@@ -235,4 +238,5 @@ class Run:
             capture={name: dict(counts) for name, counts in capture.items()},
             faults=tuple(dict(fault) for fault in faults),
             controls=tuple(controls),
+            weights={name: dict(sample) for name, sample in (weights or {}).items()},
         )

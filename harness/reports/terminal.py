@@ -116,6 +116,9 @@ def _remarks(records: Sequence[Record]) -> Iterator[str]:
         yield f"warn: {one_line(record.id)}: {one_line(finding_line(record), 300)}"
     if len(warned) > MAX_REMARKS:
         yield f"warn: and {len(warned) - MAX_REMARKS} more; all are in summary.md"
+    fragile = [record.id for record in records if record.verdict.fragile]
+    if fragile:
+        yield f"fragile, inside the numerical noise: {', '.join(map(one_line, fragile[:MAX_REMARKS]))}"
     noted = [record for record in records if record.verdict.warnings]
     if noted:
         yield f"{sum(len(r.verdict.warnings) for r in noted)} warnings on {len(noted)} claims: see summary.md"

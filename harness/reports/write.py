@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from harness.errors import EnvironmentFault
+from harness.inputs import Picture
 from harness.reports.csv import results_csv
 from harness.reports.display import one_line
+from harness.reports.exhibits import Exhibits
+from harness.reports.html import page_html
+from harness.reports.html.thumbnails import thumbnails
 from harness.reports.json import results_json
 from harness.reports.markdown import summary_markdown
 from harness.reports.record import Run
@@ -24,12 +30,21 @@ def reports_dir(root: Path) -> Path:
     return Path(named).expanduser() if named else root / "reports"
 
 
-def write_run(run: Run, folder: Path) -> EnvironmentFault | None:
+def write_run(
+    run: Run, folder: Path, exhibits: Exhibits | None = None, open_picture: Callable[[Picture], Any] | None = None
+) -> EnvironmentFault | None:
     """Write runs/<id>/ and make latest/ a copy of it; where that cannot be done, the fault that says so.
 
-    A reader never sees half a report. The verdicts stand without it, so the caller decides what the fault means.
+    exhibits: what index.html shows of the evidence; open_picture: opens the pictures among it. A reader never sees half
+    a report. The verdicts stand without it, so the caller decides what the fault means.
     """
-    texts = {"results.json": results_json(run), "results.csv": results_csv(run), "summary.md": summary_markdown(run)}
+    shown = exhibits or Exhibits()
+    texts = {
+        "results.json": results_json(run),
+        "results.csv": results_csv(run),
+        "summary.md": summary_markdown(run),
+        "index.html": page_html(run, shown, thumbnails(shown.pictures, open_picture)),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock", timeout=LOCK_WAIT_S):

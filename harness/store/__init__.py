@@ -22,20 +22,23 @@ from harness.errors import EnvironmentFault
 from harness.keys import VERSION_FIELDS
 from harness.promotion import Promotions
 from harness.store import upkeep
-from harness.store.database import MEMORY, Database, checksum, insertion
+from harness.store.database import MEMORY, SAMPLE_KEY, SINCE, Database, checksum, insertion
 from harness.store.packing import (
     Damaged,
     pack_codes,
     pack_promotions,
     pack_residuals,
     pack_sums,
+    pack_weights,
     unpack_codes,
     unpack_promotions,
     unpack_residuals,
     unpack_sums,
+    unpack_weights,
 )
 from harness.store.upkeep import Change, Limits, Pruned
 from harness.sums import Sums, concat_sums
+from harness.weights import Sample
 
 __all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
 
@@ -94,6 +97,15 @@ class Store:
         self._keep_parts(code_key, parts)
         self._put("promotions", code_key, [(row, pack_promotions(found)) for row, found in rows])
 
+    def get_weights(self, code_key: str) -> Sample | None:
+        """The sample of the weights that a code key's evidence was read with; None where none was kept."""
+        return self._unpacked("weights", code_key, [SAMPLE_KEY], unpack_weights).get(SAMPLE_KEY)
+
+    def put_weights(self, code_key: str, parts: Mapping[str, str], sample: Sample) -> None:
+        """Keep it: once for every load, before what is read with it."""
+        self._keep_parts(code_key, parts)
+        self._put("weights", code_key, [(SAMPLE_KEY, pack_weights(sample))])
+
     def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]:
         """Which of these corpora have been read to their end."""
         return {key for key in corpus_keys if self._blocks(code_key, key) is not None}
@@ -150,7 +162,7 @@ class Store:
 
     def _sound(self, table: str, code_key: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """(key, value) of the rows that are here and are what was written."""
-        if table == "promotions" and self.database.layout < 2:
+        if self.database.layout < SINCE.get(table, 0):
             return  # a read-only store from before there were any
         wanted = list(keys)
         for at in range(0, len(wanted), _AT_ONCE):
@@ -231,7 +243,7 @@ class Overlay(Store):
         return self.behind._blocks(code_key, corpus_key) if own is None else own
 
 
-_KEY = {"codes": "prompt_key", "residuals": "prompt_key", "sums": "corpus_key", "promotions": "prompt_key"}
+_KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights"), "prompt_key") | {"sums": "corpus_key"}
 
 
 def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault | None]:

@@ -15,7 +15,8 @@ from harness.errors import EnvironmentFault
 
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 60.0  # a writer holds the lock for one batch: milliseconds, seconds on a slow disk
-LAYOUT = 2
+LAYOUT = 3
+SAMPLE_KEY = "sample"  # of the one row that `weights` has for a code key
 _TABLES = """
 CREATE TABLE codes (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
                     PRIMARY KEY (code_key, prompt_key));
@@ -25,9 +26,10 @@ CREATE TABLE sums (code_key TEXT, corpus_key TEXT, block INTEGER, value BLOB, ch
                    PRIMARY KEY (code_key, corpus_key, block));
 CREATE TABLE versions (code_key TEXT PRIMARY KEY, parts TEXT);
 """
-# Layout 2 has a table more; a store of layout 1 gets it when it is next opened to write.
-_SINCE_2 = """CREATE TABLE promotions (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
-                                        PRIMARY KEY (code_key, prompt_key))"""
+# Tables that later layouts have more; an older store gets them when it is next opened to write.
+SINCE = {"promotions": 2, "weights": 3}
+_LATER = """CREATE TABLE {} (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
+                             PRIMARY KEY (code_key, prompt_key))"""
 _ELSEWHERE = "Set INTERP_STORE to another file, or run with --no-store."
 
 
@@ -101,7 +103,10 @@ class Database:
 
     def _lay_out(self, connection: sqlite3.Connection) -> None:
         found = connection.execute("PRAGMA user_version").fetchone()[0]
-        statements = [*(_TABLES.split(";") if found == 0 else []), *([_SINCE_2] if found < LAYOUT else [])]
+        statements = [
+            *(_TABLES.split(";") if found == 0 else []),
+            *(_LATER.format(name) for name, since in SINCE.items() if found < since),
+        ]
         for statement in statements:
             connection.execute(statement)
         if statements:
@@ -111,7 +116,7 @@ class Database:
     def _check_layout(self, connection: sqlite3.Connection) -> None:
         found = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE type='table'").fetchone()[0]
-        if found not in (1, LAYOUT) and (found or tables):
+        if not 1 <= found <= LAYOUT and (found or tables):
             raise sqlite3.DatabaseError(f"its layout is {found}, this version reads layout {LAYOUT}")
         self.layout = found
 

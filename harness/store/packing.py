@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 from harness.codes import Codes, Kind
 from harness.promotion import Promotions
 from harness.sums import Sums
+from harness.weights import Sample
 
 _CODES = ("indptr", "index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee")
 _SUMS = ("n", "hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0", "sum_h", "fired")
@@ -108,6 +109,19 @@ def unpack_promotions(value: bytes) -> Promotions:
         }
         return Promotions(lists, frozenset(kept["sampled"].tolist()), int(kept["d_sae"][0]))
     except (KeyError, IndexError, ValueError) as error:
+        raise Damaged(str(error)) from error
+
+
+def pack_weights(sample: Sample) -> bytes:
+    """JSON: names and digests only."""
+    return json.dumps(sample.to_dict(), sort_keys=True).encode()
+
+
+def unpack_weights(value: bytes) -> Sample:
+    """What pack_weights wrote; raises Damaged."""
+    try:
+        return Sample.from_dict(json.loads(value))
+    except (KeyError, TypeError, ValueError) as error:
         raise Damaged(str(error)) from error
 
 

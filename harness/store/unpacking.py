@@ -18,7 +18,14 @@ from pydantic import ValidationError
 from harness.errors import EnvironmentFault
 from harness.keys import digest_of
 from harness.store.database import insertion
-from harness.store.packing import Damaged, unpack_codes, unpack_promotions, unpack_residuals, unpack_sums
+from harness.store.packing import (
+    Damaged,
+    unpack_codes,
+    unpack_promotions,
+    unpack_residuals,
+    unpack_sums,
+    unpack_weights,
+)
 from harness.store.packs import FORMAT, MANIFEST, PACK_LAYOUT, ROWS, Manifest, Row, file_sha256
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ _UNPACK: Mapping[str, Callable[[bytes], object]] = {
     "residuals": unpack_residuals,
     "sums": lambda value: unpack_sums(value) if value else None,
     "promotions": unpack_promotions,
+    "weights": unpack_weights,
 }
 _Item = tuple[str, str, str]  # table, code key, key
 

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.store.database import SINCE
+
 if TYPE_CHECKING:
     from harness.store.database import Database
 
@@ -15,6 +17,7 @@ TABLES = (
     "codes",
     "sums",
     "promotions",
+    "weights",
 )  # in the order in which they are pruned: residuals are large and rarely asked
 
 
@@ -72,8 +75,8 @@ def other_versions(database: Database, parts: Mapping[str, str], versions: Seque
 
 
 def tables_of(database: Database) -> tuple[str, ...]:
-    """Those that this file has: one of layout 1 that was never opened to write has no promotions."""
-    return tuple(table for table in TABLES if table != "promotions" or database.layout >= 2)
+    """Those that this file has: an older one that was never opened to write lacks the later ones."""
+    return tuple(table for table in TABLES if database.layout >= SINCE.get(table, 0))
 
 
 def stats(database: Database) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class _Violated(Exception):
 
 def outcomes(relation: Relation, examples: Sequence[Example], values: Values) -> Held:
     """How each example came out for the claim's feature, [n]."""
-    return held(relation, *_activations(examples, values), values.claim.dtype)
+    return held(relation, *_activations(examples, values), values.claim.noise)
 
 
 def _activations(examples: Sequence[Example], values: Values, ask: bool = False) -> tuple[Floats, Floats]:
@@ -96,7 +96,7 @@ def _asserting(relation: Relation, examples: Sequence[Example], values: Values) 
         if key not in said:
             b, a = _activations([example], values, ask=True)
             # With all others: which firings are too weak to be sure of is seen on all of them.
-            one = held(relation, np.r_[before, b], np.r_[after, a], values.claim.dtype)
+            one = held(relation, np.r_[before, b], np.r_[after, a], values.claim.noise)
             said[key] = bool(one.violates[-1])
         return said[key]
 

@@ -64,7 +64,7 @@ class Tried:
     def close(self) -> Verdict | None:
         """Inconclusive where more examples than noise explains are neither for the claim nor against it."""
         close = self._close
-        if close <= most_too_close(self.claim.dtype) * self.n:
+        if close <= most_too_close(self.claim.noise) * self.n:
             return None
         text = (
             f"{self.subject}: in {close} of {self.n} examples the edit makes no difference beyond the noise of "

@@ -1,0 +1,64 @@
+"""The steering gate: `require_passed` refuses a script whose features, weights or run record are not proven.
+
+Reads and compares; steers nothing. docs/steering-gate.md shows it in a script, and says what it cannot see.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EnvironmentFault
+from harness.gate.blocking import InterventionBlocked, Reason, Why
+from harness.gate.claims import about, unproven
+from harness.gate.dossier import Activation, Context, Dossier, dossiers
+from harness.gate.opening import Opened, opened
+from harness.gate.subjects import found_subject
+from harness.running import Missing
+
+__all__ = ["Activation", "Context", "Dossier", "InterventionBlocked", "Reason", "Why", "require_passed"]
+
+MAX_AGE = datetime.timedelta(days=30)
+
+
+def require_passed(
+    *,
+    model: Any,
+    sae: Any,
+    features: Sequence[int],
+    max_age: datetime.timedelta | None = MAX_AGE,
+    specs: Sequence[str] = (),
+    subject: str | None = None,
+    run: str | Path = "latest",
+    root: Path | str = ".",
+) -> Mapping[int, Dossier]:
+    """What is known of each feature, where every claim about it holds of these very weights.
+
+    model: a transformers model as the script has loaded it, with or without its head; sae: a sae-lens SAE.
+    max_age: of the run; None for any. specs: ids of claims, or patterns such as `colors::*`: then each must be met,
+    and each feature needs one of them. subject: of specs/subjects.yaml, where these weights are several's.
+    run: `latest`, a run's id, or a results.json. root: the repository with specs/ and reports/.
+
+    Raises InterventionBlocked with all that is in the way and the command to run; ValueError without features.
+    """
+    if not features:
+        raise ValueError("require_passed needs the features that the script is about to use, and there are none")
+    record = opened(Path(root), str(run), max_age)
+    name, reasons = found_subject(record, model, sae, subject)
+    reasons = [*record.reasons, *reasons]
+    wanted = list(dict.fromkeys(int(feature) for feature in features))
+    if name is not None:
+        reasons += unproven(record, name, wanted, specs)
+    if reasons or name is None:
+        raise _blocked(record, wanted, reasons, name)
+    try:
+        return dossiers(record.loaded.subjects[name], {f: about(record, name, f) for f in wanted}, sae)
+    except (Missing, EnvironmentFault) as fault:
+        raise _blocked(record, wanted, [Reason(Why.EVIDENCE_MISSING, str(fault))], name) from fault
+
+
+def _blocked(record: Opened, features: Sequence[int], reasons: Sequence[Reason], name: str | None) -> Exception:
+    subject = record.loaded.subjects.get(name or "")
+    return InterventionBlocked(features, reasons, "pytest -m gpu" if subject and subject.device == "cuda" else "pytest")
