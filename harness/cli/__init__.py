@@ -17,6 +17,7 @@ from harness.cli import (
     doctor,
     explain,
     features,
+    history,
     mutate,
     packs,
     registry,
@@ -39,6 +40,8 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
+app.command("history")(history.history)
+app.command("show")(history.show)
 app.command("calibrate")(calibrate.run_calibrate)
 app.command("mutate")(mutate.mutate)
 app.command("top")(features.top)
