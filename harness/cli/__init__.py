@@ -14,6 +14,7 @@ from harness.cli import (
     accept,
     calibrate,
     check,
+    compare,
     doctor,
     explain,
     features,
@@ -42,6 +43,7 @@ app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
 app.command("history")(history.history)
 app.command("show")(history.show)
+app.command("compare")(compare.run_compare)
 app.command("calibrate")(calibrate.run_calibrate)
 app.command("mutate")(mutate.mutate)
 app.command("top")(features.top)
