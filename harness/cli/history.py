@@ -18,6 +18,7 @@ from harness.history.index import Index, Point, RunRow
 from harness.history.opening import opened
 from harness.history.pruning import Limits, prune, removed_line
 from harness.history.runs import NotARun, read_results, records_of, results_file
+from harness.history.series import series
 from harness.history.sparkline import levels_for, sparkline
 from harness.reports.display import fit, number, one_line
 from harness.reports.limit import INVALID
@@ -135,13 +136,18 @@ def _show_trend(index: Index, claim: str, limit: int, as_json: bool) -> None:
     if as_json:
         rows = [{**asdict(point), "changed": note} for point, note in zip(points, notes, strict=True)]
         return _print_document({"claim": claim, "runs": rows})
-    typer.echo(f"{one_line(claim)}  {sparkline([point.value for point in points], levels_for(sys.stdout))}")
+    typer.echo(f"{one_line(claim)}  {_spark(points)}")
     cells: list[tuple[str, ...]] = [("run", "when (UTC)", "verdict", "measured", "n", "changed")]
     cells += [_point_cells(point, note) for point, note in zip(points, notes, strict=True)]
     for line in _aligned(cells):
         typer.echo(line)
     _warn([f"{row.id} is left out: {row.trouble}" for row in index.runs(limit) if row.trouble])
     return None
+
+
+def _spark(points: Sequence[Point]) -> str:
+    values = series([(point.verdict, point.measure, point.value) for point in points])
+    return sparkline(values, levels_for(sys.stdout))
 
 
 def _notes(points: Sequence[Point]) -> list[list[str]]:

@@ -48,8 +48,10 @@ def _prompts(before: Mapping[str, Sequence[str]], after: Mapping[str, Sequence[s
 
 def _bars(then: ToldRun, now: ToldRun, claim: str) -> Iterator[str]:
     before, after = then.records[claim], now.records[claim]
-    if before.verdict.bound != after.verdict.bound:
-        yield f"bound {before.verdict.bound or 'none'} is now {after.verdict.bound or 'none'}"
+    bounds = before.verdict.bound, after.verdict.bound
+    written = before.text != after.text or before.acceptable is not None  # some bounds hold what was measured, too
+    if written and all(bounds) and bounds[0] != bounds[1]:  # an undecided verdict may have none
+        yield f"bound {bounds[0]} is now {bounds[1]}"
     for name in _BARS:
         was, is_now = getattr(before, name), getattr(after, name)
         if was != is_now:

@@ -11,9 +11,10 @@ from harness.errors import EnvironmentFault
 from harness.history.index import Index
 from harness.history.opening import opened
 from harness.history.pruning import Limits, prune, removed_line
+from harness.history.series import Measured, series
 from harness.inputs import Picture
 from harness.reports.exhibits import Exhibits
-from harness.reports.record import Run
+from harness.reports.record import Record, Run
 from harness.reports.write import write_run
 
 TREND = 20  # values in a sparkline, this run's among them
@@ -28,13 +29,26 @@ def write_and_keep(
     """
     with opened(reports, check=False) as (index, said):
         try:
-            trends = index.values((record.id for record in run.records), TREND - 1)
+            trends = _trends(index, run)
         except sqlite3.DatabaseError:
             trends = {}
         fault = write_run(run, reports, exhibits, open_picture, trends)
         if fault is None:
             said += _kept(index, run, reports, limits)
     return fault, [f"history: {line}" for line in said]
+
+
+def _trends(index: Index, run: Run) -> dict[str, list[float | None]]:
+    """By claim, its values over the last runs, this one's at the end."""
+    earlier = index.measured((record.id for record in run.records), TREND - 1)
+    return {record.id: series([*earlier[record.id], _now(record)]) for record in run.records}
+
+
+def _now(record: Record) -> Measured:
+    measured = record.verdict.measurement
+    return (
+        (record.verdict.word, None, None) if measured is None else (record.verdict.word, measured.name, measured.value)
+    )
 
 
 def _kept(index: Index, run: Run, reports: Path, limits: Limits) -> list[str]:

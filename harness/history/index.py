@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.history.runs import RESULTS, NotARun, read_results, records_of, runs_in
+from harness.history.series import Measured
 from harness.reports.record import Record, Run
 
 INDEX = "history.sqlite"
@@ -132,11 +133,11 @@ class Index:
         rows = self._connection.execute(query, (claim, limit)).fetchall()
         return [Point(*row) for row in reversed(rows)]
 
-    def values(self, claims: Iterable[str], limit: int) -> dict[str, list[float | None]]:
-        """Each claim's values in the newest runs that judged it, the newest last: 1,000 claims take 30 ms."""
-        query = """SELECT value FROM results WHERE claim = ? AND verdict != 'not_run' ORDER BY run DESC LIMIT ?"""
-        found = {name: self._connection.execute(query, (name, limit)).fetchall() for name in claims}
-        return {name: [value for (value,) in reversed(rows)] for name, rows in found.items()}
+    def measured(self, claims: Iterable[str], limit: int) -> dict[str, list[Measured]]:
+        """Each claim in the newest runs that judged it, the newest last: 1,000 claims take 30 ms."""
+        query = """SELECT verdict, measure, value FROM results WHERE claim = ? AND verdict != 'not_run'
+                   ORDER BY run DESC LIMIT ?"""
+        return {name: self._connection.execute(query, (name, limit)).fetchall()[::-1] for name in claims}
 
     def _read(self, folder: Path) -> None:
         """Index a run from its results.json, or why that cannot be done."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import nearest_names
+from harness.reports.display import one_line
 from harness.reports.json import SCHEMA, content_digest
 from harness.reports.record import Record
 
@@ -31,7 +32,7 @@ def results_file(root: Path, reports: Path, run: str) -> Path:
     """The results.json of `latest`, of an id or the start of one, or at a path; NotARun with near ids otherwise."""
     named = Path(run) if Path(run).is_absolute() else root / run
     for path in (named, named / RESULTS):
-        if run and path.is_file():
+        if run and _is_file(path):
             return path
     latest = reports / "latest" / RESULTS
     if run == "latest" and latest.is_file():
@@ -42,7 +43,14 @@ def results_file(root: Path, reports: Path, run: str) -> Path:
         return known[starting[0]]
     if starting:
         raise NotARun(f"{run!r} is the start of {len(starting)} runs: {', '.join(starting[-5:])}.")
-    raise NotARun(f"{run!r} is neither a run, nor `latest`, nor a {RESULTS}.{_near(run, list(known))}")
+    raise NotARun(f"{one_line(run)!r} is neither a run, nor `latest`, nor a {RESULTS}.{_near(run, list(known))}")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for any file
+        return False
 
 
 def _near(run: str, known: list[str]) -> str:

@@ -40,8 +40,8 @@ def write_run(
     """Write runs/<id>/ and make latest/ a copy of it; where that cannot be done, the fault that says so.
 
     exhibits: what index.html shows of the evidence; open_picture: opens the pictures among it; trends: by claim, its
-    values in earlier runs, oldest first. A reader never sees half a report. The verdicts stand without it, so the
-    caller decides what the fault means.
+    values over the last runs, this one's at the end. A reader never sees half a report. The verdicts stand without it,
+    so the caller decides what the fault means.
     """
     shown = exhibits or Exhibits()
     texts = {

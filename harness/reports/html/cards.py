@@ -19,7 +19,7 @@ from harness.verdict import Example, Fate
 
 _NODE = "interp_tests/test_specs.py::"
 _LONGEST = 6_000
-Earlier = Sequence[float | None]
+Values = Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,14 @@ class Card:
     seconds: str
 
 
-def card_views(records: Iterable[Record], drawn: Container[str], trends: Mapping[str, Earlier]) -> list[Card]:
-    """Every claim, worst first. drawn: the ids of those that the page shows the evidence of. trends: earlier values."""
+def card_views(records: Iterable[Record], drawn: Container[str], trends: Mapping[str, Values]) -> list[Card]:
+    """Every claim, worst first. drawn: the ids of those that the page shows the evidence of. trends: by id, the values
+    over the last runs."""
     cards = [_card(record, place, drawn, trends.get(record.id, ())) for place, record in enumerate(records)]
     return sorted(cards, key=lambda card: (ORDER.index(card.standing), card.place))
 
 
-def _card(record: Record, place: int, drawn: Container[str], earlier: Earlier) -> Card:
+def _card(record: Record, place: int, drawn: Container[str], trend: Values) -> Card:
     verdict, standing = record.verdict, record.standing
     measured = verdict.measurement
     return Card(
@@ -86,7 +87,7 @@ def _card(record: Record, place: int, drawn: Container[str], earlier: Earlier) -
         why=one_line(record.why, _LONGEST),
         tags=record.tags,
         axis=axis_of(verdict),
-        trend=trend_of([*earlier, measured.value if measured else None]),
+        trend=trend_of(trend),
         facts=tuple(_facts(record)),
         yaml="\n".join(yaml_lines(record)),
         mutants=tuple(_mutants(record)),

@@ -25,7 +25,7 @@ def page_html(
     trends: Mapping[str, Sequence[float | None]] | None = None,
 ) -> str:
     """The text of index.html. pictures: by digest, a small copy as a data URI (thumbnails.py). trends: by claim, its
-    values in earlier runs, oldest first.
+    values over the last runs, this one's at the end.
 
     Jinja2 costs 60 ms, so it is imported only where a page is written.
     """

@@ -30,8 +30,9 @@ def trend_of(values: Sequence[float | None]) -> Trend | None:
         None if v is None or not math.isfinite(v) else _place(i, v, len(values), low, high)
         for i, v in enumerate(values)
     ]
-    label = f"last {len(values)} runs: {number(low)} to {number(high)}, now {number(values[-1])}"
-    return Trend(_path(places), places[-1], label)
+    told = f"{number(low)} to {number(high)}" if high > low else f"{number(low)} throughout"
+    now = "not measured now" if places[-1] is None else f"now {number(values[-1])}"
+    return Trend(_path(places), places[-1], f"last {len(values)} runs: {told}, {now}")
 
 
 def _place(i: int, value: float, count: int, low: float, high: float) -> tuple[float, float]:
