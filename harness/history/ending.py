@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def write_and_keep(
 
     The index and the pruning are best effort: a run is as good without them, and `interp history` mends the index.
     """
+    with suppress(OSError):  # then write_run says so
+        (reports / "runs").mkdir(parents=True, exist_ok=True)
     with opened(reports, check=False) as (index, said):
         try:
             trends = _trends(index, run)

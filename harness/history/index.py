@@ -32,6 +32,8 @@ _TABLES = (
     "CREATE INDEX by_run ON results (run)",
 )
 
+_NEWEST = "substr(runs.id, 1, 16) DESC, written DESC"  # an id names a second, in which several runs may have begun
+
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
@@ -116,8 +118,8 @@ class Index:
 
     def runs(self, limit: int) -> list[RunRow]:
         """The newest runs, the newest last."""
-        query = """SELECT id, trouble, started, seconds, commit_id, dirty, command, partial, invalid, counts
-                   FROM runs ORDER BY id DESC LIMIT ?"""
+        query = f"""SELECT id, trouble, started, seconds, commit_id, dirty, command, partial, invalid, counts
+                   FROM runs ORDER BY {_NEWEST} LIMIT ?"""
         rows = self._connection.execute(query, (limit,)).fetchall()
         return [_run_row(row) for row in reversed(rows)]
 
@@ -127,16 +129,16 @@ class Index:
 
     def trend(self, claim: str, limit: int) -> list[Point]:
         """The claim in the newest runs that hold it, the newest last."""
-        query = """SELECT run, started, standing, verdict, measure, unit, value, low, high, n, feature, fingerprint,
+        query = f"""SELECT run, started, standing, verdict, measure, unit, value, low, high, n, feature, fingerprint,
                           digest
-                   FROM results JOIN runs ON runs.id = results.run WHERE claim = ? ORDER BY run DESC LIMIT ?"""
+                   FROM results JOIN runs ON runs.id = results.run WHERE claim = ? ORDER BY {_NEWEST} LIMIT ?"""
         rows = self._connection.execute(query, (claim, limit)).fetchall()
         return [Point(*row) for row in reversed(rows)]
 
     def measured(self, claims: Iterable[str], limit: int) -> dict[str, list[Measured]]:
         """Each claim in the newest runs that judged it, the newest last: 1,000 claims take 30 ms."""
-        query = """SELECT verdict, measure, value FROM results WHERE claim = ? AND verdict != 'not_run'
-                   ORDER BY run DESC LIMIT ?"""
+        query = f"""SELECT verdict, measure, value FROM results JOIN runs ON runs.id = results.run
+                    WHERE claim = ? AND verdict != 'not_run' ORDER BY {_NEWEST} LIMIT ?"""
         return {name: self._connection.execute(query, (name, limit)).fetchall()[::-1] for name in claims}
 
     def _read(self, folder: Path) -> None:
@@ -189,10 +191,11 @@ class Index:
 
     def _lay_out(self) -> None:
         found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        if found == LAYOUT:
+        tables = self._connection.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+        if (found, tables) == (LAYOUT, 2):
             return
-        if found or self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise sqlite3.DatabaseError(f"its layout is {found}, this version's is {LAYOUT}")
+        if found or tables:
+            raise sqlite3.DatabaseError(f"layout {found} with {tables} tables, this version's is {LAYOUT} with 2")
         for statement in _TABLES:
             self._connection.execute(statement)
         self._connection.execute(f"PRAGMA user_version={LAYOUT}")

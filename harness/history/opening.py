@@ -91,6 +91,7 @@ def _locked(reports: Path) -> Iterator[None]:
     lock = filelock.FileLock(reports / LOCK, timeout=LOCK_WAIT_S)
     held = False
     with suppress(OSError, filelock.Timeout):
+        reports.stat()  # to look makes no folder
         lock.acquire()
         held = True
     try:
