@@ -47,7 +47,7 @@ def prune(reports: Path, limits: Limits, now: datetime.datetime | None = None) -
     folder whose name is no run's id. What cannot be removed stays for the next time.
     """
     removed = []
-    for folder in _refused(reports, limits, now or datetime.datetime.now(datetime.UTC)):
+    for folder in reversed(list(_refused(reports, limits, now or datetime.datetime.now(datetime.UTC)))):
         aside = folder.with_name(f".{folder.name}.gone")  # so that nobody finds half a run
         try:
             folder.rename(aside)
