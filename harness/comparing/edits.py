@@ -11,15 +11,15 @@ _BARS = ("severity", "xfail", "alpha", "scope")
 
 def edits(then: ToldRun, now: ToldRun, claim: str) -> tuple[str, ...]:
     """Prompts added and removed, the kind, the bar and what stands beside it; `what it measures` where nothing else
-    says why its digest is another. Empty for a claim that is as it was."""
-    measured = list(_measured(then, now, claim))
+    says why its digest is another. Empty for a claim that is as it was. A run from before digests has its YAML only.
+    """
     before, after = then.digest(claim), now.digest(claim)
-    if not measured and before and after and before != after:
-        measured = ["what it measures"]
-    said = [*measured, *_bars(then, now, claim)]
-    if not said and not (before and after) and then.records[claim].text != now.records[claim].text:
-        return ("its YAML",)
-    return tuple(said)
+    bars = list(_bars(then, now, claim))
+    if before is None or after is None:
+        rewritten = then.records[claim].text != now.records[claim].text
+        return tuple(bars or ["its YAML"] * rewritten)
+    measured = list(_measured(then, now, claim)) if before != after else []
+    return (*(measured or ["what it measures"] * (before != after)), *bars)
 
 
 def same_prompts(then: ToldRun, now: ToldRun, claim: str) -> bool:
@@ -34,7 +34,7 @@ def _measured(then: ToldRun, now: ToldRun, claim: str) -> Iterator[str]:
         yield f"kind {before.kind} is now {after.kind}"
     yield from _prompts(then.prompts(claim), now.prompts(claim))
     features = [", ".join(map(str, record.features)) for record in (before, after)]
-    if then.digest(claim) != now.digest(claim) and features[0] != features[1]:
+    if features[0] != features[1]:
         yield f"feature {features[0]} is now {features[1]}"
 
 

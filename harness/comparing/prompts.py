@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.codes import Codes, Floats, Pooled, concat
+from harness.codes import Codes, Floats, Kind, Pooled, concat
 from harness.comparing.told import ToldRun
 from harness.expectations.noise import FLOAT32_RELATIVE, NOISES
 from harness.stats.noise import Noise
@@ -105,9 +105,10 @@ class Prompts:
         return self._pooled[cached].column(record.verdict.feature)
 
     def _text(self, key: str, code_key: str) -> str:
-        known = self.text(key)
-        codes = self._one(code_key, key)
-        return known if known is not None else "".join(codes.token) if codes is not None else key
+        known, codes = self.text(key), self._one(code_key, key)
+        if known is not None or codes is None:
+            return known or key
+        return "".join(token for token, kind in zip(codes.token, codes.kind, strict=True) if kind == Kind.TEXT)
 
 
 def _allowed(before: Floats, after: Floats, noise: Noise | None) -> Floats:

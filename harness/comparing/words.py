@@ -18,9 +18,11 @@ def lines(found: Comparison) -> Iterator[str]:
     yield f"{_run(found.then)} -> {_run(found.now)}"
     moved = [pair for pair in found.pairs if pair.is_moved and not pair.flipped]
     edited = [pair for pair in found.pairs if pair.edited and not pair.flipped and not pair.is_moved]
+    chosen = [pair for pair in found.pairs if pair.chosen and not (pair.flipped or pair.is_moved or pair.edited)]
     yield from _section("flipped", [line for pair in found.flipped for line in _pair(pair)])
     yield from _section("moved beyond noise", [line for pair in moved for line in _pair(pair)])
     yield from _section("edited", [line for pair in edited for line in _pair(pair)])
+    yield from _section("another feature chosen", [line for pair in chosen for line in _pair(pair)])
     yield from _section("in the first run only", [_only(*one) for one in found.only_then])
     yield from _section("in the second run only", [_only(*one) for one in found.only_now])
     yield from _section("keys", [line for change in found.keys for line in _key(change)])
