@@ -209,10 +209,9 @@ def silenced(made):
     first run's own evidence."""
     document = json.loads((made.root / "reports/runs" / made.alike[0] / "results.json").read_text())
     basis = document["basis"]
-    claim = basis["claims"]["page::beats"]
-    found = Store(made.env["INTERP_STORE"], read_only=True).get(
-        claim["subject"], basis["sets"][claim["sets"]["prompts"]]
-    )
+    claim, (subject,) = basis["claims"]["page::beats"], basis["subjects"]
+    keys = basis["sets"][claim["sets"]["prompts"]]
+    found = Store(made.env["INTERP_STORE"], read_only=True).get(subject, keys)
     peaks = [float(one.token_column(DEAF)[one.counted()].max()) for one in found.values()]
     by_text = dict(zip((COLOR[i] for i in order_of(found, made)), peaks, strict=True))
     return {text: peak for text, peak in by_text.items() if 0 < peak <= 12.5 and text != COLOR[0]}

@@ -81,7 +81,7 @@ def test_a_lost_index_is_made_again_from_the_runs(tmp_path):
         run([*cases.all_records(), record(cases.MET.with_(measurement=Measurement("auroc", float("nan"), 4)), "nan")]),
     )
     write(tmp_path, valued(0.5))
-    whole = "SELECT * FROM results ORDER BY claim, run"
+    whole = "SELECT * FROM results ORDER BY claim, place, run"
     with sqlite3.connect(tmp_path / INDEX) as connection:
         before = connection.execute(whole).fetchall()
     for suffix in ("", "-wal", "-shm"):

@@ -23,16 +23,14 @@ INDEX = "history.sqlite"
 BUSY_TIMEOUT_S = 10.0
 LAYOUT = 1
 _TABLES = (
-    """CREATE TABLE runs (id TEXT PRIMARY KEY, size INTEGER, written INTEGER, trouble TEXT, started TEXT, seconds REAL,
-                           commit_id TEXT, dirty INTEGER, command TEXT, partial INTEGER, invalid INTEGER,
+    """CREATE TABLE runs (id TEXT PRIMARY KEY, place TEXT, size INTEGER, written INTEGER, trouble TEXT, started TEXT,
+                           seconds REAL, commit_id TEXT, dirty INTEGER, command TEXT, partial INTEGER, invalid INTEGER,
                            counts TEXT)""",
-    """CREATE TABLE results (claim TEXT, run TEXT, standing TEXT, verdict TEXT, measure TEXT, unit TEXT, value REAL,
-                              low REAL, high REAL, n INTEGER, feature INTEGER, fingerprint TEXT, digest TEXT,
-                              PRIMARY KEY (claim, run)) WITHOUT ROWID""",
+    """CREATE TABLE results (claim TEXT, place TEXT, run TEXT, standing TEXT, verdict TEXT, measure TEXT, unit TEXT,
+                              value REAL, low REAL, high REAL, n INTEGER, feature INTEGER, fingerprint TEXT,
+                              digest TEXT, PRIMARY KEY (claim, place, run)) WITHOUT ROWID""",
     "CREATE INDEX by_run ON results (run)",
 )
-
-_NEWEST = "substr(runs.id, 1, 16) DESC, written DESC"  # an id names a second, in which several runs may have begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,8 @@ class Index:
 
     def runs(self, limit: int) -> list[RunRow]:
         """The newest runs, the newest last."""
-        query = f"""SELECT id, trouble, started, seconds, commit_id, dirty, command, partial, invalid, counts
-                   FROM runs ORDER BY {_NEWEST} LIMIT ?"""
+        query = """SELECT id, trouble, started, seconds, commit_id, dirty, command, partial, invalid, counts
+                   FROM runs ORDER BY place DESC LIMIT ?"""
         rows = self._connection.execute(query, (limit,)).fetchall()
         return [_run_row(row) for row in reversed(rows)]
 
@@ -129,16 +127,17 @@ class Index:
 
     def trend(self, claim: str, limit: int) -> list[Point]:
         """The claim in the newest runs that hold it, the newest last."""
-        query = f"""SELECT run, started, standing, verdict, measure, unit, value, low, high, n, feature, fingerprint,
+        query = """SELECT run, started, standing, verdict, measure, unit, value, low, high, n, feature, fingerprint,
                           digest
-                   FROM results JOIN runs ON runs.id = results.run WHERE claim = ? ORDER BY {_NEWEST} LIMIT ?"""
+                   FROM results JOIN runs ON runs.id = results.run WHERE claim = ?
+                   ORDER BY results.place DESC LIMIT ?"""
         rows = self._connection.execute(query, (claim, limit)).fetchall()
         return [Point(*row) for row in reversed(rows)]
 
     def measured(self, claims: Iterable[str], limit: int) -> dict[str, list[Measured]]:
         """Each claim in the newest runs that judged it, the newest last: 1,000 claims take 30 ms."""
-        query = f"""SELECT verdict, measure, value FROM results JOIN runs ON runs.id = results.run
-                    WHERE claim = ? AND verdict != 'not_run' ORDER BY {_NEWEST} LIMIT ?"""
+        query = """SELECT verdict, measure, value FROM results WHERE claim = ? AND verdict != 'not_run'
+                   ORDER BY place DESC LIMIT ?"""
         return {name: self._connection.execute(query, (name, limit)).fetchall()[::-1] for name in claims}
 
     def _read(self, folder: Path) -> None:
@@ -168,22 +167,23 @@ class Index:
         records: Iterable[Record],
         digests: Mapping[str, str],
     ) -> None:
-        given = list(records)
+        given, place = list(records), _place(run, stamp)
         counts = json.dumps(Counter(record.standing for record in given))
         self._drop(run)
         self._connection.execute(
-            "INSERT INTO runs VALUES (?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)", (run, *stamp, *about, counts)
+            "INSERT INTO runs VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
+            (run, place, *stamp, *about, counts),
         )
-        rows = (_row(run, record, digests.get(record.id, "")) for record in given)
+        rows = (_row(place, run, record, digests.get(record.id, "")) for record in given)
         self._connection.executemany(
-            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
 
     def _put_trouble(self, run: str, stamp: tuple[int, int], trouble: str) -> None:
         with self._transaction():
             self._drop(run)
-            row = (run, *stamp, trouble, "", 0.0, None, 0, "", 0, 0, "{}")
-            self._connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            row = (run, _place(run, stamp), *stamp, trouble, "", 0.0, None, 0, "", 0, 0, "{}")
+            self._connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def _drop(self, run: str) -> None:
         self._connection.execute("DELETE FROM results WHERE run = ?", (run,))
@@ -219,12 +219,17 @@ def _run_row(row: Sequence[Any]) -> RunRow:
     )
 
 
-def _row(run: str, record: Record, digest: str) -> tuple[Any, ...]:
+def _row(place: str, run: str, record: Record, digest: str) -> tuple[Any, ...]:
     verdict, measured = record.verdict, record.verdict.measurement
     numbers: tuple[Any, ...] = (None,) * 6
     if measured is not None:  # SQLite keeps NaN as NULL
         numbers = (measured.name, measured.unit, measured.value, measured.low, measured.high, measured.n)
-    return record.id, run, record.standing, verdict.word, *numbers, verdict.feature, record.fingerprint, digest
+    return record.id, place, run, record.standing, verdict.word, *numbers, verdict.feature, record.fingerprint, digest
+
+
+def _place(run: str, stamp: tuple[int, int]) -> str:
+    """What runs are ordered by: an id names a second, in which several may have begun; then the time of writing."""
+    return f"{run[:16]} {stamp[1]:020}"
 
 
 def _stamp(folder: Path) -> tuple[int, int]:

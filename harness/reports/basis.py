@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.baselines import claim_digest, set_digest
-from harness.inputs import PromptSet, Subject
+from harness.inputs import Prompt, PromptSet, Subject
 from harness.keys import code_key, code_parts, prompt_key
 from harness.spec import Spec
 
@@ -16,7 +16,7 @@ _DIGITS = 16  # of a set's digest: a name within one run
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """claims: by id, {subject: code key, claim: digest of what it measures (baselines.py), pool, tokens,
+    """claims: by id, {claim: digest of what it measures (baselines.py), pool, tokens,
     special_tokens, sets: {role: key}, others: {subject: code key}}. sets: by key, the prompt keys in order. subjects:
     by code key, its parts (keys.py).
     """
@@ -43,11 +43,12 @@ class _Asked:
         self.sets: dict[str, list[str]] = {}
         self.subjects: dict[str, dict[str, str]] = {}
         self._digests: dict[int, tuple[str, PromptSet]] = {}
+        self._keys: dict[Prompt, str] = {}
         self._codes: dict[Subject, str] = {}
 
     def claim(self, spec: Spec) -> dict[str, Any]:
+        self.subject(spec.subject)
         return {
-            "subject": self.subject(spec.subject),
             "claim": claim_digest(spec, self.digest),
             "pool": spec.claim.pool,
             "tokens": spec.claim.tokens,
@@ -59,13 +60,18 @@ class _Asked:
     def digest(self, prompts: PromptSet) -> str:
         """The set is kept, so that its id() stays its own."""
         if id(prompts) not in self._digests:
-            self._digests[id(prompts)] = set_digest(prompts), prompts
+            self._digests[id(prompts)] = set_digest(prompts, self.key), prompts
         return self._digests[id(prompts)][0]
+
+    def key(self, prompt: Prompt) -> str:
+        if prompt not in self._keys:
+            self._keys[prompt] = prompt_key(prompt)
+        return self._keys[prompt]
 
     def named(self, prompts: PromptSet) -> str:
         key = self.digest(prompts)[:_DIGITS]
         if key not in self.sets:
-            self.sets[key] = [prompt_key(prompt) for prompt in prompts.prompts]
+            self.sets[key] = [self.key(prompt) for prompt in prompts.prompts]
         return key
 
     def subject(self, subject: Subject) -> str:
