@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 LOCK_POLL_S = 0.2
+# Reads, writes to the sink, and gives the counts by subject, in parts: (readings, sink, progress) -> counts.
+Engine = Callable[[Sequence[Reading], Any, Callable[[str], None]], Iterable[Mapping[str, Mapping[str, Any]]]]
 
 
 class Missing(Exception):
@@ -51,7 +53,7 @@ class Runner:
 
     store: where evidence lies. log: what this run has read, shared by its processes (its folder also holds
     the locks). may_read: False where a cold subject is left alone. progress: takes one line.
-    shard: the part of what is missing that this process reads.
+    shard: the part of what is missing that this process reads. engine: what reads it; in this process by default.
     capture: per subject the counts of what this process read, as results.json shows them.
     """
 
@@ -60,6 +62,7 @@ class Runner:
     may_read: Callable[[Subject], bool] = lambda subject: True
     progress: Callable[[str], None] = lambda line: None
     shard: Shard = WHOLE
+    engine: Engine | None = None
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
@@ -162,7 +165,8 @@ class Runner:
 
         verify(reading.subject)
         with self._lock(Group((reading,))):
-            self._count(read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept))
+            stats = read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept)
+            self._count({name: one.to_dict() for name, one in stats.items()})
 
     def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
         """The codes of these prompts, read now and not kept; EnvironmentFault where one cannot be.
@@ -245,22 +249,19 @@ class Runner:
         left = [reading for reading in readings if not reading.is_empty]
         if not left:
             return
-        from harness.capture.engine import read_model
-
         group = Group(tuple(left))
         what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
         self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
-            stats = read_model(left, _Sink(self.store, self.log, left), self.progress)
+            for counts in (self.engine or read_here)(left, _Sink(self.store, self.log, left), self.progress):
+                self._count(counts)
         except EnvironmentFault as fault:
             for reading in left:
                 self.log.note_fault(reading.code_key, WHOLE_SUBJECT, fault)
-        else:
-            self._count(stats)
 
-    def _count(self, stats: Mapping[str, Any]) -> None:
-        for name, one in stats.items():
-            self.capture[name] = with_counts(self.capture.get(name, {}), one.to_dict())
+    def _count(self, counts: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, one in counts.items():
+            self.capture[name] = with_counts(self.capture.get(name, {}), one)
 
     def _demand(self, subject: Subject, keys: Sequence[str], found: dict[str, Any]) -> None:
         absent = [key for key in dict.fromkeys(keys) if key not in found]
@@ -278,6 +279,23 @@ class Runner:
             f"Run `pytest -m gpu` where a {subject.device} device is, or import evidence.",
         )
         return Missing([what]) if self.may_read(subject) else Cold([what])
+
+
+def read_here(
+    readings: Sequence[Reading], sink: Any, progress: Callable[[str], None]
+) -> Iterator[Mapping[str, Mapping[str, Any]]]:
+    """Read in this process, and give the counts by subject."""
+    from harness.capture.engine import read_model
+
+    yield {name: one.to_dict() for name, one in read_model(readings, sink, progress).items()}
+
+
+def on_ray(workers: int) -> Engine:
+    """Read with Ray Data, on the cluster that RAY_ADDRESS names or on this machine. Raises EnvironmentFault."""
+    from harness.capture.on_ray import RayEngine, started
+
+    started()
+    return RayEngine(workers)
 
 
 def with_counts(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

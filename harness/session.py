@@ -27,7 +27,7 @@ from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import Cold, Missing, Runner
+from harness.running import Cold, Engine, Missing, Runner
 from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.verdict import Outcome, Verdict
@@ -167,6 +167,7 @@ def open_session(
     strict: bool = False,
     mutate: Mutate = "no",
     shard: Shard = WHOLE,
+    engine: Engine | None = None,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     wanted = [spec for spec in selected if must_run(spec)]
@@ -178,5 +179,6 @@ def open_session(
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
         shard=shard,
+        engine=engine,
     )
     return SpecSession(runner, selected, strict, mutate)
