@@ -17,7 +17,6 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly, with_outlook
-from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
@@ -27,7 +26,7 @@ from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import Cold, Missing, Runner
+from harness.running import Cold, Engine, Missing, Runner
 from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.verdict import Outcome, Verdict
@@ -68,7 +67,8 @@ class SpecSession:
             return self._family_record(item, began)
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
-        return Record.of(item, verdict, code_key(item.subject), prompts, from_store, time.perf_counter() - began)
+        fingerprint = self.runner.code_key(item.subject)
+        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
@@ -167,6 +167,7 @@ def open_session(
     strict: bool = False,
     mutate: Mutate = "no",
     shard: Shard = WHOLE,
+    engine: Engine | None = None,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     wanted = [spec for spec in selected if must_run(spec)]
@@ -178,5 +179,6 @@ def open_session(
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
         shard=shard,
+        engine=engine,
     )
     return SpecSession(runner, selected, strict, mutate)

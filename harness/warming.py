@@ -10,6 +10,7 @@ from harness.inputs import Need, Subject
 from harness.keys import code_key, resolve_device
 from harness.planning import Shard, everything, plan
 from harness.runlog import WHOLE_SUBJECT
+from harness.running import Engine
 from harness.session import SpecSession, open_session
 from harness.spec import Spec
 from harness.store import Store
@@ -39,13 +40,22 @@ def warm(
     shard: Shard,
     mutants: bool,
     progress: Callable[[str], None],
+    engine: Engine | None = None,
 ) -> list[Warmed]:
     """Fill the store for these specs; a subject whose device is not here is left for a machine that has it.
 
-    shared: a folder for what this process notes. mutants: what `pytest --mutate` reads, too.
+    shared: a folder for what this process notes. mutants: what `pytest --mutate` reads, too. engine: what reads; where
+    one is given, it has the devices.
     """
     session = open_session(
-        specs, store, shared, _can_run_here, progress, mutate="all" if mutants else "no", shard=shard
+        specs,
+        store,
+        shared,
+        lambda spec: engine is not None or all(_device_is_here(subject) for subject in spec.subjects),
+        progress,
+        mutate="all" if mutants else "no",
+        shard=shard,
+        engine=engine,
     )
     needs = [need for spec in session.specs_read() for need in spec.needs()]
     before = _missing(needs, store, shard)
@@ -74,13 +84,9 @@ def _warmed(
         wanted=wanted,
         held=wanted - len(before.get(subject.name, [])),
         lacking=len(lacking),
-        left=bool(lacking) and not _device_is_here(subject),
+        left=bool(lacking) and not session.runner.engine and not _device_is_here(subject),
         faults=tuple(str(fault) for fault in faults),
     )
-
-
-def _can_run_here(spec: Spec) -> bool:
-    return all(_device_is_here(subject) for subject in spec.subjects)
 
 
 def _device_is_here(subject: Subject) -> bool:

@@ -60,8 +60,8 @@ def filled(store):
 def rows_of(store):
     """Everything that a store says, but when it was written."""
     found = {}
-    for table, keys in {"codes": "prompt_key", "residuals": "prompt_key", "promotions": "prompt_key"}.items():
-        for code, key, value in store.database.read(f"SELECT code_key, {keys}, value FROM {table}", ()):
+    for table in ("codes", "residuals", "promotions", "weights"):
+        for code, key, value in store.database.read(f"SELECT code_key, prompt_key, value FROM {table}", ()):
             found[table, code, key] = value
     for code, key, block, value in store.database.read("SELECT code_key, corpus_key, block, value FROM sums", ()):
         found["sums", code, key, block] = value

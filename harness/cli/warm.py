@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +15,17 @@ from harness.cli.output import emit
 from harness.cli.packs import readable
 from harness.cli.store import Json, print_document
 from harness.planning import WHOLE, Shard
+from harness.running import on_ray
 from harness.session import default_store
 from harness.store import Store
 from harness.warming import Warmed, warm
+
+
+class Where(StrEnum):
+    """What `--engine` takes."""
+
+    HERE = "here"
+    RAY = "ray"
 
 
 def warm_(
@@ -25,6 +34,10 @@ def warm_(
         str | None, typer.Option("--shard", metavar="i/n", help="Only part i of n; all n parts are everything, once.")
     ] = None,
     mutate: Annotated[bool, typer.Option("--mutate", help="Read what `pytest --mutate` reads, too.")] = False,
+    engine: Annotated[
+        Where, typer.Option(help="Where models are read: in this process, or by Ray (RAY_ADDRESS, else this machine).")
+    ] = Where.HERE,
+    workers: Annotated[int, typer.Option(min=1, help="With --engine ray: how many copies of a model.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Read what specs need and the store lacks, and judge nothing. Example: interp warm specs/tiny-gemma2 --shard 1/2
@@ -37,7 +50,8 @@ def warm_(
     if not specs:
         raise typer.BadParameter("there is no claim to read for.")
     with contextlib.closing(Store(default_store())) as store, tempfile.TemporaryDirectory(prefix="interp-run-") as made:
-        rows = warm(specs, store, Path(made), part, mutate, lambda line: typer.echo(line, err=True))
+        reader = on_ray(workers) if engine is Where.RAY else None
+        rows = warm(specs, store, Path(made), part, mutate, lambda line: typer.echo(line, err=True), reader)
     if as_json:
         subjects = [dataclasses.asdict(row) for row in rows]
         print_document({"path": str(default_store()), "shard": shard, "subjects": subjects})
