@@ -114,6 +114,14 @@ def test_a_trend_as_json_has_the_numbers_of_the_runs(here):
     assert [one["changed"] for one in found["runs"]] == [[], [], ["claim", "evidence"]]
 
 
+def test_a_card_of_the_page_has_the_trend(here):
+    """Of the claims that earlier runs judged, too; the first run's page has none."""
+    pages = [(here.root / "reports/runs" / run / "index.html").read_text() for run in (*here.alike, here.other)]
+    assert [page.count('class="trend"') for page in pages] == [0, 3, 3]
+    assert "last 2 runs: 1 throughout, now 1" in pages[1]
+    assert "last 3 runs: " in pages[2]
+
+
 @pytest.mark.parametrize(("name", "says"), [("beast", "Did you mean 'page::beats'?"), ("s", "is the end of 2 ids")])
 def test_a_name_that_is_none_is_mended(here, name, says):
     """The nearest claim, or those that end so; exit code 2."""
