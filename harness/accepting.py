@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,15 @@ from typing import Any
 from harness.baselines import claim_digest
 from harness.errors import Source
 from harness.expectations import kinds
+from harness.history.runs import NotARun, records_of
 from harness.language.measured import measured_path, read_measured, suite_of, write_measured
 from harness.language.mistakes import Mistakes
 from harness.language.references import Folder
 from harness.language.specs import load
-from harness.reports.json import SCHEMA, content_digest
 from harness.reports.record import Record
 from harness.spec import Baseline, Spec
 
 _SAME = ("measure", "value", "n", "unit", "feature", "claim", "read_with")
-
-
-class NotARun(Exception):
-    """What was named holds no results of a run."""
-
-
-class Edited(NotARun):
-    """Results that are not as the run wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +56,6 @@ class Acceptance:
     refused: tuple[tuple[str, str], ...]
 
 
-def results_file(root: Path, reports: Path, run: str) -> Path:
-    """The results.json of `latest`, of a run's id, or at a path; NotARun with the newest ids otherwise."""
-    named = Path(run) if Path(run).is_absolute() else root / run
-    for path in (named, named / "results.json"):
-        if path.is_file():
-            return path
-    known = {p.parent.name: p for p in sorted(reports.glob("runs/*/results.json"))}
-    latest = reports / "latest" / "results.json"
-    if run == "latest" and latest.is_file():
-        return latest
-    if run in known:
-        return known[run]
-    newest = ", ".join(list(known)[-3:]) or "none"
-    raise NotARun(f"{run!r} is neither a run, nor `latest`, nor a results.json. The newest runs: {newest}.")
-
-
-def read_results(path: Path) -> dict[str, Any]:
-    """The document of a run; NotARun where the file is something else, Edited where a run did not write it so."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NotARun(f"{path.name} cannot be read as results of a run: {error}.") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise NotARun(f"{path.name} is no {SCHEMA}.")
-    if document.get("digest") != content_digest(document):
-        raise Edited(f"{path.name} is not as its run wrote it: its digest does not fit its content. Run it again.")
-    return document
-
-
 def acceptance(root: Path, document: Mapping[str, Any], only_new: bool = False) -> Acceptance:
     """What the run would change in specs/measured/; nothing is measured again. only_new: no baseline is replaced.
 
@@ -106,7 +68,7 @@ def acceptance(root: Path, document: Mapping[str, Any], only_new: bool = False) 
     if measured.broken:
         raise Mistakes(e for broken in measured.broken for e in broken.errors)
     specs = {item.id: item for item in load(root).items if isinstance(item, Spec)}
-    records = [record for record in _records(document) if _takes_baseline(record)]
+    records = [record for record in records_of(document) if _takes_baseline(record)]
     if not records:
         raise NotARun("this run judged no claim that takes a baseline (kind unchanged): there is nothing to accept.")
     changes, kept, refused = [], [], []
@@ -132,14 +94,6 @@ def write(root: Path, accepted: Acceptance) -> list[Path]:
         paths.append(measured_path(root, suite))
         write_measured(paths[-1], found)
     return paths
-
-
-def _records(document: Mapping[str, Any]) -> Iterator[Record]:
-    for data in document["records"]:
-        try:
-            yield Record.from_dict(data)
-        except KeyError as missing:
-            raise NotARun(f"its records lack {missing}: another version wrote it. Run the specs again.") from None
 
 
 def _takes_baseline(record: Record) -> bool:

@@ -6,12 +6,12 @@ versions may move: that is what a kind with a baseline is there to see.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.expectations.base import Accepted, Expectation
 from harness.expectations.bounds import Bound
-from harness.inputs import PromptSet
+from harness.inputs import Prompt, PromptSet
 from harness.keys import VERSION_FIELDS, code_parts, corpus_key, digest_of, prompt_key
 from harness.spec import Baseline, Spec
 from harness.verdict import Outcome, Reason, Verdict
@@ -20,18 +20,27 @@ FOLDER = "measured"  # under specs/
 _SHOWN = 12
 
 
-def claim_digest(spec: Spec) -> str:
+def set_digest(prompts: PromptSet, key: Callable[[Prompt], str] = prompt_key) -> str:
+    """sha256 of the prompts of a set with their groups and marks, in whatever order. key: prompt_key, or one that
+    remembers."""
+    each = sorted(f"{key(p)} {p.group!r} {p.marks!r}" for p in prompts.prompts)
+    return digest_of({"prompts": "\n".join(each)})
+
+
+def claim_digest(spec: Spec, of_set: Callable[[PromptSet], str] = set_digest) -> str:
     """sha256 of what a claim measures: kind, feature, prompts, how they are read. 64 hexadecimal digits.
+
+    of_set: set_digest, or one that remembers: many claims read the same sets.
 
     Left out: the bars (bounds, tolerances, alpha, scope), since moving one does not move the number; the subject's
     name, since the parts of the code key say what it is; severity, tags, why; the order of prompts.
     """
     claim, best = spec.claim, spec.best
-    chosen = () if best is None else (_set_digest(best.prompts), _set_digest(best.than), best.by)
+    chosen = () if best is None else (of_set(best.prompts), of_set(best.than), best.by)
     parts = {
         "kind": spec.kind,
         "fields": repr(sorted(measured_fields(spec.expectation).items())),
-        "sets": repr(sorted((role, _set_digest(prompts)) for role, prompts in spec.sets.items())),
+        "sets": repr(sorted((role, of_set(prompts)) for role, prompts in spec.sets.items())),
         "corpora": repr(sorted((role, corpus_key(corpus)) for role, corpus in spec.corpora.items())),
         "features": repr((spec.features, chosen, spec.together)),
         "reading": repr((claim.pool, claim.tokens, claim.special_tokens)),
@@ -52,11 +61,6 @@ def measured_fields(expectation: Expectation) -> dict[str, Any]:
         for name, value in expectation
         if value is not None and name not in resolved and not is_bar(expectation, name)
     }
-
-
-def _set_digest(prompts: PromptSet) -> str:
-    each = sorted(f"{prompt_key(p)} {p.group!r} {p.marks!r}" for p in prompts.prompts)
-    return digest_of({"prompts": "\n".join(each)})
 
 
 def accepted_for(spec: Spec) -> Accepted | None:

@@ -29,9 +29,9 @@ FLOORS = [
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
     {"language", "capture", "judging", "answers", "rechecking"},
-    {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
+    {"planning", "mutants", "controls", "reports", "history", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining", "calibrating", "gate", "stored", "warming"},
+    {"session", "explore", "pinning", "explaining", "calibrating", "comparing", "gate", "stored", "warming"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -27,6 +27,7 @@ from harness.reports.html import page_html
 from harness.reports.html.axis import axis_of, bound_limits
 from harness.reports.html.standing import SIGNS, TONES
 from harness.reports.html.thumbnails import MAX_BYTES, data_uri, thumbnails
+from harness.reports.html.trend import trend_of
 from harness.reports.terminal import ORDER
 from harness.verdict import Fate, Measurement, Outcome, Trial, Verdict
 from interp_tests import report_cases as cases
@@ -250,6 +251,34 @@ def test_the_axis_puts_the_measurement_where_the_bound_says():
         assert axis.low < axis.value <= axis.high
     wide = axis_of(Verdict(Outcome.MET, "", Measurement("l0", 14.2, 9, low=14.1, high=14.3), "between 6 and 20"))
     assert 0 <= wide.inside[0] < wide.low < wide.value < wide.high < wide.inside[1] <= 100
+
+
+def test_a_trend_keeps_the_order_of_values_and_of_runs():
+    """Higher values stand higher, later runs further right; a run without a value breaks the line."""
+    trend = trend_of([0.2, 0.9, None, 0.5, 0.4])
+    drawn = [
+        (step[0], *map(float, step[1:].removesuffix("h0").split())) for step in re.findall(r"[ML][^ML]+", trend.path)
+    ]
+    assert [pen for pen, _, _ in drawn] == ["M", "L", "M", "L"]
+    across, down = [x for _, x, _ in drawn], [y for _, _, y in drawn]
+    assert across == sorted(across)
+    assert len(set(across)) == 4
+    assert sorted(range(4), key=down.__getitem__) == [1, 2, 3, 0]
+    assert trend.last == (across[-1], down[-1])
+    assert trend.label == "last 5 runs: 0.2 to 0.9, now 0.4"
+    assert trend_of([0.5, 0.5, None]).label == "last 3 runs: 0.5 throughout, not measured now"
+
+
+def test_one_value_is_no_trend():
+    """Two runs must have one; infinity and NaN are none."""
+    for values in ([], [0.5], [None, 0.5], [float("nan"), 0.5], [float("inf"), 0.5]):
+        assert trend_of(values) is None
+    text = page([cases.record(cases.MET)])
+    assert 'class="trend"' not in text
+    record = cases.record(cases.MET)
+    with_one = page_html(cases.run([record]), Exhibits(), {}, {record.id: [0.9, 0.95, 0.9775]})
+    assert with_one.count('class="trend"') == 1
+    assert "last 3 runs: 0.9 to 0.9775, now 0.9775" in with_one
 
 
 def test_what_has_no_number_has_no_axis():

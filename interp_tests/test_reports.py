@@ -166,7 +166,7 @@ def test_results_json_fits_its_schema():
     found = strict_json(results_json(run()))
     Draft202012Validator.check_schema(SCHEMA)
     Draft202012Validator(SCHEMA).validate(found)
-    assert list(found) == ["schema", "run", "records", "controls", "mutants", "capture", "weights", "digest"]
+    assert list(found) == ["schema", "run", "records", "controls", "mutants", "capture", "weights", "basis", "digest"]
     for one in found["records"]:
         assert set(DESIGNED) <= set(one)
         assert set(one["evidence"]) == {"prompts", "from_store"}

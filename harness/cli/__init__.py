@@ -14,9 +14,11 @@ from harness.cli import (
     accept,
     calibrate,
     check,
+    compare,
     doctor,
     explain,
     features,
+    history,
     mutate,
     packs,
     registry,
@@ -39,6 +41,9 @@ app = typer.Typer(
 app.command("check")(check.check)
 app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
+app.command("history")(history.history)
+app.command("show")(history.show)
+app.command("compare")(compare.run_compare)
 app.command("calibrate")(calibrate.run_calibrate)
 app.command("mutate")(mutate.mutate)
 app.command("top")(features.top)

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.accepting import Acceptance, Change, NotARun, acceptance, read_results, results_file, write
+from harness.accepting import Acceptance, Change, acceptance, write
+from harness.history.runs import NotARun, read_results, results_file
 from harness.language.mistakes import Mistakes
 from harness.reports.write import reports_dir
 

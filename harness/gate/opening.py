@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.accepting import Edited, NotARun, read_results, results_file
 from harness.gate.blocking import InterventionBlocked, Reason, Why
+from harness.history.runs import Edited, NotARun, read_results, results_file
 from harness.language.specs import Loaded, load
 from harness.reports.record import Record
 from harness.reports.write import reports_dir

@@ -12,7 +12,9 @@ import pytest
 
 from harness.errors import EnvironmentFault
 from harness.families import Family
+from harness.history.pruning import DEFAULT_DAYS, DEFAULT_RUNS
 from harness.language.specs import Loaded, load
+from harness.plugin import failedin
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
 from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, say
@@ -42,7 +44,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mutate-stored", action="store_true", help="as --mutate, but read no model: only what the store has"
     )
+    group.addoption("--failed-in", metavar="RUN", help="only the claims that failed in a run: an id, or `latest`")
     group.addoption("--no-store", action="store_true", help="read everything again and keep nothing")
+    parser.addini("interp_keep_runs", f"runs that reports/runs/ keeps; 0 keeps all ({DEFAULT_RUNS})", default="")
+    parser.addini("interp_keep_days", f"days for which it keeps them; 0 keeps all ({DEFAULT_DAYS})", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LOADED] = loaded
     for tag in sorted({tag for item in loaded.items for tag in item.tags}):
         config.addinivalue_line("markers", f"{tag}: a tag of specs")
+    failedin.choose(config)
     given = getattr(config, "workerinput", {}).get(SHARED_INPUT)
     config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
     if not given:
@@ -59,6 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     node.workerinput[SHARED_INPUT] = str(node.config.stash[SHARED])
+    if failedin.FAILED in node.config.stash:
+        node.workerinput[failedin.FAILED_INPUT] = list(node.config.stash[failedin.FAILED])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -89,6 +97,7 @@ def _marks(item: Spec | Broken | Family) -> list[pytest.MarkDecorator]:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
     """A file that cannot be read stays a red test whatever -m and -k select: a typo must not hide a claim."""
+    failedin.deselect(config, items, _id_of)
     before = list(items)
     yield
     kept = set(items)
@@ -165,6 +174,12 @@ def _spec_of(item: pytest.Item) -> Spec | Broken | Family | None:
     callspec = getattr(item, "callspec", None)
     told = (callspec.params.get("spec") or callspec.params.get("family")) if callspec else None
     return told if isinstance(told, Spec | Broken | Family) else None
+
+
+def _id_of(item: pytest.Item) -> str | None:
+    """What --failed-in knows an item by; None for what cannot be read, which stays."""
+    told = _spec_of(item)
+    return None if isinstance(told, Broken) else "" if told is None else told.id
 
 
 def _read_for(item: Spec | Broken | Family | None) -> tuple[Spec, ...]:

@@ -11,16 +11,20 @@ import pytest
 
 from harness.contradictions import Contradiction, contradictions
 from harness.controls import Control
+from harness.history.ending import write_and_keep
+from harness.history.pruning import Limits
 from harness.keys import code_key
 from harness.mutants import derived_specs
+from harness.plugin import failedin
 from harness.plugin.gate import RECORD
+from harness.reports.basis import Basis
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
 from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
-from harness.reports.write import reports_dir, write_run
+from harness.reports.write import reports_dir
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import open_picture, with_counts
 from harness.spec import Spec
@@ -64,6 +68,13 @@ def _properties(record: Record) -> list[tuple[str, Any]]:
     return [("outcome", verdict.word), *numbers, ("bound", verdict.bound or None), ("p", verdict.p)]
 
 
+def _limits(config: pytest.Config) -> Limits:
+    try:
+        return Limits.of({name: config.getini(name) for name in ("interp_keep_runs", "interp_keep_days")})
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 class Controller:
     """Collects the records of all processes; writes reports/ and the terminal's table. One per run."""
 
@@ -78,6 +89,8 @@ class Controller:
         self.contradicting: list[Contradiction] = []
         self.controls: list[Control] = []
         self.invalid: tuple[str, ...] = ()
+        self.said: list[str] = []
+        self.limits = _limits(config)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
@@ -107,7 +120,8 @@ class Controller:
             self.controls = self._controls()
         run = self._run(session)
         self.invalid = run.invalid
-        fault = write_run(run, reports_dir(session.config.rootpath), self.exhibits, open_picture)
+        reports = reports_dir(session.config.rootpath)
+        fault, self.said = write_and_keep(run, reports, self.limits, self.exhibits, open_picture)
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
@@ -135,6 +149,7 @@ class Controller:
         self.records = {record.id: record for record in whole}
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        self._tell_selected(terminalreporter)
         if not self.records:
             return
         terminalreporter.section("claims")
@@ -150,7 +165,17 @@ class Controller:
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         for line in (INVALID, *self.invalid) if self.invalid else ():
             terminalreporter.write_line(line, red=True)
+        for line in self.said:
+            terminalreporter.write_line(line)
         terminalreporter.write_line(self.written or "Report: reports/latest/index.html")
+
+    def _tell_selected(self, terminalreporter: Any) -> None:
+        from harness.plugin import LOADED
+
+        loaded = self.config.stash[LOADED]
+        told = failedin.about(self.config, {item.id for item in (*loaded.items, *loaded.families)})
+        if told is not None:
+            terminalreporter.write_line(told)
 
     def _unused(self) -> tuple[str, ...]:
         """Baselines that no claim is held against."""
@@ -170,6 +195,7 @@ class Controller:
             faults=self._faults(),
             controls=self.controls,
             weights=self._weights(),
+            basis=self._basis(),
             root=session.config.rootpath,
         )
 
@@ -181,6 +207,12 @@ class Controller:
         store = session_to_read_with(self.config).runner.store if judged else None
         found = {key: store.get_weights(key) for key in sorted(judged - {""})} if store else {}
         return {key: sample.to_dict() for key, sample in found.items() if sample is not None}
+
+    def _basis(self) -> Basis:
+        from harness.plugin import LOADED
+
+        specs = (item for item in self.config.stash[LOADED].items if isinstance(item, Spec))
+        return Basis.of(spec for spec in specs if spec.id in self.records)
 
     def _derived_names(self) -> dict[str, str]:
         """What mutants had read, by code key."""

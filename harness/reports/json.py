@@ -15,7 +15,7 @@ SCHEMA = "interp-specs/results/1"
 
 
 def document(run: Run) -> dict[str, Any]:
-    """{schema, run, records, controls, mutants, capture, weights, digest} in JSON's own types."""
+    """{schema, run, records, controls, mutants, capture, weights, basis, digest} in JSON's own types."""
     about = {
         name: getattr(run, name)
         for name in (
@@ -42,6 +42,7 @@ def document(run: Run) -> dict[str, Any]:
         "mutants": [row.to_dict() for row in suite_scores(run.records)],
         "capture": to_plain(run.capture),
         "weights": to_plain(run.weights),
+        "basis": to_plain(run.basis.to_dict()),
     }
     return {**told, "digest": content_digest(told)}
 

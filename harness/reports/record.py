@@ -13,12 +13,15 @@ from typing import Any
 from harness.baselines import acceptable
 from harness.controls.base import Control
 from harness.errors import Source
+from harness.reports.basis import Basis
 from harness.reports.machine import git_state, machine, versions
 from harness.reports.mistakes import Mistake
 from harness.reports.plain import Lost, put_back, to_plain
 from harness.reports.verdicts import verdict_dict, verdict_from
 from harness.spec import Broken, Spec
 from harness.verdict import Outcome, Verdict
+
+GREEN = ("met", "unmet as expected", "unmet (warn)", "inconclusive (warn)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,11 @@ class Record:
             return f"{outcome} (warn)"
         return str(outcome).replace("_", " ")
 
+    @property
+    def is_red(self) -> bool:
+        """Whether its test fails; one of a cuda subject that was not to be read is skipped."""
+        return self.standing not in GREEN and not self.verdict.details.get("cold")
+
     def to_dict(self) -> dict[str, Any]:
         """One record of results.json (results.schema.json): JSON's types only; NaN is null, noted in not_finite."""
         return dict(self._told or self._as_dict())
@@ -185,7 +193,8 @@ class Run:
     device: the devices of the subjects judged. capture: {subject: {loads, prompts, tokens, batches, seconds}}, what
     this run read; empty when all came from the store. partial: it was interrupted, or lost a record. faults:
     {subject, code, message} of what could not be had. controls: claims of known truth that went the same way.
-    weights: {fingerprint: digests of the weights that its evidence was read with} (harness/weights.py).
+    weights: {fingerprint: digests of the weights that its evidence was read with} (harness/weights.py). basis: what
+    the claims were judged on, by keys.
     """
 
     id: str
@@ -204,6 +213,7 @@ class Run:
     faults: tuple[dict[str, str], ...] = ()
     controls: tuple[Control, ...] = ()
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    basis: Basis = field(default_factory=Basis)
 
     @property
     def invalid(self) -> tuple[str, ...]:
@@ -223,6 +233,7 @@ class Run:
         root: Path | None = None,
         controls: Sequence[Control] = (),
         weights: Mapping[str, Mapping[str, Any]] | None = None,
+        basis: Basis | None = None,
     ) -> Run:
         """The run that ends now. `started` is aware of its zone; `root` is the checkout whose commit counts."""
         begun = started.astimezone(datetime.UTC)
@@ -245,4 +256,5 @@ class Run:
             faults=tuple(dict(fault) for fault in faults),
             controls=tuple(controls),
             weights={name: dict(sample) for name, sample in (weights or {}).items()},
+            basis=basis or Basis(),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +31,24 @@ def reports_dir(root: Path) -> Path:
 
 
 def write_run(
-    run: Run, folder: Path, exhibits: Exhibits | None = None, open_picture: Callable[[Picture], Any] | None = None
+    run: Run,
+    folder: Path,
+    exhibits: Exhibits | None = None,
+    open_picture: Callable[[Picture], Any] | None = None,
+    trends: Mapping[str, Sequence[float | None]] | None = None,
 ) -> EnvironmentFault | None:
     """Write runs/<id>/ and make latest/ a copy of it; where that cannot be done, the fault that says so.
 
-    exhibits: what index.html shows of the evidence; open_picture: opens the pictures among it. A reader never sees half
-    a report. The verdicts stand without it, so the caller decides what the fault means.
+    exhibits: what index.html shows of the evidence; open_picture: opens the pictures among it; trends: by claim, its
+    values over the last runs, this one's at the end. A reader never sees half a report. The verdicts stand without it,
+    so the caller decides what the fault means.
     """
     shown = exhibits or Exhibits()
     texts = {
         "results.json": results_json(run),
         "results.csv": results_csv(run),
         "summary.md": summary_markdown(run),
-        "index.html": page_html(run, shown, thumbnails(shown.pictures, open_picture)),
+        "index.html": page_html(run, shown, thumbnails(shown.pictures, open_picture), trends or {}),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

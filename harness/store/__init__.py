@@ -130,6 +130,11 @@ class Store:
             if (blocks := self._blocks(code_key, key)) is not None:
                 yield key, [*blocks, b""]
 
+    def parts(self, code_key: str) -> dict[str, str] | None:
+        """What a code key was made from; None where no evidence was kept under it."""
+        rows = self.database.read("SELECT parts FROM versions WHERE code_key=?", (code_key,))
+        return json.loads(rows[0][0]) if rows else None
+
     def other_versions(self, parts: Mapping[str, str]) -> list[Change]:
         """Evidence of the same weights, place and settings, read with other versions of the libraries."""
         return upkeep.other_versions(self.database, parts, VERSION_FIELDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.families import KIND
@@ -11,6 +11,7 @@ from harness.reports.display import escape, number, one_line
 from harness.reports.failure import facts, finding_line, mistake_lines, yaml_lines
 from harness.reports.html.axis import Axis, axis_of
 from harness.reports.html.standing import SIGNS, TONES
+from harness.reports.html.trend import Trend, trend_of
 from harness.reports.mutation import trials
 from harness.reports.record import Record
 from harness.reports.terminal import ORDER, measured_text
@@ -18,6 +19,7 @@ from harness.verdict import Example, Fate
 
 _NODE = "interp_tests/test_specs.py::"
 _LONGEST = 6_000
+Values = Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Card:
     why: str
     tags: tuple[str, ...]
     axis: Axis | None
+    trend: Trend | None
     facts: tuple[tuple[str, str], ...]
     yaml: str
     mutants: tuple[tuple[str, str, str, str], ...]
@@ -53,13 +56,14 @@ class Card:
     seconds: str
 
 
-def card_views(records: Iterable[Record], drawn: Container[str]) -> list[Card]:
-    """Every claim, worst first. drawn: the ids of those that the page shows the evidence of."""
-    cards = [_card(record, place, drawn) for place, record in enumerate(records)]
+def card_views(records: Iterable[Record], drawn: Container[str], trends: Mapping[str, Values]) -> list[Card]:
+    """Every claim, worst first. drawn: the ids of those that the page shows the evidence of. trends: by id, the values
+    over the last runs."""
+    cards = [_card(record, place, drawn, trends.get(record.id, ())) for place, record in enumerate(records)]
     return sorted(cards, key=lambda card: (ORDER.index(card.standing), card.place))
 
 
-def _card(record: Record, place: int, drawn: Container[str]) -> Card:
+def _card(record: Record, place: int, drawn: Container[str], trend: Values) -> Card:
     verdict, standing = record.verdict, record.standing
     measured = verdict.measurement
     return Card(
@@ -83,6 +87,7 @@ def _card(record: Record, place: int, drawn: Container[str]) -> Card:
         why=one_line(record.why, _LONGEST),
         tags=record.tags,
         axis=axis_of(verdict),
+        trend=trend_of(trend),
         facts=tuple(_facts(record)),
         yaml="\n".join(yaml_lines(record)),
         mutants=tuple(_mutants(record)),

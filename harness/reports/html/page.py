@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -18,8 +18,14 @@ from harness.reports.record import Run
 _PACKAGE = "harness.reports.html"
 
 
-def page_html(run: Run, exhibits: Exhibits, pictures: Mapping[str, str]) -> str:
-    """The text of index.html. pictures: by digest, a small copy as a data URI (thumbnails.py).
+def page_html(
+    run: Run,
+    exhibits: Exhibits,
+    pictures: Mapping[str, str],
+    trends: Mapping[str, Sequence[float | None]] | None = None,
+) -> str:
+    """The text of index.html. pictures: by digest, a small copy as a data URI (thumbnails.py). trends: by claim, its
+    values over the last runs, this one's at the end.
 
     Jinja2 costs 60 ms, so it is imported only where a page is written.
     """
@@ -30,7 +36,7 @@ def page_html(run: Run, exhibits: Exhibits, pictures: Mapping[str, str]) -> str:
         script=script,
         data=_data(exhibits, pictures),
         overview=overview_view(run),
-        cards=card_views(run.records, exhibits.cards),
+        cards=card_views(run.records, exhibits.cards, trends or {}),
     )
     return text
 

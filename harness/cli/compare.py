@@ -1,0 +1,58 @@
+"""`interp compare`: what is another in a run than in an earlier one, and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.comparing import ToldRun, compare, document, lines, told_run
+from harness.errors import EnvironmentFault
+from harness.history.runs import NotARun, read_results, results_file
+from harness.language.specs import load
+from harness.reports.write import reports_dir
+from harness.session import default_store
+from harness.spec import Spec
+from harness.store import Store
+
+
+def run_compare(
+    then: Annotated[str, typer.Argument(metavar="RUN", help="The earlier: an id, its start, `latest`, or a path.")],
+    now: Annotated[str, typer.Argument(metavar="RUN", help="The later one.")] = "latest",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Which verdicts flipped from one run to another, which numbers moved beyond noise, and which part of the keys
+    changed. Example: interp compare 20261123T1554 latest
+
+    Claims are paired by id and, where the store still has the evidence of both, prompt by prompt. Exits 1 where a
+    verdict flipped.
+    """
+    root = Path.cwd()
+    specs = [item for item in load(root).items if isinstance(item, Spec)]
+    found = compare(_told(root, then), _told(root, now), specs, _store())
+    if as_json:
+        typer.echo(json.dumps(document(found), ensure_ascii=False, indent=2, allow_nan=False))
+    else:
+        for line in lines(found):
+            typer.echo(line)
+    if found.flipped:
+        raise typer.Exit(1)
+
+
+def _told(root: Path, run: str) -> ToldRun:
+    try:
+        return told_run(read_results(results_file(root, reports_dir(root), run)))
+    except NotARun as error:
+        typer.echo(f"interp: {run}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _store() -> Store | None:
+    """What evidence there still is; to compare, none is needed."""
+    try:
+        return Store(default_store(), read_only=True) if default_store().exists() else None
+    except EnvironmentFault as fault:
+        typer.echo(f"interp: {fault} Prompts are not compared.", err=True)
+        return None
