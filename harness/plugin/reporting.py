@@ -52,7 +52,8 @@ def decorate(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
     if record is None or report.when != "call":
         return report
     report.interp_record = record.to_dict()  # type: ignore[attr-defined]
-    report.user_properties += properties(record)
+    item.user_properties += properties(record)  # JUnit's file takes them from the report of the teardown
+    report.user_properties = list(item.user_properties)
     crash = getattr(report.longrepr, "reprcrash", None)
     if report.failed and crash is not None:
         crash.message = report.longreprtext.splitlines()[0]
