@@ -3,7 +3,6 @@
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from subprocess import CompletedProcess
 from xml.etree import ElementTree
 
@@ -35,9 +34,9 @@ SUITE = """\
   fires_more: {prompts: plain, than: color}
 """
 BROKEN = """\
-- id: "::set-output name=a::b"
+- id: "::set-output name=a::b ##[error]old"
   feature: 3
-  fires_more: {prompts: "x\\n::error::forged by a name ##[error]old", than: plain}
+  fires_more: {prompts: "x\\n::error::forged by a name", than: plain}
 """
 HOSTILE = [f"\n::set-output name=a::{text}\r::error::forged ##[error]forged \x1b[31m" for text in COLOR]
 NOISE = '''
@@ -54,8 +53,10 @@ class Job:
     """One step: how it ended, what its runner obeyed, the summary that it left, and JUnit's file."""
 
     done: CompletedProcess
-    summary: Path
-    root: Path
+    summary: str
+    report: str
+    results: dict
+    junit: ElementTree.Element
 
     @property
     def commands(self):
@@ -64,8 +65,7 @@ class Job:
     @property
     def properties(self):
         """{claim: {property: value}} of JUnit's file."""
-        tree = ElementTree.parse(self.root / "out/junit.xml")
-        cases = ({p.get("name"): p.get("value") for p in case.iter("property")} for case in tree.iter("testcase"))
+        cases = ({p.get("name"): p.get("value") for p in case.iter("property")} for case in self.junit.iter("testcase"))
         return {case["spec"]: case for case in cases if "spec" in case}
 
 
@@ -81,7 +81,7 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("actions")
     made = make_project(folder / "repo", folder / "store.sqlite")
     made.suite("claims", SUITE, prompts={**FOUND, "hostile": HOSTILE})
-    made.suite("cold", "- id: gpu\n  feature: 3\n  fire_rate: {prompts: color}\n", subjects="tiny-gpu")
+    made.suite("cold", "- id: gpu\n  feature: 3\n  fires_more: {prompts: color, than: plain}\n", subjects="tiny-gpu")
     made.suite("broken", BROKEN)
     with (made.root / "interp_tests/test_specs.py").open("a") as file:
         file.write(NOISE)
@@ -91,7 +91,10 @@ def project(tmp_path_factory):
 def ran(project, *args, summary="summary.md", **env):
     path = project.root / summary
     set_ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(path), "GITHUB_WORKSPACE": str(project.root)}
-    return Job(project.pytest("--junitxml=out/junit.xml", *args, **{**set_, **env}), path, project.root)
+    done = project.pytest("--junitxml=out/junit.xml", *args, **{**set_, **env})
+    written = path.read_text() if path.is_file() else ""
+    report = (project.root / "reports/latest/summary.md").read_text()
+    return Job(done, written, report, project.results(), ElementTree.parse(project.root / "out/junit.xml").getroot())
 
 
 @pytest.fixture(scope="module")
@@ -126,9 +129,10 @@ def test_without_the_guard_the_same_log_is_obeyed(job):
 
 def test_the_job_summary_is_the_runs_own_once(project, job):
     """Appended to what an earlier command of the step wrote; a second run adds a second."""
-    assert job.summary.read_text() == (project.root / "reports/latest/summary.md").read_text()
-    again = ran(project, "-q", "-k", "holds")
-    assert again.summary.read_text().count("# Claims about features") == 2
+    assert job.summary == job.report
+    (project.root / "second.md").write_text(job.summary)
+    again = ran(project, "-q", "-k", "holds", summary="second.md")
+    assert again.summary == f"{job.report}\n{again.report}"
 
 
 def test_a_summary_that_cannot_be_written_is_said_and_changes_no_verdict(project, job):
@@ -144,7 +148,7 @@ def test_a_summary_that_cannot_be_written_is_said_and_changes_no_verdict(project
 
 def test_junit_tells_the_measurement_of_each_claim(project, job):
     """The numbers of results.json, in a file that parses although reasons hold NUL and escapes."""
-    records = {record["id"]: record for record in project_results(project)}
+    records = {record["id"]: record for record in job.results["records"]}
     assert {"claims::holds", "claims::expected", "family[words]", "cold::gpu"} < job.properties.keys() & records.keys()
     holds, record = job.properties["claims::holds"], records["claims::holds"]
     assert holds["outcome"] == "met"
@@ -154,12 +158,6 @@ def test_junit_tells_the_measurement_of_each_claim(project, job):
     for name in ("p", "q", "null_share"):
         assert float(holds[name]) == pytest.approx(record[name]), name
     assert "mutants_killed" not in holds
-
-
-def project_results(project):
-    """Of the run that `job` was: the first that is kept."""
-    first = min((project.root / "reports/runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-    return json.loads((first / "results.json").read_text())["records"]
 
 
 def test_q_is_in_junit_in_one_process_and_in_two(project, job):
@@ -173,14 +171,14 @@ def test_q_is_in_junit_in_one_process_and_in_two(project, job):
 
 
 def test_junit_counts_the_mutants(project, job):
-    """`--mutate`: killed, and of how many that could be tried."""
-    holds = ran(project, "-q", "-k", "claims and holds", "--mutate").properties["claims::holds"]
+    """`--mutate-stored`: killed, and of how many that could be tried."""
+    holds = ran(project, "-q", "-k", "claims and holds", "--mutate-stored").properties["claims::holds"]
     assert 0 < int(holds["mutants_killed"]) <= int(holds["mutants_tried"])
 
 
 def test_a_junit_file_that_cannot_be_completed_is_said(project, job):
     """A pipe keeps nothing to add to: the run says so, and its verdicts stand."""
-    done = project.pytest("-q", "-k", "claims", "--junitxml=/dev/null")
+    done = project.pytest("-q", "--junitxml=/dev/null")
     assert "warning: junit_not_completed" in done.stdout
     assert done.returncode == 1
 
