@@ -27,6 +27,7 @@ from harness.cli import (
     transfer,
     warm,
 )
+from harness.cli.inert import guard_output
 from harness.errors import EnvironmentFault, SpecError
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -62,6 +63,7 @@ app.add_typer(store.app)
 
 def main() -> None:
     """Run one command; errors are one message, never a traceback."""
+    guard_output()
     try:
         app()
     except SpecError as error:

@@ -15,9 +15,11 @@ from harness.families import Family
 from harness.history.pruning import DEFAULT_DAYS, DEFAULT_RUNS
 from harness.language.specs import Loaded, load
 from harness.plugin import failedin
+from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
 from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, say
+from harness.reports.actions import in_actions
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
 from harness.store import Store, open_or_overlay
@@ -51,15 +53,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    given = getattr(config, "workerinput", {}).get(SHARED_INPUT)
+    log = ActionsLog(config) if in_actions() and not given else None
+    if log is not None:
+        config.pluginmanager.register(log, "interp-specs-actions")
     loaded = load(config.rootpath)
     config.stash[LOADED] = loaded
     for tag in sorted({tag for item in loaded.items for tag in item.tags}):
         config.addinivalue_line("markers", f"{tag}: a tag of specs")
     failedin.choose(config)
-    given = getattr(config, "workerinput", {}).get(SHARED_INPUT)
     config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
     if not given:
-        config.pluginmanager.register(Controller(config), "interp-specs-report")
+        config.pluginmanager.register(Controller(config, log), "interp-specs-report")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,10 +16,12 @@ from harness.history.pruning import Limits
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.plugin import failedin
+from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import RECORD
 from harness.reports.basis import Basis
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
+from harness.reports.junit import properties, put_q, xml_path
 from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
@@ -54,18 +56,12 @@ def decorate(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
     if record is None or report.when != "call":
         return report
     report.interp_record = record.to_dict()  # type: ignore[attr-defined]
-    report.user_properties += [(name, value) for name, value in _properties(record) if value is not None]
+    item.user_properties += properties(record)  # JUnit's file takes them from the report of the teardown
+    report.user_properties = list(item.user_properties)
     crash = getattr(report.longrepr, "reprcrash", None)
     if report.failed and crash is not None:
         crash.message = report.longreprtext.splitlines()[0]
     return report
-
-
-def _properties(record: Record) -> list[tuple[str, Any]]:
-    verdict, measured = record.verdict, record.verdict.measurement
-    numbers = [("measurement", measured.name), ("value", measured.value), ("low", measured.low)] if measured else []
-    numbers += [("high", measured.high), ("n", measured.n)] if measured else []
-    return [("outcome", verdict.word), *numbers, ("bound", verdict.bound or None), ("p", verdict.p)]
 
 
 def _limits(config: pytest.Config) -> Limits:
@@ -78,14 +74,16 @@ def _limits(config: pytest.Config) -> Limits:
 class Controller:
     """Collects the records of all processes; writes reports/ and the terminal's table. One per run."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, log: ActionsLog | None = None) -> None:
         self.config = config
+        self.log = log
         self.started = datetime.datetime.now(datetime.UTC)
         self.records: dict[str, Record] = {}
         self.lost: list[str] = []
         self.capture: dict[str, dict[str, Any]] = {}
         self.exhibits = Exhibits()
         self.written: str = ""
+        self.unwritten: list[str] = []
         self.contradicting: list[Contradiction] = []
         self.controls: list[Control] = []
         self.invalid: tuple[str, ...] = ()
@@ -124,8 +122,18 @@ class Controller:
         fault, self.said = write_and_keep(run, reports, self.limits, self.exhibits, open_picture)
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
+        self._hand_on(run)
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _hand_on(self, run: Run) -> None:
+        """JUnit's file, which pytest has written by now, and GitHub's log. A fault is said and changes no verdict."""
+        asked = self.config.option.xmlpath if self.config.pluginmanager.hasplugin("junitxml") else None
+        fault = put_q(xml_path(asked), run.records) if asked else None
+        lost = [f"{name}: its process ended before it was judged" for name in self.lost]
+        others = [*run.invalid, *filter(None, [self.written]), *lost]
+        said = self.log.finish(run, others) if self.log else ""
+        self.unwritten = [line for line in (str(fault or ""), said) if line]
 
     def _controls(self) -> list[Control]:
         """Made here, once, of what all processes judged: the same under any -n."""
@@ -160,7 +168,7 @@ class Controller:
             terminalreporter.write_line(f"mutants: {line}")
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
             terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
-        for line in (*self._unused(), *map(str, self.contradicting)):
+        for line in (*self._unused(), *map(str, self.contradicting), *self.unwritten):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         for line in (INVALID, *self.invalid) if self.invalid else ():
