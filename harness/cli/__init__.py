@@ -15,9 +15,11 @@ from harness.cli import (
     calibrate,
     check,
     doctor,
+    draft,
     explain,
     features,
     mutate,
+    new,
     packs,
     registry,
     store,
@@ -37,6 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("check")(check.check)
+app.command("new")(new.new)
+app.command("draft")(draft.draft)
 app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
 app.command("calibrate")(calibrate.run_calibrate)
