@@ -101,7 +101,7 @@ def test_the_test_half_is_neither_read_nor_shared(project, drafted):
 
 
 def test_the_first_claim_holds_and_a_wrong_feature_fails(project, drafted):
-    """A real run on the half that was not read: the color feature is met; its number exchanged for another's, it fails."""
+    """A real run on the half that was not read: the first claim is met, and with another feature's number it fails."""
     rows, _, _ = drafted
     path = project.root / WRITTEN
     right = path.read_text()
@@ -142,7 +142,7 @@ def test_a_suite_is_not_overwritten_and_a_leak_is_seen(project, drafted, monkeyp
     ],
 )
 def test_what_cannot_be_drafted_writes_nothing(args, code, says, project, monkeypatch, capsys):
-    """One message, and no file: too few prompts, lengths that decide alone, the same set twice, nothing that differs."""
+    """One message, no file: too few prompts, lengths that decide alone, one set twice, nothing that differs."""
     enter(project, monkeypatch)
     folder = project.root / "specs/prompts"
     (folder / "few.txt").write_text("A red ball.\nA blue door.\nA green hat.\n")
@@ -176,7 +176,7 @@ def test_the_bound_is_the_documented_formula(auroc, n, m, n_test, m_test):
 
 @pytest.mark.parametrize("shift", [0.7, 1.5, 2.5])
 def test_a_feature_chosen_in_advance_reaches_its_bound_on_other_prompts(shift):
-    """Over 400 seeded draws of two halves of 12 against 40, at least 90 % of AUROCs reach the bound (95 % asymptotically)."""
+    """Over 400 seeded draws of two halves of 12 against 40, at least 90 % of AUROCs reach the bound."""
     rng = np.random.default_rng(5)
     tested = design_of([None] * 12, [None] * 40)
 

@@ -33,7 +33,7 @@ class Watching:
         threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stdout], daemon=True).start()
 
     def until(self, start):
-        """The lines up to the first that begins so."""
+        """The lines up to the first that begins so (or so)."""
         seen = []
         while not seen or not seen[-1].startswith(start):
             seen.append(self.lines.get(timeout=PATIENCE_S))
@@ -68,7 +68,7 @@ def test_a_save_is_answered_and_ctrl_c_ends_it(root):
         assert "1 specs read, 0 mistakes\nok\n" in it.until("ok")
         path.write_text(WRONG)
         seen = it.until("not ok (exit code 2)")
-        assert "specs/mine.yaml:6:38: unknown_kind: 'fires_mor' is no kind of claim. Did you mean 'fires_more'?" in seen
+        assert "specs/mine.yaml:6:41: unknown_kind: 'fires_mor' is no kind of claim. Did you mean 'fires_more'?" in seen
         path.write_text(RIGHT)
         assert "0 mistakes" in it.until("ok")
         assert it.stop() == 130
@@ -86,7 +86,7 @@ def test_a_set_that_a_suite_uses_is_watched_too(root):
 def test_of_all_specs_the_saved_suite_comes_first(root):
     """The saved suite's own answer stands before that of all of specs/."""
     with watching(root) as it:
-        it.until("ok")
+        it.until(("ok", "not ok"))
         (root / "specs/mine.yaml").write_text(WRONG)
         assert "1 mistake\n" in it.until("not ok")
         assert it.until("not ok").startswith("all of specs/: ")
