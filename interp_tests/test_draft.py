@@ -41,7 +41,8 @@ def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("draft")
     made = make_project(root / "project", root / "store.sqlite")
     (made.root / "specs/prompts").mkdir()
-    shutil.copy(REPO / "specs/prompts/categories.yaml", made.root / "specs/prompts")
+    for name in ("categories.yaml", "code-test.txt"):
+        shutil.copy(REPO / "specs/prompts" / name, made.root / "specs/prompts")
     return made
 
 
@@ -135,7 +136,7 @@ def test_a_suite_is_not_overwritten_and_a_leak_is_seen(project, drafted, monkeyp
     [
         (("prompts/few.txt", SETS[1]), 2, "too_few_to_draft"),
         (("prompts/long.txt", SETS[1]), 2, "unlike_lengths"),
-        ((SETS[0], SETS[0]), 2, "overlapping_sets"),
+        ((SETS[0], SETS[0], "--out", "specs/same.yaml"), 2, "overlapping_sets"),
         (("prompts/categories.yaml#colour", SETS[1]), 2, "Did you mean 'color'?"),
         ((SETS[1], SETS[0], "--out", "x.yaml"), 2, "bad_place"),
         (("prompts/twins.txt", "prompts/others.txt"), 1, "nothing was written"),
