@@ -40,7 +40,7 @@ def codes_in(text):
 
 
 def codes_in_source():
-    """Every code that harness/language, `interp new` and `interp draft` can give: what stands first in an error call, and pydantic's table."""
+    """Every code that harness/language and its two writers can give: first in an error call, or in pydantic's table."""
     for path in [*sorted((ROOT / "harness" / "language").glob("*.py")), *WRITERS]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):

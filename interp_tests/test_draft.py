@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import math
+import random
 import re
 import shutil
 import sys
@@ -155,6 +156,28 @@ def test_what_cannot_be_drafted_writes_nothing(args, code, says, project, monkey
     found, _, err = interp(capsys, "draft", *args, "--subject", "tiny")
     assert (found, says in err) == (code, True), err
     assert sorted((project.root / "specs").rglob("*.yaml")) == before
+
+
+def test_random_halves_of_one_set_are_hardly_ever_met(project, drafted, monkeypatch):
+    """Of 12 null pairs all drafted claims are called as good as chance, and at most one in ten is met."""
+    enter(project, monkeypatch)
+    texts = [p.text for p in drafted[2]]
+    rng, rows = random.Random(0), []
+    for number in range(12):
+        rng.shuffle(texts)
+        for side, part in (("a", texts[:96]), ("b", texts[96:])):
+            (project.root / f"specs/prompts/null-{number}{side}.txt").write_text("\n".join(part) + "\n")
+        pair = (f"prompts/null-{number}a.txt", f"prompts/null-{number}b.txt")
+        with contextlib.suppress(AssertionError):  # exit code 1: nothing to claim, nothing written
+            rows += run_quietly("draft", *pair, "-s", "tiny", "--json", "--out", f"specs/null/pair-{number}.yaml")
+    made = [row for row in rows if row["claim"]]
+    assert made
+    assert all(row["p_of_best"] > 0.05 for row in made)
+    project.pytest("-q", "-k", "null and not family")
+    outcomes = [r["outcome"] for r in project.results()["records"] if r["id"].startswith("null/")]
+    shutil.rmtree(project.root / "specs/null")
+    assert len(outcomes) == len(made)
+    assert outcomes.count("met") <= len(outcomes) / 10
 
 
 def comparison(auroc, n_positive, n_negative):
