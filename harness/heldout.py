@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Literal
 
 from harness.inputs import Prompt
 
@@ -19,6 +20,9 @@ ALIKE = 0.5
 """Jaccard of word pairs from which two prompts are near duplicates."""
 
 Prompts = tuple[Prompt, ...]
+Half = Literal["discovery", "test"]
+HALVES = "half"
+"""The salt of `half:` in suites: one for all, so that a prompt is on the same side everywhere."""
 
 
 def plain(prompt: Prompt) -> tuple[str, str | None]:
@@ -36,6 +40,11 @@ def split(prompts: Sequence[Prompt], salt: str, share: float = 0.5) -> tuple[Pro
     chosen = [_place(prompt, salt) < share for prompt in prompts]
     found = tuple(p for p, discovery in zip(prompts, chosen, strict=True) if discovery)
     return found, tuple(p for p, discovery in zip(prompts, chosen, strict=True) if not discovery)
+
+
+def is_in(half: Half, prompt: Prompt) -> bool:
+    """Whether a prompt belongs to this half of any set, as suites split them."""
+    return (_place(prompt, HALVES) < 0.5) == (half == "discovery")
 
 
 def _place(prompt: Prompt, salt: str) -> float:

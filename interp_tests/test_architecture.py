@@ -31,7 +31,7 @@ FLOORS = [
     {"language", "capture", "judging", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "history", "accepting", "loosening"},
     {"running"},
-    {"session", "explore", "pinning", "explaining", "calibrating", "comparing", "gate", "stored", "warming"},
+    {"session", "explore", "pinning", "explaining", "calibrating", "comparing", "drafting", "gate", "stored", "warming"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -16,10 +16,12 @@ from harness.cli import (
     check,
     compare,
     doctor,
+    draft,
     explain,
     features,
     history,
     mutate,
+    new,
     packs,
     registry,
     store,
@@ -40,6 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("check")(check.check)
+app.command("new")(new.new)
+app.command("draft")(draft.draft)
 app.command("explain")(explain.explain)
 app.command("accept")(accept.accept)
 app.command("history")(history.history)

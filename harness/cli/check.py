@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from harness.cli.watching import changes
 from harness.contradictions import contradictions
 from harness.judging import before_running
 from harness.language.check import mistakes_of
@@ -31,21 +32,63 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Claims with `severity: warn` count, too, where nothing can decide them.")
     ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again after every save, until Ctrl-C; one --json document a line.")
+    ] = False,
 ) -> None:
     """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2
 
     Exits 2 with a mistake, 1 with a claim that no evidence can decide or a lower bar without a reason.
     """
-    loaded = load(Path.cwd(), paths or None)
-    lower = _lower_bars(against, loaded, paths or None)
+    asked = paths or None
+    if watch:
+        _watch(asked, against, strict, as_json)
+    code = _checked(asked, against, strict, as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def _watch(paths: list[Path] | None, against: str | None, strict: bool, as_json: bool) -> NoReturn:
+    """Check now and after every save under specs/, or of a file that was named elsewhere.
+
+    Where all of specs/ is watched, a saved suite is answered for first (it takes a tenth of the time), then the whole.
+    """
+    # Looked at before the first check, so that a save during it is seen. A suite reads sets from all of specs/.
+    saves = changes(list(dict.fromkeys([Path("specs"), *(paths or ())])))
+    saved: list[Path] = []
+    while True:
+        if saved and not as_json:
+            _answer(_checked(saved, against, strict, as_json))
+            typer.echo("all of specs/: ", nl=False)
+        _answer(_checked(paths, against, strict, as_json, indent=None), as_json)
+        changed = next(saves)
+        saved = [Path(one) for one in changed if _is_suite(one)] if paths is None else []
+        if not as_json:
+            typer.echo(f"\n{changed[0]}{f' and {len(changed) - 1} more' if len(changed) > 1 else ''}")
+
+
+def _answer(code: int, silent: bool = False) -> None:
+    if not silent:
+        typer.echo("ok" if code == 0 else f"not ok (exit code {code})")
+
+
+def _is_suite(path: str) -> bool:
+    name = Path(path).as_posix().removeprefix("specs/")
+    shared = name == "subjects.yaml" or name.startswith(("prompts/", "measured/"))
+    return name.endswith(".yaml") and not shared and Path(path).is_file()
+
+
+def _checked(paths: list[Path] | None, against: str | None, strict: bool, as_json: bool, indent: int | None = 2) -> int:
+    """Check once, print, and give the exit code."""
+    loaded = load(Path.cwd(), paths)
+    lower = _lower_bars(against, loaded, paths)
     found = [*mistakes_of(loaded), *_undecidable(loaded), *lower]
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=indent))
     else:
         _print(loaded, found)
     wrong = [f for f in found if _counts(f, strict)]
-    if wrong:
-        raise typer.Exit(2 if any(f["code"] not in ("inconclusive", "loosened") for f in wrong) else 1)
+    return (2 if any(f["code"] not in ("inconclusive", "loosened") for f in wrong) else 1) if wrong else 0
 
 
 def _counts(one: dict[str, Any], strict: bool) -> bool:

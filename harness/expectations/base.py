@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.codes import Mask, Pool, Specials, Tokens
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import usual_noise
+from harness.heldout import Half
 from harness.inputs import Attention, PromptSet
 from harness.stats.noise import Noise
 from harness.verdict import Outcome, Verdict
@@ -46,6 +47,9 @@ class UsedSet(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     use: str | tuple[str, ...] = Field(description="A set, or several.")
+    half: Half | None = Field(
+        None, description="discovery or test: the half of its prompts, by hash, that features are found or tested on."
+    )
     truncate: bool = Field(
         False, description="Cut prompts at the subject's max_tokens; without it a longer prompt is an error."
     )

@@ -16,7 +16,7 @@ from harness.expectations import kinds
 from harness.expectations.base import Expectation
 from harness.language.models import SpecKeys, SuiteKeys
 from harness.language.prompts import MAX_PROMPTS
-from harness.language.setforms import ATTENTIONS, CHATS
+from harness.language.setforms import ATTENTIONS, CHATS, HALVES
 from harness.language.shelves import SET_NAME
 from harness.language.tags import RESERVED, TAG
 
@@ -35,6 +35,10 @@ _READ: Schema = {
     "attention": {"enum": [*ATTENTIONS], "description": "Which tokens see which; causal for text, prefix for pictures."}
 }
 _CHAT: Schema = {"enum": [*CHATS], "description": "Said by this role, inside the model's own chat template."}
+_HALF: Schema = {
+    "enum": [*HALVES],
+    "description": "The half of its prompts, by hash, that features are found on (discovery) or tested on (test).",
+}
 _CAPTION: Schema = {
     "type": "string",
     "minLength": 1,
@@ -170,7 +174,7 @@ def _set() -> Schema:
             reference,
             {**_TEXTS, "description": "Prompts, verbatim."},
             _closed({"prompts": _TEXTS, "marks": _MARKS, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "prompts"),
-            _closed({"use": used, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "use"),
+            _closed({"use": used, "half": _HALF, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "use"),
             _closed({"images": _FILES, "caption": _CAPTION, **_READ}, "images", "caption"),
             _closed({"folder": _FOLDER, "caption": _CAPTION, "per_folder": _PER_FOLDER, **_READ}, "folder", "caption"),
             _template(),

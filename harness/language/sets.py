@@ -57,7 +57,7 @@ class Library:
         return self._sets[key]
 
     def _set_of(self, names: Sequence[Node], shelf: Shelf, read: How, node: Node) -> PromptSet:
-        name = " + ".join(n.value for n in names)
+        name = read.named(" + ".join(n.value for n in names))
         return PromptSet(name, checked(read.applied(self._all_of(names, shelf)), name, node.source))
 
     def _all_of(self, names: Iterable[Node], shelf: Shelf) -> list[Placed]:
