@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
+
+_LONGEST_NAME, _MOST_NAMES = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,12 @@ class EnvironmentFault(Exception):
 
 
 def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """The valid names closest to `name`, best first; empty when none is close."""
-    return tuple(difflib.get_close_matches(str(name), list(valid), n=limit, cutoff=0.5))
+    """The valid names closest to `name`, best first; empty when none is close. Only names that a person could have meant
+    to type are looked at: comparing costs the product of two lengths, and a file can hold 300,000 letters in one name."""
+    if len(str(name)) > _LONGEST_NAME:
+        return ()
+    short = islice((each for each in valid if len(each) <= _LONGEST_NAME), _MOST_NAMES)
+    return tuple(difflib.get_close_matches(str(name), list(short), n=limit, cutoff=0.5))
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -14,6 +14,8 @@ from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import TextFile, shortened
 
 MAX_PROMPTS = 10_000
+MAX_PROMPTS_OF_A_FILE = 200_000
+_MOST_REPEATED = 100
 _MARK = re.compile(r"\[\[|\]\]")
 _JSON_KEYS = ("text", "group")
 
@@ -108,8 +110,8 @@ def _from_pairs(pairs: list[tuple[str, Any]], source: Source) -> Prompt:
         raise SpecError("bad_json", '"text" must be text, and "group" too where it is given', source)
     if not text.strip() or "\0" in text:
         raise SpecError("empty_prompt", '"text" says nothing, or holds a NUL character', source)
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise SpecError("bad_json", '"text" holds half of a surrogate pair, which no tokenizer can read', source)
+    if any("\ud800" <= c <= "\udfff" for c in text + (group or "")):
+        raise SpecError("bad_json", "this line holds half of a surrogate pair, which no tokenizer can read", source)
     return Prompt(text, group=group)
 
 
@@ -134,7 +136,7 @@ def _repeated(placed: Sequence[Placed], name: str) -> list[SpecError]:
     for one in placed:
         before = first.get(one.prompt.content)
         first.setdefault(one.prompt.content, one.source)
-        if before is not None:
+        if before is not None and len(errors) < _MOST_REPEATED:
             where = f"line {before.line}" if before.path == one.source.path else str(before)
             message = f"{shortened(one.prompt.shown)!r} is in the set {name!r} already ({where}); remove one of them"
             errors.append(SpecError("duplicate_prompt", message, one.source))

@@ -48,8 +48,9 @@ class Folder:
         return full.relative_to(root).as_posix() if full.is_relative_to(root) else path.as_posix()
 
     def holds(self, path: Path) -> bool:
-        """True where a path lies under specs/ once links are followed."""
-        return real(path).is_relative_to(real(self.specs))
+        """True where a path lies under specs/, and that in the repository, once links are followed."""
+        specs = real(self.specs)
+        return specs.is_relative_to(real(self.root)) and real(path).is_relative_to(specs)
 
     def find(self, file: str, source: Source) -> Path:
         """The existing file that a reference names; SpecError with the nearest names otherwise."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Source, SpecError
 from harness.families import Family, families_of, named_by
 from harness.inputs import Corpus, Subject
-from harness.language.building import Suite
+from harness.language.building import MAX_SPECS, Suite
 from harness.language.calibrations import read_calibrations, with_noise
 from harness.language.checking import unknown_keys, validated
 from harness.language.claims import World, read_claim
@@ -151,7 +151,7 @@ class _Reader:
             raise document.error("wrong_type", message)
         suite = self.header(document, name, errors)
         entries = _entries(document, errors)
-        read = [read_claim(node, suite, self.world) for node in entries] if suite is not None else []
+        read = list(self.claims(entries, suite)) if suite is not None else []
         if errors or suite is None:
             errors += [e for found in read if isinstance(found, Broken) for e in found.errors]
             tags = suite.tags if suite else ()
@@ -161,6 +161,15 @@ class _Reader:
         items = [item for found in read for item in ([found] if isinstance(found, Broken) else found)]
         self.warnings += self.unused(suite)
         return items
+
+    def claims(self, entries: Sequence[Node], suite: Suite) -> Iterator[list[Spec] | Broken]:
+        """What each entry makes, until there are more tests than a file can mean."""
+        count = 0
+        for node in entries:
+            yield (made := read_claim(node, suite, self.world))
+            count += 1 if isinstance(made, Broken) else len(made)
+            if count > MAX_SPECS:
+                raise node.error("too_large", f"up to here this file makes {count:,} tests, at most {MAX_SPECS:,}")
 
     def header(self, document: Node, name: str, errors: list[SpecError]) -> Suite | None:
         """What stands above the claims; None where they cannot be read without it."""
