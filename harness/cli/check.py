@@ -13,6 +13,7 @@ from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
 from harness.loosening import UnknownRef, loosened_since
+from harness.reports.display import escape
 from harness.spec import Spec
 from harness.verdict import Verdict
 
@@ -95,12 +96,12 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     undecidable = [one for one in found if one["code"] == "inconclusive"]
     for one in found:
         if one["code"] != "inconclusive":
-            typer.echo(f"{_place(one)}: {one['code']}: {one['message']}")
+            typer.echo(escape(f"{_place(one)}: {one['code']}: {one['message']}"))
     for one in undecidable:
         _print_undecidable(one)
     contradicting = contradictions(item for item in loaded.items if isinstance(item, Spec))
     for warning in (*loaded.warnings, *contradicting):
-        typer.echo(f"warning: {warning}")
+        typer.echo(escape(f"warning: {warning}"))
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)
     mistakes = len(found) - lower - len(undecidable)
@@ -111,8 +112,9 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
 
 def _print_undecidable(one: dict[str, Any]) -> None:
     """A section for each: the place, the spec, why, and the n that would do."""
-    typer.echo(f"{_place(one)}: {one['spec']} can never be met" + (" (severity: warn)" * (one["severity"] == "warn")))
-    typer.echo(f"    inconclusive: {one['message']}")
+    warns = " (severity: warn)" * (one["severity"] == "warn")
+    typer.echo(escape(f"{_place(one)}: {one['spec']} can never be met{warns}"))
+    typer.echo(escape(f"    inconclusive: {one['message']}"))
     if one["would_do"] is not None:
         typer.echo(f"    has {one['n']}, would do: {one['would_do']['n']}")
 

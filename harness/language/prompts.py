@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
@@ -15,6 +16,8 @@ from harness.language.nodes import TextFile, shortened
 
 MAX_PROMPTS = 10_000
 MAX_PROMPTS_OF_A_FILE = 200_000
+MAX_LETTERS = 50_000  # of one prompt: at four letters a token, more than any subject here reads
+MAX_MARKS = 200  # in one prompt
 _MOST_REPEATED = 100
 _MARK = re.compile(r"\[\[|\]\]")
 _JSON_KEYS = ("text", "group")
@@ -48,6 +51,8 @@ def with_marks(text: str, source: Source) -> Prompt:
             begun = None
     if begun is not None:
         raise _bad_marks(text, source, "a [[ is never closed")
+    if len(marks) > MAX_MARKS:
+        raise _bad_marks(text, source, f"more than {MAX_MARKS} spans are marked")
     return Prompt("".join([*parts, text[at:]]), marks=tuple(marks))
 
 
@@ -123,10 +128,16 @@ def checked(placed: Sequence[Placed], name: str, source: Source) -> tuple[Prompt
         raise SpecError(
             "too_many_prompts", f"the set {name!r} holds {len(placed):,} prompts, at most {MAX_PROMPTS:,}", source
         )
-    errors = _repeated(placed, name)
+    errors = [*_too_long(placed), *_repeated(placed, name)]
     if errors:
         raise Mistakes(errors)
     return tuple(p.prompt for p in placed)
+
+
+def _too_long(placed: Sequence[Placed]) -> list[SpecError]:
+    long = (p for p in placed if len(p.prompt.text) > MAX_LETTERS)
+    message = f"a prompt has at most {MAX_LETTERS:,} letters; this one has"
+    return [SpecError("too_large", f"{message} {len(p.prompt.text):,}", p.source) for p in islice(long, _MOST_REPEATED)]
 
 
 def _repeated(placed: Sequence[Placed], name: str) -> list[SpecError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from harness.language.subjects import FILE, load_subjects, pick_subject
 from harness.language.tags import checked_tags
 from harness.spec import Broken, Spec
 
+_ODD = re.compile(r"[^\w .+/-]")
 _HANDLED = ("prompts", "expect")
 
 
@@ -137,6 +139,10 @@ class _Reader:
         return [Broken(name, name, errors[0].source, in_order(errors))] if errors else []
 
     def check_place(self, path: Path, shown: str) -> None:
+        odd = sorted(set(_ODD.findall(shown.removeprefix("specs/"))))
+        if odd and path.is_relative_to(self.folder.specs):
+            message = "files under specs/ are named with letters, digits, space and _ . + -, as tests are named after them"
+            raise SpecError("bad_file_name", f"{message}; rename this one, which has {' '.join(map(repr, odd))}", Source(shown))
         if path.suffix == ".yml":
             message = "only .yaml files are read; rename this one, or its claims are never tested"
             raise SpecError("wrong_suffix", message, Source(shown))

@@ -15,7 +15,7 @@ from harness.language.nodes import Node, is_list, shortened
 from harness.language.notext import not_text, text_mistake
 from harness.language.prompts import MAX_PROMPTS, Placed, with_marks
 
-MAX_LETTERS = 5_000_000
+MAX_LETTERS_OF_A_SET = 5_000_000
 Parts = list[str | None]
 OWN_KEYS = ("template", "group", "marks", "truncate")
 _PART = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
@@ -76,8 +76,8 @@ def _bounded(node: Node, parsed: Sequence[tuple[Node, Parts]], slots: Mapping[st
         raise node.error("too_many_prompts", f"these templates make {sum(counts):,} prompts, at most {MAX_PROMPTS:,}")
     lengths = [len(text.value) + sum(longest[name] for name in parts if name is not None) for text, parts in parsed]
     letters = sum(count * length for count, length in zip(counts, lengths, strict=True))
-    if letters > MAX_LETTERS:
-        raise node.error("too_large", f"these templates make up to {letters:,} letters, at most {MAX_LETTERS:,}")
+    if letters > MAX_LETTERS_OF_A_SET:
+        raise node.error("too_large", f"these templates make up to {letters:,} letters, at most {MAX_LETTERS_OF_A_SET:,}")
 
 
 def _texts(node: Node, key: str, errors: list[SpecError]) -> list[Node]:
