@@ -11,7 +11,13 @@ from harness.language.specs import Loaded, load
 from harness.spec import Broken, Spec
 from interp_tests.language_root import copy_root
 
-PLACES = ["specs/a.yaml", "specs/prompts/a.yaml", "specs/prompts/a.jsonl", "specs/subjects.yaml", "specs/measured/a.yaml"]
+PLACES = [
+    "specs/a.yaml",
+    "specs/prompts/a.yaml",
+    "specs/prompts/a.jsonl",
+    "specs/subjects.yaml",
+    "specs/measured/a.yaml",
+]
 PLACES += ["specs/measured/noise/small.json"]
 
 

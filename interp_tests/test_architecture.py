@@ -29,7 +29,7 @@ FLOORS = [
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
     {"language", "capture", "judging", "answers", "rechecking"},
-    {"planning", "mutants", "controls", "reports", "accepting", "loosening"},
+    {"planning", "mutants", "controls", "reports", "accepting", "loosening", "untrusted"},
     {"running"},
     {"session", "explore", "pinning", "explaining", "calibrating", "gate"},
     {"plugin", "cli", "__main__"},

@@ -166,7 +166,9 @@ def test_a_reference_to_a_link_out_of_specs_is_a_mistake(root, name):
     (root / place).parent.mkdir(parents=True, exist_ok=True)
     (root / place).symlink_to(target if target.startswith("/") else root / target)
     form = f"{{{reference}, caption: a}}" if ": " in reference else reference
-    (root / "specs/a.yaml").write_text(f"subjects: [seeing]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {form}\n{CLAIM}")
+    (root / "specs/a.yaml").write_text(
+        f"subjects: [seeing]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {form}\n{CLAIM}"
+    )
     assert {m["code"] for m in placed_mistakes(root, "specs/a.yaml")} <= {"outside_specs", "unknown_file"}
     assert placed_mistakes(root, "specs/a.yaml")
 
@@ -200,14 +202,21 @@ def test_a_pipe_is_not_waited_for(root, place, kind, monkeypatch):
             one.bind(Path(place).name)
     name = place.removeprefix("specs/")
     form = f"{{images: {name}, caption: a}}" if name.endswith("png") else f"{name}#a" if "yaml" in name else name
-    (root / "specs/b.yaml").write_text(f"subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {form}\n{CLAIM}")
+    (root / "specs/b.yaml").write_text(
+        f"subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {form}\n{CLAIM}"
+    )
     done = bounded(root)
     assert set(done["codes"]) & {"unreadable_file", "unknown_file"}
 
 
+def with_this_code():
+    paths = os.pathsep.join(filter(None, [str(REPO), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+
+
 def bounded(root):
     """What `check` finds in a process of its own, with 1.5 GB of memory and a minute of CPU."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1"}
+    env = with_this_code()
     command = [sys.executable, "-c", BOUNDED, str(root)]
     done = subprocess.run(command, env=env, cwd=REPO, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -227,7 +236,9 @@ def test_what_is_code_elsewhere_is_plain_text_here(root, monkeypatch, text, plac
     (root / "specs/prompts/x.jsonl").write_text(f'{{"text": {quoted}}}\n')
     forms = {"list": f"[{quoted}]", "template": f"{{template: [{doubled}]}}"}
     form = forms.get(place, f"prompts/x.{place}")
-    (root / "specs/a.yaml").write_text(f"subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {form}\n{CLAIM}")
+    (root / "specs/a.yaml").write_text(
+        f"subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {form}\n{CLAIM}"
+    )
     (spec,) = (i for i in load(root, [root / "specs/a.yaml"]).items)
     assert [p.text for p in spec.sets["prompts"].prompts] == [text]
 
@@ -242,7 +253,7 @@ def test_no_pattern_takes_long(pattern):
         "texts = [c * 63 + end for c in 'ax -' for end in '!?_'] * 2000\n"
         "print(int(kind.matches(texts).sum()))\n"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPO), os.environ.get("PYTHONPATH", "")])}
+    env = with_this_code()
     done = subprocess.run([sys.executable, "-c", code, pattern], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert int(done.stdout) in range(24_001)
@@ -251,14 +262,25 @@ def test_no_pattern_takes_long(pattern):
 @pytest.mark.parametrize("pattern", REFUSED)
 def test_a_pattern_that_is_none_is_a_mistake(root, pattern):
     """Look-around, back-references, towers of repetitions: a mistake on the line, with what RE2 says."""
-    text = f"subjects: [small]\nexpect:\n  - id: a\n    feature: 1\n    promotes:\n      pattern: {json.dumps(pattern)}\n"
+    text = (
+        f"subjects: [small]\nexpect:\n  - id: a\n    feature: 1\n    promotes:\n      pattern: {json.dumps(pattern)}\n"
+    )
     (root / "specs/a.yaml").write_text(text)
     assert {(m["code"], m["line"]) for m in placed_mistakes(root, "specs/a.yaml")} == {("bad_value", 6)}
     with pytest.raises(ValueError, match="not a regular expression"):
         kinds()["promotes"].model_validate({"pattern": pattern})
 
 
-ODD_NAMES = ["=cmd.yaml", "<script>.yaml", "a\x1b[2J.yaml", "a\nb.yaml", "::x::.yaml", "\udcff.yaml", "a|b.yaml", "prompts/`x`.yaml"]
+ODD_NAMES = [
+    "=cmd.yaml",
+    "<script>.yaml",
+    "a\x1b[2J.yaml",
+    "a\nb.yaml",
+    "::x::.yaml",
+    "\udcff.yaml",
+    "a|b.yaml",
+    "prompts/`x`.yaml",
+]
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)

@@ -12,6 +12,7 @@ import typer
 
 from harness.cli import accept, calibrate, check, doctor, explain, features, mutate, registry, training, transfer
 from harness.errors import EnvironmentFault, SpecError
+from harness.reports.display import escape
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -50,5 +51,5 @@ def main() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    typer.echo(f"interp: {message}", err=True)
+    typer.echo("\n".join(map(escape, f"interp: {message}".splitlines())), err=True)
     return code

@@ -15,6 +15,7 @@ from harness.language.specs import Loaded, load
 from harness.loosening import UnknownRef, loosened_since
 from harness.reports.display import escape
 from harness.spec import Spec
+from harness.untrusted import NoBase, refused_changes
 from harness.verdict import Verdict
 
 
@@ -29,6 +30,10 @@ def check(
         str | None,
         typer.Option(metavar="GIT_REF", help="List bars lower than at this commit; each needs a reason."),
     ] = None,
+    untrusted: Annotated[
+        bool,
+        typer.Option("--untrusted", help="Refuse a change since GIT_REF (else main) that is more than data in specs/."),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Claims with `severity: warn` count, too, where nothing can decide them.")
     ] = False,
@@ -37,6 +42,8 @@ def check(
 
     Exits 2 with a mistake, 1 with a claim that no evidence can decide or a lower bar without a reason.
     """
+    if untrusted:
+        _refuse(against, as_json)
     loaded = load(Path.cwd(), paths or None)
     lower = _lower_bars(against, loaded, paths or None)
     found = [*mistakes_of(loaded), *_undecidable(loaded), *lower]
@@ -54,6 +61,21 @@ def _counts(one: dict[str, Any], strict: bool) -> bool:
     if one["code"] == "loosened":
         return one["because"] is None
     return one["code"] != "inconclusive" or strict or one["severity"] == "fail"
+
+
+def _refuse(against: str | None, as_json: bool) -> None:
+    """Leave with 2 before anything is read, where the change is more than data."""
+    try:
+        found = [one.to_dict() for one in refused_changes(Path.cwd(), against)]
+    except NoBase as error:
+        typer.echo(f"interp: {error}", err=True)
+        raise typer.Exit(2) from None
+    if found and as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    for one in found if not as_json else ():
+        typer.echo(escape(f"{one['file']}: {one['code']}: {one['message']}; a maintainer has to look at it"))
+    if found:
+        raise typer.Exit(2)
 
 
 def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -> list[dict[str, Any]]:

@@ -112,7 +112,6 @@ class Node:
             rows.pop()
         return _dedented(rows)
 
-
     def _start_and_digest(self, first: int) -> str:
         """Two values with one start still differ in their text, which is how an edited claim is told from a judged one."""
         text = self.file.text

@@ -83,7 +83,9 @@ def _directory(node: Node, folder: Folder) -> Path:
 def _existing(node: Node, folder: Folder, path: Path, is_one: Callable[[Path], bool], wrong: str) -> Path:
     """The path itself; SpecError with the nearest of its kind, or where it is a link out of specs/."""
     if not is_one(path):
-        known = sorted(clean(p.relative_to(folder.specs).as_posix()) for p in (folder.specs / HOME).rglob("*") if is_one(p))
+        known = sorted(
+            clean(p.relative_to(folder.specs).as_posix()) for p in (folder.specs / HOME).rglob("*") if is_one(p)
+        )
         near = nearest_names(node.value, known)
         raise node.error("unknown_file", f"specs/{node.value} {wrong}.{did_you_mean(node.value, known)}", near)
     if not folder.holds(path):

@@ -14,7 +14,16 @@ from harness.language.loader import read_text, read_yaml
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
 from harness.language.notext import text_mistake
-from harness.language.prompts import MAX_PROMPTS, MAX_PROMPTS_OF_A_FILE, Placed, checked, read_jsonl, read_txt, with_marks, without_marks
+from harness.language.prompts import (
+    MAX_PROMPTS,
+    MAX_PROMPTS_OF_A_FILE,
+    Placed,
+    checked,
+    read_jsonl,
+    read_txt,
+    with_marks,
+    without_marks,
+)
 from harness.language.references import Folder, Reference, parse_reference
 from harness.language.setforms import (
     A_SET_IS,

@@ -141,8 +141,12 @@ class _Reader:
     def check_place(self, path: Path, shown: str) -> None:
         odd = sorted(set(_ODD.findall(shown.removeprefix("specs/"))))
         if odd and path.is_relative_to(self.folder.specs):
-            message = "files under specs/ are named with letters, digits, space and _ . + -, as tests are named after them"
-            raise SpecError("bad_file_name", f"{message}; rename this one, which has {' '.join(map(repr, odd))}", Source(shown))
+            message = (
+                "files under specs/ are named with letters, digits, space and _ . + -, as tests are named after them"
+            )
+            raise SpecError(
+                "bad_file_name", f"{message}; rename this one, which has {' '.join(map(repr, odd))}", Source(shown)
+            )
         if path.suffix == ".yml":
             message = "only .yaml files are read; rename this one, or its claims are never tested"
             raise SpecError("wrong_suffix", message, Source(shown))

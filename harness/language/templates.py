@@ -77,7 +77,9 @@ def _bounded(node: Node, parsed: Sequence[tuple[Node, Parts]], slots: Mapping[st
     lengths = [len(text.value) + sum(longest[name] for name in parts if name is not None) for text, parts in parsed]
     letters = sum(count * length for count, length in zip(counts, lengths, strict=True))
     if letters > MAX_LETTERS_OF_A_SET:
-        raise node.error("too_large", f"these templates make up to {letters:,} letters, at most {MAX_LETTERS_OF_A_SET:,}")
+        raise node.error(
+            "too_large", f"these templates make up to {letters:,} letters, at most {MAX_LETTERS_OF_A_SET:,}"
+        )
 
 
 def _texts(node: Node, key: str, errors: list[SpecError]) -> list[Node]:
