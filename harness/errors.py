@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from harness.redaction import redacted
+
 _LONGEST_NAME, _MOST_NAMES = 100, 1000
 
 
@@ -44,10 +46,12 @@ class EnvironmentFault(Exception):
     """Something that a claim needs cannot be had here: weights, a device, the store.
 
     `code` names the fault (`weights_missing`, `digest_mismatch`, `not_finite`, ...), `mend` says
-    what to do about it. It fails the specs that need the thing, and no others.
+    what to do about it. It fails the specs that need the thing, and no others. Messages often quote a library, so
+    tokens are taken out here.
     """
 
     def __init__(self, code: str, message: str, mend: str = "") -> None:
+        message, mend = redacted(message), redacted(mend)
         super().__init__(f"{code}: {message}" + (f" {mend}" if mend else ""))
         self.code = code
         self.message = message

@@ -14,6 +14,7 @@ from harness.controls import Control
 from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
+from harness.redaction import redacted
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
 from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
@@ -162,7 +163,7 @@ class Controller:
         interrupted = session.exitstatus in _CUT_SHORT
         return Run.now(
             started=self.started,
-            command=shlex.join(["pytest", *sys.argv[1:]]),
+            command=redacted(shlex.join(["pytest", *sys.argv[1:]])),
             must_run=bool(session.config.getoption("--require-run")),
             records=list(self.records.values()),
             capture=self.capture,
