@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from harness.redaction import redacted
 
-_LONGEST_NAME, _MOST_NAMES = 100, 1000
+_LONGEST_NAME, _MOST_NAMES = 100, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,13 @@ def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str,
     if len(str(name)) > _LONGEST_NAME:
         return ()
     short = islice((each for each in valid if len(each) <= _LONGEST_NAME), _MOST_NAMES)
-    return tuple(difflib.get_close_matches(str(name), list(short), n=limit, cutoff=0.5))
+    return _closest(str(name), tuple(short))[:limit]
+
+
+@lru_cache(maxsize=256)
+def _closest(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
+    """Asked for twice with each mistake: for its message, and for its list."""
+    return tuple(difflib.get_close_matches(name, valid, n=3, cutoff=0.5))
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import TextFile, shortened
 
 MAX_PROMPTS = 10_000
-MAX_PROMPTS_OF_A_FILE = 200_000
+MAX_PROMPTS_OF_A_FILE = 100_000
 MAX_LETTERS = 50_000  # of one prompt: at four letters a token, more than any subject here reads
 MAX_MARKS = 200  # in one prompt
 _MOST_REPEATED = 100
