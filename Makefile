@@ -39,7 +39,7 @@ bench: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,gemma3]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,gemma3,ray]'
 	touch $(STAMP)
 
 clean:

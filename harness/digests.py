@@ -109,14 +109,19 @@ def verify(subject: Subject) -> None:
 
 
 def verify_model(model: ModelRef, folder: Path) -> None:
-    """Hold a model's two pins, weights and tokenizer, against the files in `folder`."""
-    _hold(f"the weights of model {model.name}", model.digest, folder, MODEL_FILES)
+    """Hold a model's two pins, weights and tokenizer, against the files in `folder`.
+
+    A folder with a config and no weights (a checkout without them) is not held against the pin: nothing reads it.
+    """
+    if any(folder.glob("*.safetensors")):
+        _hold(f"the weights of model {model.name}", model.digest, folder, MODEL_FILES)
     _hold(f"the tokenizer of model {model.name}", model.tokenizer_digest, folder, TOKENIZER_FILES)
 
 
 def verify_sae(sae: SaeRef, folder: Path) -> None:
-    """Hold an SAE's pin against the files in `folder`."""
-    _hold(f"SAE {sae.name}", sae.digest, folder, sae_files(sae))
+    """Hold an SAE's pin against the files in `folder`, where its weights are among them."""
+    if any(folder.glob("*.safetensors")) or sae.format == "qwen_scope":
+        _hold(f"SAE {sae.name}", sae.digest, folder, sae_files(sae))
 
 
 def sae_files(sae: SaeRef) -> tuple[str, ...]:

@@ -202,4 +202,9 @@ class Reading:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.prompts or self.corpora or self.promotions)
+        return not self.size
+
+    @property
+    def size(self) -> int:
+        """Prompts, corpora and rows of what decoder directions promote, together."""
+        return len(self.prompts) + len(self.corpora) + len(self.promotions)

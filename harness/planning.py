@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -56,6 +58,34 @@ class Plan:
     warm: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `number` of `count` (from 1) of what is to be read; by the key alone, so whoever asks gets the same part.
+
+    Not by what is missing: a shard that starts again, or later than the others, must still ask for its own.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`2/5`; raises ValueError."""
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise ValueError(f"{text!r} is no shard: write i/n with i from 1 to n, as 1/4.")
+        return cls(int(found[1]), int(found[2]))
+
+    def __contains__(self, key: str) -> bool:
+        return int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) % self.count == self.number - 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+WHOLE = Shard()
+
+
 @dataclass(slots=True)
 class _Wanted:
     subject: Subject
@@ -64,10 +94,19 @@ class _Wanted:
     corpora: dict[str, Corpus] = field(default_factory=dict)
     promotions: dict[str, None] = field(default_factory=dict)
 
+    def keep(self, shard: Shard) -> None:
+        self.prompts = {key: prompt for key, prompt in self.prompts.items() if key in shard}
+        self.residuals = {key for key in self.residuals if key in shard}
+        self.corpora = {key: corpus for key, corpus in self.corpora.items() if key in shard}
+        self.promotions = {row: None for row in self.promotions if row in shard}
 
-def plan(needs: Iterable[Need], known: Known) -> Plan:
-    """Merge the needs by subject, leave out what is known, group the rest by model."""
+
+def plan(needs: Iterable[Need], known: Known, shard: Shard = WHOLE) -> Plan:
+    """Merge the needs by subject, leave out what is known or not of this shard, group the rest by model."""
     wanted = _merge(needs)
+    if shard != WHOLE:
+        for want in wanted.values():
+            want.keep(shard)
     groups: dict[tuple[object, ...], list[Reading]] = defaultdict(list)
     warm: dict[str, int] = {}
     for want in wanted.values():
@@ -81,6 +120,20 @@ def plan(needs: Iterable[Need], known: Known) -> Plan:
         wanted={want.subject.name: len(want.prompts) for want in wanted.values()},
         warm=warm,
     )
+
+
+def everything(needs: Iterable[Need], shard: Shard = WHOLE) -> tuple[Reading, ...]:
+    """All that these needs ask for, one reading a subject, whatever is held already."""
+    return tuple(reading for group in plan(needs, _Nothing(), shard).groups for reading in group.readings)
+
+
+class _Nothing:
+    """An empty store."""
+
+    def have(self, code_key: str, prompt_keys: Collection[str]) -> set[str]:
+        return set()
+
+    have_residuals = have_sums = have_promotions = have
 
 
 def _merge(needs: Iterable[Need]) -> dict[str, _Wanted]:

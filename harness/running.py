@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.inputs import Corpus, Need, Picture, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
-from harness.planning import Group, Plan, plan
+from harness.planning import WHOLE, Group, Plan, Shard, plan
 from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.spec import Spec
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 LOCK_POLL_S = 0.2
+# Reads, writes to the sink, and gives the counts by subject, in parts: (readings, sink, progress) -> counts.
+Engine = Callable[[Sequence[Reading], Any, Callable[[str], None]], Iterable[Mapping[str, Mapping[str, Any]]]]
 
 
 class Missing(Exception):
@@ -51,6 +53,7 @@ class Runner:
 
     store: where evidence lies. log: what this run has read, shared by its processes (its folder also holds
     the locks). may_read: False where a cold subject is left alone. progress: takes one line.
+    shard: the part of what is missing that this process reads. engine: what reads it; in this process by default.
     capture: per subject the counts of what this process read, as results.json shows them.
     """
 
@@ -58,10 +61,15 @@ class Runner:
     log: RunLog
     may_read: Callable[[Subject], bool] = lambda subject: True
     progress: Callable[[str], None] = lambda line: None
+    shard: Shard = WHOLE
+    engine: Engine | None = None
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
+    _same_sets: dict[tuple[str, int], tuple[tuple[Prompt, ...], Codes]] = field(default_factory=dict)
+    _rows: dict[tuple[str, int], tuple[tuple[Prompt, ...], frozenset[tuple[str, str]]]] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
     _keys: dict[Prompt, str] = field(default_factory=dict)
+    _code_keys: dict[Subject, str] = field(default_factory=dict)
 
     def ensure(self, specs: Iterable[Spec]) -> Plan:
         """Read what these specs need and the store lacks. A group that fails, fails its own specs only.
@@ -73,7 +81,7 @@ class Runner:
     def read(self, needs: Sequence[Need]) -> Plan:
         """Read what these needs ask for and the store lacks."""
         self._verify({need.subject for need in needs})
-        made = plan(needs, self.store)
+        made = plan(needs, self.store, self.shard)
         waiting = [group for group in made.groups if self._is_ours(group)]
         self._tell_what_moved([r for g in waiting for r in g.readings if not made.warm[r.subject.name]])
         while waiting:
@@ -86,8 +94,14 @@ class Runner:
 
     def codes(self, subject: Subject, prompts: Sequence[Prompt]) -> Codes:
         """The codes of these prompts in order, from the store; Missing says why there are none."""
-        wanted = tuple(prompts)
-        code = code_key(subject)
+        wanted = tuple(prompts)  # the very tuple of a PromptSet, which several claims share: no hashing then
+        code = self.code_key(subject)
+        same = self._same_sets.get((code, id(wanted)))
+        if same is None:
+            same = self._same_sets[code, id(wanted)] = (wanted, self._codes_of(subject, code, wanted))
+        return same[1]
+
+    def _codes_of(self, subject: Subject, code: str, wanted: tuple[Prompt, ...]) -> Codes:
         if (code, wanted) not in self._sets:
             keys = [self.key(prompt) for prompt in wanted]
             found = self.store.get(code, set(keys))
@@ -100,14 +114,14 @@ class Runner:
         import numpy as np
 
         keys = [self.key(prompt) for prompt in prompts]
-        found = self.store.get_residuals(code_key(subject), set(keys))
+        found = self.store.get_residuals(self.code_key(subject), set(keys))
         self._demand(subject, keys, found)
         return np.concatenate([found[key] for key in keys])
 
     def sums(self, subject: Subject, corpus: Corpus) -> Sums:
         """The streaming sums of a corpus, from the store."""
         key = corpus_key(corpus)
-        found = self.store.get_sums(code_key(subject), key)
+        found = self.store.get_sums(self.code_key(subject), key)
         if found is None:
             raise self._missing(subject, [key])
         return found
@@ -115,7 +129,7 @@ class Runner:
     def promotions(self, subject: Subject, features: Sequence[int]) -> Promotions:
         """What the decoder directions of these features and of the sample promote, from the store."""
         rows = [SAMPLE, *map(str, features)]
-        found = self.store.get_promotions(code_key(subject), set(rows))
+        found = self.store.get_promotions(self.code_key(subject), set(rows))
         self._demand(subject, rows, found)
         return joined(found[row] for row in dict.fromkeys(rows))
 
@@ -160,7 +174,8 @@ class Runner:
 
         verify(reading.subject)
         with self._lock(Group((reading,))):
-            self._count(read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept))
+            stats = read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept)
+            self._count({name: one.to_dict() for name, one in stats.items()})
 
     def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
         """The codes of these prompts, read now and not kept; EnvironmentFault where one cannot be.
@@ -171,7 +186,7 @@ class Runner:
 
         verify(subject)
         wanted, apart = {self.key(p): p for p in prompts}, _Apart()
-        reading = Reading(subject, code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
+        reading = Reading(subject, self.code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
         read_model([reading], apart, self.progress, one_by_one=one_by_one)
         for fault in apart.faults:
             raise fault
@@ -179,13 +194,25 @@ class Runner:
 
     def used(self, *specs: Spec) -> tuple[int, int]:
         """(distinct prompts of these specs, how many of them were in the store before this run)."""
-        keys = {
-            (code_key(need.subject), key)
-            for spec in specs
-            for need in spec.needs()
-            for key in [*(self.key(p) for p in need.prompts), *([corpus_key(need.corpus)] if need.corpus else [])]
-        }
+        keys: set[tuple[str, str]] = set()
+        for need in (need for spec in specs for need in spec.needs()):
+            keys |= self._rows_of(self.code_key(need.subject), need.prompts)
+            if need.corpus is not None:
+                keys.add((self.code_key(need.subject), corpus_key(need.corpus)))
         return len(keys), len(keys - self.log.read)
+
+    def _rows_of(self, code: str, prompts: tuple[Prompt, ...]) -> frozenset[tuple[str, str]]:
+        """(code key, prompt key) of each, looked up by the tuple, which stays alive with it."""
+        known = self._rows.get((code, id(prompts)))
+        if known is None:
+            known = self._rows[code, id(prompts)] = prompts, frozenset((code, self.key(p)) for p in prompts)
+        return known[1]
+
+    def code_key(self, subject: Subject) -> str:
+        """Of a subject's evidence; made once a run, though each of its claims asks."""
+        if subject not in self._code_keys:
+            self._code_keys[subject] = code_key(subject)
+        return self._code_keys[subject]
 
     def key(self, prompt: Prompt) -> str:
         if prompt not in self._keys:
@@ -197,7 +224,7 @@ class Runner:
             try:
                 verify(subject)
             except EnvironmentFault as fault:
-                self.log.note_fault(code_key(subject), WHOLE_SUBJECT, fault)
+                self.log.note_fault(self.code_key(subject), WHOLE_SUBJECT, fault)
 
     def _tell_what_moved(self, cold: Iterable[Reading]) -> None:
         """Say why evidence that was there yesterday is read again."""
@@ -243,30 +270,27 @@ class Runner:
         left = [reading for reading in readings if not reading.is_empty]
         if not left:
             return
-        from harness.capture.engine import read_model
-
         group = Group(tuple(left))
         what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
         self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
-            stats = read_model(left, _Sink(self.store, self.log, left), self.progress)
+            for counts in (self.engine or read_here)(left, _Sink(self.store, self.log, left), self.progress):
+                self._count(counts)
         except EnvironmentFault as fault:
             for reading in left:
                 self.log.note_fault(reading.code_key, WHOLE_SUBJECT, fault)
-        else:
-            self._count(stats)
 
-    def _count(self, stats: Mapping[str, Any]) -> None:
-        for name, one in stats.items():
-            self.capture[name] = with_counts(self.capture.get(name, {}), one.to_dict())
+    def _count(self, counts: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, one in counts.items():
+            self.capture[name] = with_counts(self.capture.get(name, {}), one)
 
     def _demand(self, subject: Subject, keys: Sequence[str], found: dict[str, Any]) -> None:
         absent = [key for key in dict.fromkeys(keys) if key not in found]
-        if absent or (code_key(subject), WHOLE_SUBJECT) in self.log.faults:
+        if absent or (self.code_key(subject), WHOLE_SUBJECT) in self.log.faults:
             raise self._missing(subject, absent)
 
     def _missing(self, subject: Subject, keys: Sequence[str]) -> Missing:
-        faults = self.log.fault_for(code_key(subject), keys)
+        faults = self.log.fault_for(self.code_key(subject), keys)
         if faults:
             return Missing(faults)
         what = EnvironmentFault(
@@ -276,6 +300,23 @@ class Runner:
             f"Run `pytest -m gpu` where a {subject.device} device is, or import evidence.",
         )
         return Missing([what]) if self.may_read(subject) else Cold([what])
+
+
+def read_here(
+    readings: Sequence[Reading], sink: Any, progress: Callable[[str], None]
+) -> Iterator[Mapping[str, Mapping[str, Any]]]:
+    """Read in this process, and give the counts by subject."""
+    from harness.capture.engine import read_model
+
+    yield {name: one.to_dict() for name, one in read_model(readings, sink, progress).items()}
+
+
+def on_ray(workers: int) -> Engine:
+    """Read with Ray Data, on the cluster that RAY_ADDRESS names or on this machine. Raises EnvironmentFault."""
+    from harness.capture.on_ray import RayEngine, started
+
+    started()
+    return RayEngine(workers)
 
 
 def with_counts(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,17 +17,17 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly, with_outlook
-from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
+from harness.planning import WHOLE, Shard
 from harness.rechecking import in_float32, not_rechecked, settled_by
 from harness.redaction import redacted
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import Cold, Missing, Runner
+from harness.running import Cold, Engine, Missing, Runner
 from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.verdict import Outcome, Verdict
@@ -68,7 +68,8 @@ class SpecSession:
             return self._family_record(item, began)
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
-        return Record.of(item, verdict, code_key(item.subject), prompts, from_store, time.perf_counter() - began)
+        fingerprint = self.runner.code_key(item.subject)
+        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
@@ -79,9 +80,13 @@ class SpecSession:
         """Read what the selected specs lack, once."""
         if not self._ready:
             self._ready = True
-            specs = [spec for spec in self.selected if before_running(spec) is None]
-            changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
-            self.runner.ensure([*specs, *changed])
+            self.runner.ensure(self.specs_read())
+
+    def specs_read(self) -> list[Spec]:
+        """Whose evidence is read: not of specs that nothing can decide; of mutants where they are asked for."""
+        specs = [spec for spec in self.selected if before_running(spec) is None]
+        changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
+        return [*specs, *changed]
 
     def controls(self, judged: Sequence[Spec]) -> list[Control]:
         """The controls of a run that judged these claims, in whatever process: all that they read is in the store."""
@@ -163,6 +168,8 @@ def open_session(
     progress: Callable[[str], None],
     strict: bool = False,
     mutate: Mutate = "no",
+    shard: Shard = WHOLE,
+    engine: Engine | None = None,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     wanted = [spec for spec in selected if must_run(spec)]
@@ -173,5 +180,7 @@ def open_session(
         RunLog(shared / RUN_LOG),
         may_read=lambda subject: subject.device != "cuda" or subject.name in demanded,
         progress=progress,
+        shard=shard,
+        engine=engine,
     )
     return SpecSession(runner, selected, strict, mutate)

@@ -31,7 +31,7 @@ FLOORS = [
     {"language", "capture", "judging", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "accepting", "loosening", "untrusted"},
     {"running"},
-    {"session", "explore", "pinning", "explaining", "calibrating", "gate"},
+    {"session", "explore", "pinning", "explaining", "calibrating", "gate", "stored", "warming"},
     {"plugin", "cli", "__main__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

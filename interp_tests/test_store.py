@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness.codes import Codes, Kind, concat
 from harness.errors import EnvironmentFault
-from harness.store import MemoryStore, Overlay, Store, open_or_overlay
+from harness.store import Limits, MemoryStore, Overlay, Store, open_or_overlay
 from harness.sums import Sums
 
 PARTS = {"weights": "w", "transformers": "5.23.0", "torch": "2.13.0"}
@@ -248,10 +248,10 @@ def test_pruning_begins_with_residuals(path):
         store.put("c", PARTS, [(f"p{i}", make_codes(0))])
     store.put_residuals("c", [("p0", np.zeros((50, 4), np.float32))])
     size = store.stats()["codes"]["bytes"]
-    assert store.prune(10**9).rows == 0
-    assert store.prune(size).rows == 1
+    assert store.prune(Limits(10**9)).rows == 0
+    assert store.prune(Limits(size)).rows == 1
     assert store.have_residuals("c", ["p0"]) == set()
-    assert store.prune(size // 2).rows == 2
+    assert store.prune(Limits(size // 2)).rows == 2
     assert store.have("c", [f"p{i}" for i in range(4)]) == {"p2", "p3"}
     assert store.stats()["codes"]["bytes"] == size // 2
 

@@ -10,7 +10,21 @@ import sys
 
 import typer
 
-from harness.cli import accept, calibrate, check, doctor, explain, features, mutate, registry, training, transfer
+from harness.cli import (
+    accept,
+    calibrate,
+    check,
+    doctor,
+    explain,
+    features,
+    mutate,
+    packs,
+    registry,
+    store,
+    training,
+    transfer,
+    warm,
+)
 from harness.errors import EnvironmentFault, SpecError
 from harness.reports.display import escape
 
@@ -32,10 +46,14 @@ app.command("top")(features.top)
 app.command("diff")(features.diff)
 app.command("scan")(features.scan)
 app.command("transfer")(transfer.transfer)
+app.command("warm")(warm.warm_)
 app.command("kinds")(registry.list_kinds)
 app.command("schema")(registry.write_schema)
 app.command("doctor")(doctor.doctor)
 app.command("train-sae")(training.train_sae)
+store.app.command("export")(packs.export_)
+store.app.command("import")(packs.import_)
+app.add_typer(store.app)
 
 
 def main() -> None:

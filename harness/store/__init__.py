@@ -8,9 +8,7 @@ file: WAL lets readers go on while one writes, and writers wait their turn. A da
 
 from __future__ import annotations
 
-import hashlib
 import json
-import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from harness.errors import EnvironmentFault
 from harness.keys import VERSION_FIELDS
 from harness.promotion import Promotions
 from harness.store import upkeep
-from harness.store.database import MEMORY, SINCE, Database
+from harness.store.database import MEMORY, SAMPLE_KEY, SINCE, Database, checksum, insertion
 from harness.store.packing import (
     Damaged,
     pack_codes,
@@ -38,11 +36,11 @@ from harness.store.packing import (
     unpack_sums,
     unpack_weights,
 )
-from harness.store.upkeep import Change, Pruned
+from harness.store.upkeep import Change, Limits, Pruned
 from harness.sums import Sums, concat_sums
 from harness.weights import Sample
 
-__all__ = ["Change", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
+__all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
 
 Found = TypeVar("Found")
 _AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables
@@ -101,12 +99,12 @@ class Store:
 
     def get_weights(self, code_key: str) -> Sample | None:
         """The sample of the weights that a code key's evidence was read with; None where none was kept."""
-        return self._unpacked("weights", code_key, [_WEIGHTS], unpack_weights).get(_WEIGHTS)
+        return self._unpacked("weights", code_key, [SAMPLE_KEY], unpack_weights).get(SAMPLE_KEY)
 
     def put_weights(self, code_key: str, parts: Mapping[str, str], sample: Sample) -> None:
         """Keep it: once for every load, before what is read with it."""
         self._keep_parts(code_key, parts)
-        self._put("weights", code_key, [(_WEIGHTS, pack_weights(sample))])
+        self._put("weights", code_key, [(SAMPLE_KEY, pack_weights(sample))])
 
     def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]:
         """Which of these corpora have been read to their end."""
@@ -121,10 +119,16 @@ class Store:
         """Keep one part of a corpus's sums; a part without blocks, numbered next, says that the corpus has ended."""
         self._keep_parts(code_key, parts)
         value = pack_sums(sums) if sums.n_blocks else b""
-        self.database.write(
-            "INSERT OR REPLACE INTO sums VALUES (?, ?, ?, ?, ?, ?)",
-            [(code_key, corpus_key, block, value, _checksum(value), time.time())],
-        )
+        self.database.write_together([insertion("sums", code_key, corpus_key, block, value)])
+
+    def raw(self, table: str, code_key: str, keys: Collection[str]) -> Iterator[tuple[str, list[bytes]]]:
+        """(key, its values) of what is here whole and undamaged; a corpus's sums are several values, else one."""
+        if table != "sums":
+            yield from ((key, [value]) for key, value in self._sound(table, code_key, keys))
+            return
+        for key in keys:
+            if (blocks := self._blocks(code_key, key)) is not None:
+                yield key, [*blocks, b""]
 
     def other_versions(self, parts: Mapping[str, str]) -> list[Change]:
         """Evidence of the same weights, place and settings, read with other versions of the libraries."""
@@ -134,10 +138,14 @@ class Store:
         """Rows and bytes per table, and the number of code keys."""
         return upkeep.stats(self.database)
 
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """{code key: {rows, bytes}}."""
+        return upkeep.by_code_key(self.database)
+
     def verify(self) -> tuple[int, int]:
-        """(rows looked at, rows found damaged and dropped)."""
+        """(rows looked at, rows found damaged); damaged ones are dropped, unless the store is read_only."""
         looked_at, before = 0, self.damaged
-        for table in _KEY:
+        for table in upkeep.tables_of(self.database):
             for code_key, key in self.database.read(f"SELECT DISTINCT code_key, {_KEY[table]} FROM {table}", ()):
                 if table == "sums":
                     looked_at += len(list(self._sound_blocks(code_key, key)))
@@ -145,9 +153,9 @@ class Store:
                     looked_at += len(list(self._sound(table, code_key, [key])))
         return looked_at + self.damaged - before, self.damaged - before
 
-    def prune(self, max_bytes: int) -> Pruned:
-        """Drop rows until at most `max_bytes` are left: residuals first, then what was written longest ago."""
-        return upkeep.prune(self.database, max_bytes)
+    def prune(self, limits: Limits, dry_run: bool = False) -> Pruned:
+        """Drop what the limits refuse; where there is too much, residuals first, then what was written longest ago."""
+        return upkeep.prune(self.database, limits, dry_run)
 
     def close(self) -> None:
         self.database.close()
@@ -161,8 +169,8 @@ class Store:
             part = wanted[at : at + _AT_ONCE]
             marks = ",".join("?" * len(part))
             query = f"SELECT prompt_key, value, checksum FROM {table} WHERE code_key=? AND prompt_key IN ({marks})"
-            for key, value, checksum in self.database.read(query, (code_key, *part)):
-                if checksum == _checksum(value):
+            for key, value, stamp in self.database.read(query, (code_key, *part)):
+                if stamp == checksum(value):
                     yield key, value
                 else:
                     self._drop(f"DELETE FROM {table} WHERE code_key=? AND prompt_key=?", (code_key, key))
@@ -180,8 +188,8 @@ class Store:
 
     def _sound_blocks(self, code_key: str, corpus_key: str) -> Iterator[tuple[int, bytes]]:
         query = "SELECT block, value, checksum FROM sums WHERE code_key=? AND corpus_key=? ORDER BY block"
-        for block, value, checksum in self.database.read(query, (code_key, corpus_key)):
-            if checksum == _checksum(value):
+        for block, value, stamp in self.database.read(query, (code_key, corpus_key)):
+            if stamp == checksum(value):
                 yield block, value
             else:
                 where = (code_key, corpus_key, block)
@@ -195,10 +203,7 @@ class Store:
         return values[:-1] if whole and values[-1] == b"" and all(values[:-1]) else None
 
     def _put(self, table: str, code_key: str, rows: Sequence[tuple[str, bytes]]) -> None:
-        self.database.write(
-            f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?)",
-            [(code_key, key, value, _checksum(value), time.time()) for key, value in rows],
-        )
+        self.database.write_together(insertion(table, code_key, key, None, value) for key, value in rows)
 
     def _keep_parts(self, code_key: str, parts: Mapping[str, str]) -> None:
         self.database.write(
@@ -239,11 +244,6 @@ class Overlay(Store):
 
 
 _KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights"), "prompt_key") | {"sums": "corpus_key"}
-_WEIGHTS = "sample"  # the one row of a code key
-
-
-def _checksum(value: bytes) -> bytes:
-    return hashlib.sha256(value).digest()
 
 
 def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from harness.errors import EnvironmentFault
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 60.0  # a writer holds the lock for one batch: milliseconds, seconds on a slow disk
 LAYOUT = 3
+SAMPLE_KEY = "sample"  # of the one row that `weights` has for a code key
 _TABLES = """
 CREATE TABLE codes (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
                     PRIMARY KEY (code_key, prompt_key));
@@ -47,6 +50,12 @@ class Database:
         """One transaction: all rows or none."""
         with self._explained("store_not_writable"), self._connection:
             self._connection.executemany(statement, rows)
+
+    def write_together(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        """One transaction over several tables; none of it where the iterable raises."""
+        with self._explained("store_not_writable"), self._connection:
+            for statement, values in statements:
+                self._connection.execute(statement, values)
 
     def vacuum(self) -> None:
         with self._explained("store_not_writable"):
@@ -123,3 +132,15 @@ class Database:
         what = "cannot be read" if code == "store_unreadable" else "cannot be written"
         reason = getattr(error, "strerror", None) or error
         return EnvironmentFault(code, f"the store {self.shown} {what}: {reason}.", mend)
+
+
+def checksum(value: bytes) -> bytes:
+    """What stands beside a value in its row."""
+    return hashlib.sha256(value).digest()
+
+
+def insertion(table: str, code_key: str, key: str, block: int | None, value: bytes) -> tuple[str, tuple[Any, ...]]:
+    """The statement and values that write one row; `block` in sums only."""
+    keys = (code_key, key) if block is None else (code_key, key, block)
+    row = (*keys, value, checksum(value), time.time())
+    return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row
