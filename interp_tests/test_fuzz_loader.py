@@ -20,9 +20,24 @@ from interp_tests.language_root import copy_root
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
 sets = st.lists(texts, min_size=1, max_size=6, unique=True)
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from([10**40, "id", "a"])
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from([10**40, "id", "a"])
+)
 trees = st.recursive(scalars, lambda t: st.lists(t, max_size=4) | st.dictionaries(st.text(max_size=6), t, max_size=4))
-KEYS = ["title", "subjects", "prompts", "expect", "models", "saes", "corpora", "about", "tags", "text", "group", "prompts"]
+KEYS = [
+    "title",
+    "subjects",
+    "prompts",
+    "expect",
+    "models",
+    "saes",
+    "corpora",
+    "about",
+    "tags",
+    "text",
+    "group",
+    "prompts",
+]
 headed = st.dictionaries(st.sampled_from(KEYS), trees, max_size=4)
 claims = st.fixed_dictionaries(
     {"id": names, "feature": st.integers(0, 1023)},
@@ -37,8 +52,12 @@ claims = st.fixed_dictionaries(
         "tags": st.lists(st.sampled_from(["color", "slow_one"]), unique=True),
     },
 )
-kinds = st.sampled_from([("fires_more", {"prompts": "a", "than": "b"}), ("fire_rate", {"prompts": "a", "rate": {"at_least": 0.5}})])
-suites = st.tuples(st.lists(st.tuples(claims, kinds), min_size=1, max_size=4, unique_by=lambda c: c[0]["id"]), sets, sets)
+kinds = st.sampled_from(
+    [("fires_more", {"prompts": "a", "than": "b"}), ("fire_rate", {"prompts": "a", "rate": {"at_least": 0.5}})]
+)
+suites = st.tuples(
+    st.lists(st.tuples(claims, kinds), min_size=1, max_size=4, unique_by=lambda c: c[0]["id"]), sets, sets
+)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,10 @@ def suite(sets, claims=CLAIM, subjects="small"):
 
 
 def templates(count, **more):
-    return "".join(f"  s{n}: {json.dumps({'template': [f'{n} {{a}} {{b}}'], 'a': WORDS, 'b': WORDS, **more})}\n" for n in range(count))
+    return "".join(
+        f"  s{n}: {json.dumps({'template': [f'{n} {{a}} {{b}}'], 'a': WORDS, 'b': WORDS, **more})}\n"
+        for n in range(count)
+    )
 
 
 def laughs():

@@ -87,7 +87,17 @@ def test_no_cell_of_the_csv_is_a_formula(run):
 def test_junit_is_xml_with_text_in_it(run):
     """It parses, and no element or attribute comes of what was written."""
     tree = ElementTree.parse(run[0].root / "junit.xml")
-    known = {"testsuites", "testsuite", "testcase", "failure", "skipped", "properties", "property", "system-out", "error"}
+    known = {
+        "testsuites",
+        "testsuite",
+        "testcase",
+        "failure",
+        "skipped",
+        "properties",
+        "property",
+        "system-out",
+        "error",
+    }
     assert {element.tag for element in tree.iter()} <= known
     assert not [name for element in tree.iter() for name in element.attrib if "PWN" in name]
 

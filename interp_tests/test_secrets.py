@@ -44,7 +44,15 @@ def run(tmp_path_factory):
     project.suite("torn", CLAIM, subjects="torn")
     (project.root / "specs/broken.yaml").write_text("expect: [\n")
     planted = {**PLANTED, "HF_HOME": str(root / "home"), "HF_HUB_OFFLINE": "1"}
-    command = ["--junitxml=junit.xml", "-v", "--color=no", "-o", f"junit_suite_name={ON_THE_COMMAND_LINE}", "-x", "--maxfail=99"]
+    command = [
+        "--junitxml=junit.xml",
+        "-v",
+        "--color=no",
+        "-o",
+        f"junit_suite_name={ON_THE_COMMAND_LINE}",
+        "-x",
+        "--maxfail=99",
+    ]
     done = project.pytest(*command, **planted)
     assert done.returncode == 1, done.stdout[-3000:]
     (root / "junit.xml").write_text((project.root / "junit.xml").read_text().replace(ON_THE_COMMAND_LINE, "asked for"))
@@ -58,7 +66,9 @@ def test_no_byte_that_is_written_holds_it(run, secret):
     root, project, _ = run
     ours = {root / "home" / name for name in FILES} | {project.root / "zoo/torn/config.json"}
     files = [path for path in root.rglob("*") if path.is_file() and path not in ours]
-    assert {"results.json", "results.csv", "summary.md", "index.html", "store.sqlite", "junit.xml"} <= {f.name for f in files}
+    assert {"results.json", "results.csv", "summary.md", "index.html", "store.sqlite", "junit.xml"} <= {
+        f.name for f in files
+    }
     assert [str(path) for path in files if secret.encode() in path.read_bytes()] == []
 
 
@@ -72,7 +82,12 @@ def test_nothing_that_is_said_holds_it(run, secret):
 def test_the_run_did_all_that(run):
     """The checks above can fail: one claim was judged, both loads failed, and the failing load quoted its file."""
     _, project, _ = run
-    assert project.outcomes() == {"good::a": "inconclusive", "gone::a": "not_run", "torn::a": "not_run", "broken": "not_run"}
+    assert project.outcomes() == {
+        "good::a": "inconclusive",
+        "gone::a": "not_run",
+        "torn::a": "not_run",
+        "broken": "not_run",
+    }
     told = project.results()
     assert "[secret]" in told["run"]["command"]
     (torn,) = [r for r in told["records"] if r["id"] == "torn::a"]
@@ -99,7 +114,9 @@ def test_a_token_of_a_known_shape_is_taken_out(text):
     assert "[secret]" in redacted(text)
 
 
-@pytest.mark.parametrize("text", ["hf_hub", "half_life", "sk-learn", "ghp", "a:b@c", "risk-" + "x" * 5, "https://example.com"])
+@pytest.mark.parametrize(
+    "text", ["hf_hub", "half_life", "sk-learn", "ghp", "a:b@c", "risk-" + "x" * 5, "https://example.com"]
+)
 def test_ordinary_words_stay(text, monkeypatch):
     """Short values of such variables, and words that only begin so."""
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
