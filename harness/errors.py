@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,7 @@ from itertools import islice
 
 from harness.redaction import redacted
 
-_LONGEST_NAME, _MOST_NAMES = 100, 300
+_LONGEST_NAME, _MOST_NAMES, _COMPARED = 100, 3000, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,11 @@ class EnvironmentFault(Exception):
 
 
 def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """The valid names closest to `name`, best first; empty when none is close. Only names that a person could have meant
-    to type are looked at: comparing costs the product of two lengths, and a file can hold 300,000 letters in one name."""
+    """The valid names closest to `name`, best first; empty when none is close.
+
+    Only names that a person could have meant to type are looked at: comparing two takes the product of their lengths,
+    and a file can hold a name of 300,000 letters, or thousands of names.
+    """
     if len(str(name)) > _LONGEST_NAME:
         return ()
     short = islice((each for each in valid if len(each) <= _LONGEST_NAME), _MOST_NAMES)
@@ -73,8 +77,18 @@ def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str,
 
 @lru_cache(maxsize=256)
 def _closest(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """Asked for twice with each mistake: for its message, and for its list."""
+    """Asked for twice with each mistake, for its message and for its list. Of many, those with the same ends."""
+    if len(valid) > _COMPARED:
+        valid = tuple(heapq.nlargest(_COMPARED, valid, key=lambda other: _same_ends(name, other)))
     return tuple(difflib.get_close_matches(name, valid, n=3, cutoff=0.5))
+
+
+def _same_ends(one: str, other: str) -> int:
+    return _same_start(one, other) + _same_start(one[::-1], other[::-1])
+
+
+def _same_start(one: str, other: str) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

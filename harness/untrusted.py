@@ -1,4 +1,4 @@
-"""`interp check --untrusted`: what a change by a stranger touches besides data, asked of git without running any of it."""
+"""`interp check --untrusted`: what a stranger's change touches besides data, asked of git without running it."""
 
 from __future__ import annotations
 

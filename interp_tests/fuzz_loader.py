@@ -1,6 +1,6 @@
 """One entry point for every fuzzer: bytes in the place of each kind of file, loaded; only specs or mistakes may come.
 
-Coverage-guided, with atheris (not among the requirements): python -m interp_tests.fuzz_loader CORPUS_DIR -max_total_time=600
+Coverage-guided, with atheris (no requirement): python -m interp_tests.fuzz_loader CORPUS_DIR -max_total_time=600
 """
 
 import sys

@@ -67,14 +67,16 @@ INERT = [
     "${HOME}", "$HOME", "~", "~root", "%PATH%", "%s%s%s%n", "$(id)", "`id`", "; id", "| id", "&& id", "{{ 7*7 }}",
     "{{ config }}", "{% import os %}", "{0.__class__}", "{text.__globals__}", "<%= 7*7 %>", "#{7*7}", "${jndi:ldap://h/a}",
     "!!python/object/apply:os.system [id]", "__import__('os').system('id')", "eval('1')", "=cmd|' /C calc'!A0",
-    "org/model", "<script>alert(1)</script>", "::set-output name=a::b", "../secret.txt read me", "https://example.com x",
+    "org/model", "<script>alert(1)</script>", "::set-output name=a::b", "../secret.txt read me",
+    "https://example.com x",
     "' OR 1=1; --", "\u202eabc", "a\ufeffbc", "\x1b[2J", "a\\x00b", "\U0001f600\u200d", "*a", "&a", "<<: x", "---", "?",
 ]  # fmt: skip
 
 # Patterns that take 2^n or n^k steps in an engine that goes back, held against tokens of 64 letters.
 PATTERNS = [
     "(a+)+b", "(a|a)*b", "(a|aa)+b", "([a-z]+)*1", "(.*a){20}b", "a*a*a*a*a*a*a*a*b", "(a?){60}a{60}b", "((a*)*)*b",
-    "(x+x+)+y", r"(\s+)+x", r"(\w+\s?)*!", "(.+)+!", "^(([a-z])+.)+[A-Z]([a-z])+$", "(-+)+x",
+    "(x+x+)+y", r"(\s+)+x", r"(\w+\s?)*!", "(.+)+!",
+    "^(([a-z])+.)+[A-Z]([a-z])+$", "(-+)+x",
 ]  # fmt: skip
 
 # Patterns that RE2 refuses: a mistake in the file, not a crash.

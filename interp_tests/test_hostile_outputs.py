@@ -15,7 +15,8 @@ EVIL = [
     "<script>PWN()</script>", "<img src=x onerror=PWN()>", "\x1b[2J\x1b]0;PWN\x07", "::set-output name=PWN::1",
     "a\n::error::PWN", "=cmd|' /C PWN'!A0", "+PWN", "-PWN", "@PWN", "\tPWN", "\rPWN", "[PWN](javascript:PWN())",
     "| PWN | x |", "`PWN`", "</pre></td></table>PWN", "<!-- PWN", "]]>PWN", "&lt;PWN", "\u202ePWN", "{{PWN}}", "# PWN",
-    "https://PWN.example", "\"><b onclick='PWN'>", "![PWN](https://PWN.example/x.png)", "<a href=javascript:PWN>", "\x9b2JPWN",
+    "https://PWN.example", "\"><b onclick='PWN'>", "![PWN](https://PWN.example/x.png)", "<a href=javascript:PWN>",
+    "\x9b2JPWN",
     "\u2028PWN", "</script><script>PWN()</script>", "\\u003cscript>PWN", "*PWN*", "%0A::error::PWN",
 ]  # fmt: skip
 

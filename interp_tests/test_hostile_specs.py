@@ -1,4 +1,4 @@
-"""A spec is data: whatever a stranger writes is a mistake with its place, or plain text; nothing runs, hangs or leaks."""
+"""A spec is data: what a stranger writes is a mistake with its place, or plain text; nothing runs, hangs or leaks."""
 
 import json
 import os
@@ -19,13 +19,15 @@ from interp_tests.language_root import HEAD, copy_root
 
 REPO = Path(__file__).resolve().parents[1]
 CLAIM = "expect:\n  - {id: a, feature: 1, fires_more: {prompts: x, than: others}}\n"
+SETS = "prompts:\n  others: prompts/words.yaml#!color\n"
+SEEING = f"subjects: [seeing]\n{SETS}"
+READING = f"subjects: [small]\n{SETS}"
 PLACES = {
-    "set": "subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {name}\n",
-    "role": "subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\nexpect:\n"
-    "  - {{id: a, feature: 1, fires_more: {{prompts: {name}, than: others}}}}\n",
-    "use": "subjects: [small]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {{use: [{name}]}}\n",
-    "picture": "subjects: [seeing]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {{images: {name}, caption: a}}\n",
-    "folder": "subjects: [seeing]\nprompts:\n  others: prompts/words.yaml#!color\n  x: {{folder: {name}, caption: a}}\n",
+    "set": READING + "  x: {name}\n",
+    "role": READING + "expect:\n  - {{id: a, feature: 1, fires_more: {{prompts: {name}, than: others}}}}\n",
+    "use": READING + "  x: {{use: [{name}]}}\n",
+    "picture": SEEING + "  x: {{images: {name}, caption: a}}\n",
+    "folder": SEEING + "  x: {{folder: {name}, caption: a}}\n",
 }
 BOUNDED = """
 import json, resource, sys, time

@@ -1,5 +1,6 @@
 """Tokens of the environment, the hub's configuration and the command line: in nothing that a run writes or says."""
 
+import json
 import shutil
 
 import pytest
@@ -35,7 +36,7 @@ def run(tmp_path_factory):
     for name, text in FILES.items():
         (root / "home" / name).write_text(text)
     shutil.copytree(project.root / "zoo/model", project.root / "zoo/torn")
-    (project.root / "zoo/torn/config.json").write_text('{"model_type": "%s"}' % PLANTED["HF_TOKEN"])
+    (project.root / "zoo/torn/config.json").write_text(json.dumps({"model_type": PLANTED["HF_TOKEN"]}))
     subjects = project.root / "specs/subjects.yaml"
     text = subjects.read_text().replace("saes:", "  torn: {path: zoo/torn}\nsaes:", 1)
     subjects.write_text(text + "  torn: {model: torn, sae: tiny, dtype: float32, device: cpu}\n")
@@ -105,8 +106,17 @@ def test_an_environments_secret_is_taken_out_of_a_fault(monkeypatch, name):
 
 @pytest.mark.parametrize(
     "text",
-    ["hf_" + "x" * 30, "ghp_" + "x" * 36, "gho_" + "1" * 36, "github_pat_" + "a_" * 20, "glpat-" + "x" * 20]
-    + ["AKIA" + "A" * 16, "sk-" + "x" * 40, "xoxb-1234567890-abc", "https://me:word@example.com/x"],
+    [
+        "hf_" + "x" * 30,
+        "ghp_" + "x" * 36,
+        "gho_" + "1" * 36,
+        "github_pat_" + "a_" * 20,
+        "glpat-" + "x" * 20,
+        "AKIA" + "A" * 16,
+        "sk-" + "x" * 40,
+        "xoxb-1234567890-abc",
+        "https://me:word@example.com/x",
+    ],
 )
 def test_a_token_of_a_known_shape_is_taken_out(text):
     """A token that this process does not have, as on the command line."""

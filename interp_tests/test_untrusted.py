@@ -1,4 +1,4 @@
-"""`interp check --untrusted` in a real git repository: only data under specs/ passes, and nothing of the change is run."""
+"""`interp check --untrusted` in a real git repository: only data under specs/ passes, and nothing is run."""
 
 import json
 import os
@@ -109,7 +109,8 @@ def test_what_is_gone_is_refused_too(root, name):
 @pytest.mark.parametrize(
     ("name", "target"),
     [
-        ("specs/a.yaml", "subjects.yaml"), ("specs/new.yaml", "/etc/passwd"), ("specs/prompts/new.txt", "../../harness"),
+        ("specs/a.yaml", "subjects.yaml"), ("specs/new.yaml", "/etc/passwd"),
+        ("specs/prompts/new.txt", "../../harness"),
         ("specs/images/new.png", "/dev/zero"), ("specs/deep.yaml", "a.yaml"), ("harness/new.py", "../specs/a.yaml"),
     ],
 )  # fmt: skip

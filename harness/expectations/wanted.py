@@ -32,8 +32,8 @@ class WantedTokens(Expectation):
         None,
         min_length=1,
         max_length=_LONGEST_PATTERN,
-        description="Or a regular expression (RE2's: no look-around, no back-references) that a whole token must match, "
-        "without the space before it.",
+        description="Or a regular expression (RE2's: no look-around, no back-references) that a whole token must "
+        "match, without the space before it.",
     )
 
     @field_validator("pattern")

@@ -43,7 +43,7 @@ def read_text(path: Path, shown: str) -> TextFile:
 
 
 def bytes_of(path: Path) -> bytes:
-    """At most MAX_BYTES + 1 bytes of a regular file; OSError for a pipe, a socket or a device, which could go on for ever.
+    """At most MAX_BYTES + 1 bytes of a regular file; OSError for a pipe or a device, which could go on for ever.
 
     Opened without waiting, and asked what it is only then, so that it cannot be exchanged in between.
     """

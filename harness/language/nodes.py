@@ -113,7 +113,7 @@ class Node:
         return _dedented(rows)
 
     def _start_and_digest(self, first: int) -> str:
-        """Two values with one start still differ in their text, which is how an edited claim is told from a judged one."""
+        """Two values with one start still differ in their text: so an edited claim is told from a judged one."""
         text = self.file.text
         digest = hashlib.sha256(text[self.start.index : self.end.index].encode()).hexdigest()
         return f"{text[first : first + _LONGEST_TEXT]}\n# ... and more; sha256 of all: {digest}"

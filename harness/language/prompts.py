@@ -143,7 +143,7 @@ def _too_long(placed: Sequence[Placed]) -> list[SpecError]:
 def _repeated(placed: Sequence[Placed], name: str) -> list[SpecError]:
     """A prompt that counts twice makes n look larger than it is."""
     first: dict[tuple[str, str | None], Source] = {}
-    errors = []
+    errors: list[SpecError] = []
     for one in placed:
         before = first.get(one.prompt.content)
         first.setdefault(one.prompt.content, one.source)
