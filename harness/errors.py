@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
-import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +11,7 @@ from itertools import islice
 
 from harness.redaction import redacted
 
-_LONGEST_NAME, _MOST_NAMES, _COMPARED = 100, 3000, 60
+_LONGEST_NAME, _MOST_NAMES, _NEIGHBOURS = 100, 3000, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +77,27 @@ def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str,
 
 @lru_cache(maxsize=256)
 def _closest(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """Asked for twice with each mistake, for its message and for its list. Of many, those with the same ends."""
-    if len(valid) > _COMPARED:
-        valid = tuple(heapq.nlargest(_COMPARED, valid, key=lambda other: _same_ends(name, other)))
-    return tuple(difflib.get_close_matches(name, valid, n=3, cutoff=0.5))
+    """Asked for twice with each mistake, for its message and for its list."""
+    return tuple(difflib.get_close_matches(name, _likely(name, valid), n=3, cutoff=0.5))
 
 
-def _same_ends(one: str, other: str) -> int:
-    return _same_start(one, other) + _same_start(one[::-1], other[::-1])
+def _likely(name: str, valid: tuple[str, ...]) -> Iterable[str]:
+    """Of many names those that begin or end most like this one: its neighbours in the order of their letters."""
+    if len(valid) <= 2 * _NEIGHBOURS:
+        return valid
+    forwards, backwards = _in_order(valid)
+    around = [*_around(name, forwards), *(other[::-1] for other in _around(name[::-1], backwards))]
+    return dict.fromkeys(around)
 
 
-def _same_start(one: str, other: str) -> int:
-    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+@lru_cache(maxsize=16)
+def _in_order(valid: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    return sorted(valid), sorted(name[::-1] for name in valid)
+
+
+def _around(name: str, names: list[str]) -> list[str]:
+    at = bisect.bisect(names, name)
+    return names[max(at - _NEIGHBOURS // 2, 0) : at + _NEIGHBOURS // 2]
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
