@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+
+from harness.redaction import redacted
+
+_LONGEST_NAME, _MOST_NAMES, _NEIGHBOURS = 100, 3000, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,12 @@ class EnvironmentFault(Exception):
     """Something that a claim needs cannot be had here: weights, a device, the store.
 
     `code` names the fault (`weights_missing`, `digest_mismatch`, `not_finite`, ...), `mend` says
-    what to do about it. It fails the specs that need the thing, and no others.
+    what to do about it. It fails the specs that need the thing, and no others. Messages often quote a library, so
+    tokens are taken out here.
     """
 
     def __init__(self, code: str, message: str, mend: str = "") -> None:
+        message, mend = redacted(message), redacted(mend)
         super().__init__(f"{code}: {message}" + (f" {mend}" if mend else ""))
         self.code = code
         self.message = message
@@ -55,8 +64,40 @@ class EnvironmentFault(Exception):
 
 
 def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """The valid names closest to `name`, best first; empty when none is close."""
-    return tuple(difflib.get_close_matches(str(name), list(valid), n=limit, cutoff=0.5))
+    """The valid names closest to `name`, best first; empty when none is close.
+
+    Only names that a person could have meant to type are looked at: comparing two takes the product of their lengths,
+    and a file can hold a name of 300,000 letters, or thousands of names.
+    """
+    if len(str(name)) > _LONGEST_NAME:
+        return ()
+    short = islice((each for each in valid if len(each) <= _LONGEST_NAME), _MOST_NAMES)
+    return _closest(str(name), tuple(short))[:limit]
+
+
+@lru_cache(maxsize=256)
+def _closest(name: str, valid: tuple[str, ...]) -> tuple[str, ...]:
+    """Asked for twice with each mistake, for its message and for its list."""
+    return tuple(difflib.get_close_matches(name, _likely(name, valid), n=3, cutoff=0.5))
+
+
+def _likely(name: str, valid: tuple[str, ...]) -> Iterable[str]:
+    """Of many names those that begin or end most like this one: its neighbours in the order of their letters."""
+    if len(valid) <= 2 * _NEIGHBOURS:
+        return valid
+    forwards, backwards = _in_order(valid)
+    around = [*_around(name, forwards), *(other[::-1] for other in _around(name[::-1], backwards))]
+    return dict.fromkeys(around)
+
+
+@lru_cache(maxsize=16)
+def _in_order(valid: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    return sorted(valid), sorted(name[::-1] for name in valid)
+
+
+def _around(name: str, names: list[str]) -> list[str]:
+    at = bisect.bisect(names, name)
+    return names[max(at - _NEIGHBOURS // 2, 0) : at + _NEIGHBOURS // 2]
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
 from harness.planning import WHOLE, Shard
 from harness.rechecking import in_float32, not_rechecked, settled_by
+from harness.redaction import redacted
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
@@ -110,7 +111,8 @@ class SpecSession:
             return Verdict(Outcome.NOT_RUN, f"could not be run: {fault}")
         except Exception as error:  # noqa: BLE001 - a kind that raises fails its own spec, with its trace in the record
             text = f"the kind {spec.kind} raised {type(error).__name__}: {error}. This is a fault of the harness."
-            return Verdict(Outcome.NOT_RUN, text, details={"traceback": traceback.format_exc()})
+            details = {"traceback": redacted(traceback.format_exc())}
+            return Verdict(Outcome.NOT_RUN, redacted(text), details=details)
 
     def _judge(self, spec: Spec) -> Verdict:
         early = before_running(spec)

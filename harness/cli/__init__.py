@@ -31,6 +31,7 @@ from harness.cli import (
 )
 from harness.cli.inert import guard_output
 from harness.errors import EnvironmentFault, SpecError
+from harness.reports.display import escape
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -79,5 +80,5 @@ def main() -> None:
 
 
 def _say(message: str, code: int) -> int:
-    typer.echo(f"interp: {message}", err=True)
+    typer.echo("\n".join(map(escape, f"interp: {message}".splitlines())), err=True)
     return code

@@ -14,7 +14,9 @@ from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
 from harness.loosening import UnknownRef, loosened_since
+from harness.reports.display import escape
 from harness.spec import Spec
+from harness.untrusted import NoBase, refused_changes
 from harness.verdict import Verdict
 
 
@@ -29,6 +31,10 @@ def check(
         str | None,
         typer.Option(metavar="GIT_REF", help="List bars lower than at this commit; each needs a reason."),
     ] = None,
+    untrusted: Annotated[
+        bool,
+        typer.Option("--untrusted", help="Refuse a change since GIT_REF (else main) that is more than data in specs/."),
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Claims with `severity: warn` count, too, where nothing can decide them.")
     ] = False,
@@ -40,6 +46,8 @@ def check(
 
     Exits 2 with a mistake, 1 with a claim that no evidence can decide or a lower bar without a reason.
     """
+    if untrusted:
+        _refuse(against, as_json)
     asked = paths or None
     if watch:
         _watch(asked, against, strict, as_json)
@@ -98,6 +106,21 @@ def _counts(one: dict[str, Any], strict: bool) -> bool:
     return one["code"] != "inconclusive" or strict or one["severity"] == "fail"
 
 
+def _refuse(against: str | None, as_json: bool) -> None:
+    """Leave with 2 before anything is read, where the change is more than data."""
+    try:
+        found = [one.to_dict() for one in refused_changes(Path.cwd(), against)]
+    except NoBase as error:
+        typer.echo(f"interp: {error}", err=True)
+        raise typer.Exit(2) from None
+    if found and as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    for one in found if not as_json else ():
+        typer.echo(escape(f"{one['file']}: {one['code']}: {one['message']}; a maintainer has to look at it"))
+    if found:
+        raise typer.Exit(2)
+
+
 def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -> list[dict[str, Any]]:
     """Bars that are lower than at a commit, explained or not."""
     if against is None:
@@ -138,12 +161,12 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     undecidable = [one for one in found if one["code"] == "inconclusive"]
     for one in found:
         if one["code"] != "inconclusive":
-            typer.echo(f"{_place(one)}: {one['code']}: {one['message']}")
+            typer.echo(escape(f"{_place(one)}: {one['code']}: {one['message']}"))
     for one in undecidable:
         _print_undecidable(one)
     contradicting = contradictions(item for item in loaded.items if isinstance(item, Spec))
     for warning in (*loaded.warnings, *contradicting):
-        typer.echo(f"warning: {warning}")
+        typer.echo(escape(f"warning: {warning}"))
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)
     mistakes = len(found) - lower - len(undecidable)
@@ -154,8 +177,9 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
 
 def _print_undecidable(one: dict[str, Any]) -> None:
     """A section for each: the place, the spec, why, and the n that would do."""
-    typer.echo(f"{_place(one)}: {one['spec']} can never be met" + (" (severity: warn)" * (one["severity"] == "warn")))
-    typer.echo(f"    inconclusive: {one['message']}")
+    warns = " (severity: warn)" * (one["severity"] == "warn")
+    typer.echo(escape(f"{_place(one)}: {one['spec']} can never be met{warns}"))
+    typer.echo(escape(f"    inconclusive: {one['message']}"))
     if one["would_do"] is not None:
         typer.echo(f"    has {one['n']}, would do: {one['would_do']['n']}")
 

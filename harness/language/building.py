@@ -17,6 +17,8 @@ from harness.language.readable import nothing_to_count, unreadable
 from harness.language.shelves import Shelf
 from harness.spec import Best, Spec
 
+MAX_SPECS = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class Suite:
@@ -62,11 +64,19 @@ class Parts:
         own = self.told.keys.id or self.derived_id(node)
         text = node.lines()
         self.check_subjects(node)
+        self.check_count(node)
         for subject in self.told.subjects:
             for features in self.each():
                 number = f"-f{features[0]}" if len(self.told.features) > 1 and self.told.keys.together is None else ""
                 where = f"-{subject.name}" if len(self.told.subjects) > 1 else ""
                 yield self.spec(f"{suite.name}::{own}{where}{number}", subject, features, node, suite, text)
+
+    def check_count(self, node: Node) -> None:
+        """A mistake where one entry would make more tests than a suite can mean."""
+        count = len(self.told.subjects) * len(self.each())
+        if count > MAX_SPECS:
+            message = f"this entry makes {count:,} tests, at most {MAX_SPECS:,}: fewer features or subjects"
+            raise Mistakes([node.error("too_large", message)])
 
     def check_subjects(self, node: Node) -> None:
         """Mistakes where a subject cannot read a set, or cannot be compared with another that the claim names."""

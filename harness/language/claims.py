@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from harness.errors import Source, SpecError, nearest_names
 from harness.expectations import kinds
@@ -13,6 +14,7 @@ from harness.inputs import Corpus, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
 from harness.language.families import families_in, family_mistakes
+from harness.language.loader import MAX_MISTAKES
 from harness.language.mistakes import Mistakes, gathered, in_order
 from harness.language.models import SPEC_ID, BestFeature, SpecKeys
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
@@ -207,10 +209,12 @@ class _ClaimReader:
         return (keys.feature,) if isinstance(keys.feature, int) else ()
 
     def check_once(self, values: Sequence[object], key: str) -> None:
+        seen: set[object] = set()
         for i, value in enumerate(values):
-            if value in values[:i]:
+            if value in seen:
                 item = self.node.value[key].value[i]
                 self.errors.append(item.error("duplicate_value", f"{value!r} stands twice in `{key}`; keep one"))
+            seen.add(value)
 
     def best(self, keys: SpecKeys) -> Best | None:
         if not isinstance(keys.feature, BestFeature):
@@ -236,10 +240,13 @@ class _ClaimReader:
         return tuple(found)
 
     def check_range(self, features: Sequence[int], subjects: Sequence[Subject]) -> None:
-        for i, feature in enumerate(features):
-            for subject in subjects:
-                if subject.sae.d_sae is not None and feature >= subject.sae.d_sae:
-                    self.errors.append(self.out_of_range(i, feature, subject.name, subject.sae.d_sae))
+        wrong = (
+            self.out_of_range(i, feature, subject.name, subject.sae.d_sae)
+            for i, feature in enumerate(features)
+            for subject in subjects
+            if subject.sae.d_sae is not None and feature >= subject.sae.d_sae
+        )
+        self.errors += islice(wrong, MAX_MISTAKES)
 
     def out_of_range(self, i: int, feature: int, subject: str, d_sae: int) -> SpecError:
         listed = self.node.get("features")

@@ -7,6 +7,7 @@ bounds hold while reading (libyaml itself has none on nesting or on what aliases
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,26 @@ def read_text(path: Path, shown: str) -> TextFile:
     """The text of a reviewer's file; SpecError where it is missing, too large, not UTF-8, or begins with a BOM."""
     top = Source(shown)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError("too_large", f"the file has more than {MAX_BYTES:,} bytes; split it", top)
-        raw = path.read_bytes()
+        raw = bytes_of(path)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise SpecError("unreadable_file", f"the file cannot be read: {reason}", top) from None
     return decoded(raw, shown)
+
+
+def bytes_of(path: Path) -> bytes:
+    """At most MAX_BYTES + 1 bytes of a regular file; OSError for a pipe or a device, which could go on for ever.
+
+    Opened without waiting, and asked what it is only then, so that it cannot be exchanged in between.
+    """
+    with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is a pipe, a socket or a device")
+        return file.read(MAX_BYTES + 1)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
 def decoded(raw: bytes, shown: str) -> TextFile:

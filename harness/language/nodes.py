@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from harness.errors import Source, SpecError
 
 Step = str | int
 _COMMENT = re.compile(r"[ \t]+#")
+# A file of 1 MiB in one line would be copied for each of its 100,000 values: 50 GB.
+LONGEST_LINE = 2000
+_LONGEST_TEXT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +25,16 @@ class TextFile:
     text: str
 
     def line_at(self, index: int) -> str:
-        """The line that holds the character at `index`, without its line break."""
-        start = self.text.rfind("\n", 0, index) + 1
-        end = self.text.find("\n", index)
-        return self.text[start : end if end >= 0 else None].rstrip("\r")
+        """The line that holds the character at `index`, without its line break; of a very long one what is near."""
+        start = max(self.text.rfind("\n", 0, index) + 1, index - LONGEST_LINE)
+        return self.text[start : self._end_of_line(index)].rstrip("\r")
 
     def rest_of_line(self, index: int) -> str:
-        end = self.text.find("\n", index)
-        return self.text[index : end if end >= 0 else None].rstrip("\r")
+        return self.text[index : self._end_of_line(index)].rstrip("\r")
+
+    def _end_of_line(self, index: int) -> int:
+        end = self.text.find("\n", index, index + LONGEST_LINE)
+        return end if end >= 0 else index + LONGEST_LINE
 
 
 class Node:
@@ -95,14 +101,22 @@ class Node:
         return rest.strip() if _COMMENT.match(rest) else ""
 
     def lines(self) -> str:
-        """The lines of the file that hold this value, without what follows it."""
-        first = self.file.text.rfind("\n", 0, self.start.index) + 1
+        """The lines of the file that hold this value, without what follows it; of a long one the start and a digest."""
+        first = max(self.file.text.rfind("\n", 0, self.start.index) + 1, self.start.index - LONGEST_LINE)
+        if self.end.index - first > _LONGEST_TEXT:
+            return _dedented(self._start_and_digest(first).split("\n"))
         rows = self.file.text[first : self.end.index].split("\n")
         if self.end.column and rows and len(rows[-1]) < len(self.file.line_at(self.end.index).rstrip()):
             rows[-1] = self.file.line_at(self.end.index) if rows[-1].strip() else ""
         while len(rows) > 1 and (not rows[-1].strip() or rows[-1].lstrip().startswith("#")):
             rows.pop()
         return _dedented(rows)
+
+    def _start_and_digest(self, first: int) -> str:
+        """Two values with one start still differ in their text: so an edited claim is told from a judged one."""
+        text = self.file.text
+        digest = hashlib.sha256(text[self.start.index : self.end.index].encode()).hexdigest()
+        return f"{text[first : first + _LONGEST_TEXT]}\n# ... and more; sha256 of all: {digest}"
 
 
 def _dedented(rows: Sequence[str]) -> str:

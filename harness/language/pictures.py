@@ -14,7 +14,7 @@ from harness.inputs import Picture, Prompt
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_text
 from harness.language.prompts import Placed
-from harness.language.references import Folder
+from harness.language.references import Folder, clean
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MAX_BYTES = 20_000_000
@@ -54,6 +54,8 @@ def foldered(node: Node, folder: Folder) -> list[Placed]:
 def _placed(path: Path, caption: str, folder: Folder, source: Source) -> Placed:
     if path.stat().st_size > MAX_BYTES:  # before it is hashed
         raise SpecError("too_large", f"{folder.shown(path)} has more than {MAX_BYTES:,} bytes", source)
+    if clean(str(path)) != str(path):
+        raise SpecError("bad_file_name", f"the name of {folder.shown(path)} is not UTF-8; rename the file", source)
     text = caption.replace("{folder}", path.parent.name).replace("{name}", path.stem)
     return Placed(Prompt(text, image=Picture(folder.shown(path), file_digest(path))), source)
 
@@ -81,7 +83,9 @@ def _directory(node: Node, folder: Folder) -> Path:
 def _existing(node: Node, folder: Folder, path: Path, is_one: Callable[[Path], bool], wrong: str) -> Path:
     """The path itself; SpecError with the nearest of its kind, or where it is a link out of specs/."""
     if not is_one(path):
-        known = sorted(p.relative_to(folder.specs).as_posix() for p in (folder.specs / HOME).rglob("*") if is_one(p))
+        known = sorted(
+            clean(p.relative_to(folder.specs).as_posix()) for p in (folder.specs / HOME).rglob("*") if is_one(p)
+        )
         near = nearest_names(node.value, known)
         raise node.error("unknown_file", f"specs/{node.value} {wrong}.{did_you_mean(node.value, known)}", near)
     if not folder.holds(path):

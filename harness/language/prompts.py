@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
@@ -14,6 +15,10 @@ from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import TextFile, shortened
 
 MAX_PROMPTS = 10_000
+MAX_PROMPTS_OF_A_FILE = 100_000
+MAX_LETTERS = 50_000  # of one prompt: at four letters a token, more than any subject here reads
+MAX_MARKS = 200  # in one prompt
+_MOST_REPEATED = 100
 _MARK = re.compile(r"\[\[|\]\]")
 _JSON_KEYS = ("text", "group")
 
@@ -46,6 +51,8 @@ def with_marks(text: str, source: Source) -> Prompt:
             begun = None
     if begun is not None:
         raise _bad_marks(text, source, "a [[ is never closed")
+    if len(marks) > MAX_MARKS:
+        raise _bad_marks(text, source, f"more than {MAX_MARKS} spans are marked")
     return Prompt("".join([*parts, text[at:]]), marks=tuple(marks))
 
 
@@ -108,8 +115,8 @@ def _from_pairs(pairs: list[tuple[str, Any]], source: Source) -> Prompt:
         raise SpecError("bad_json", '"text" must be text, and "group" too where it is given', source)
     if not text.strip() or "\0" in text:
         raise SpecError("empty_prompt", '"text" says nothing, or holds a NUL character', source)
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        raise SpecError("bad_json", '"text" holds half of a surrogate pair, which no tokenizer can read', source)
+    if any("\ud800" <= c <= "\udfff" for c in text + (group or "")):
+        raise SpecError("bad_json", "this line holds half of a surrogate pair, which no tokenizer can read", source)
     return Prompt(text, group=group)
 
 
@@ -121,20 +128,26 @@ def checked(placed: Sequence[Placed], name: str, source: Source) -> tuple[Prompt
         raise SpecError(
             "too_many_prompts", f"the set {name!r} holds {len(placed):,} prompts, at most {MAX_PROMPTS:,}", source
         )
-    errors = _repeated(placed, name)
+    errors = [*_too_long(placed), *_repeated(placed, name)]
     if errors:
         raise Mistakes(errors)
     return tuple(p.prompt for p in placed)
 
 
+def _too_long(placed: Sequence[Placed]) -> list[SpecError]:
+    long = (p for p in placed if len(p.prompt.text) > MAX_LETTERS)
+    message = f"a prompt has at most {MAX_LETTERS:,} letters; this one has"
+    return [SpecError("too_large", f"{message} {len(p.prompt.text):,}", p.source) for p in islice(long, _MOST_REPEATED)]
+
+
 def _repeated(placed: Sequence[Placed], name: str) -> list[SpecError]:
     """A prompt that counts twice makes n look larger than it is."""
     first: dict[tuple[str, str | None], Source] = {}
-    errors = []
+    errors: list[SpecError] = []
     for one in placed:
         before = first.get(one.prompt.content)
         first.setdefault(one.prompt.content, one.source)
-        if before is not None:
+        if before is not None and len(errors) < _MOST_REPEATED:
             where = f"line {before.line}" if before.path == one.source.path else str(before)
             message = f"{shortened(one.prompt.shown)!r} is in the set {name!r} already ({where}); remove one of them"
             errors.append(SpecError("duplicate_prompt", message, one.source))

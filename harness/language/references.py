@@ -45,11 +45,12 @@ class Folder:
         """A path as errors show it: relative to the repository, with forward slashes."""
         full = Path(os.path.abspath(path))
         root = Path(os.path.abspath(self.root))
-        return full.relative_to(root).as_posix() if full.is_relative_to(root) else path.as_posix()
+        return clean(full.relative_to(root).as_posix() if full.is_relative_to(root) else path.as_posix())
 
     def holds(self, path: Path) -> bool:
-        """True where a path lies under specs/ once links are followed."""
-        return real(path).is_relative_to(real(self.specs))
+        """True where a path lies under specs/, and that in the repository, once links are followed."""
+        specs = real(self.specs)
+        return specs.is_relative_to(real(self.root)) and real(path).is_relative_to(specs)
 
     def find(self, file: str, source: Source) -> Path:
         """The existing file that a reference names; SpecError with the nearest names otherwise."""
@@ -83,7 +84,12 @@ class Folder:
     def files(self) -> list[str]:
         """Every file under specs/ that a reference could name, sorted."""
         found = (p for suffix in SUFFIXES for p in self.specs.rglob(f"*{suffix}"))
-        return sorted(p.relative_to(self.specs).as_posix() for p in found)
+        return sorted(clean(p.relative_to(self.specs).as_posix()) for p in found)
+
+
+def clean(name: str) -> str:
+    """A file's name as text: on Linux it is bytes, and Python has half a surrogate pair for each that is not UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def real(path: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,16 @@ from harness.language.loader import read_text, read_yaml
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
 from harness.language.notext import text_mistake
-from harness.language.prompts import Placed, checked, read_jsonl, read_txt, with_marks, without_marks
+from harness.language.prompts import (
+    MAX_PROMPTS,
+    MAX_PROMPTS_OF_A_FILE,
+    Placed,
+    checked,
+    read_jsonl,
+    read_txt,
+    with_marks,
+    without_marks,
+)
 from harness.language.references import Folder, Reference, parse_reference
 from harness.language.setforms import (
     A_SET_IS,
@@ -43,6 +53,7 @@ class Library:
         self._files: dict[Path, list[Placed] | Mistakes] = {}
         self._sets: dict[tuple[str, tuple[str, ...], How], PromptSet] = {}
         self._open: list[tuple[str, str]] = []
+        self._spent: Counter[str] = Counter()
         self.used: set[tuple[str, str]] = set()
 
     # What a role names -----------------------------------------------------------------------------------------
@@ -53,7 +64,9 @@ class Library:
         named = names_in(use)
         key = (shelf.path, tuple(n.value for n in named), read)
         if key not in self._sets:
+            self._check_budget(shelf, node)
             self._sets[key] = self._set_of(named, shelf, read, node)
+            self._spent[shelf.path] += len(self._sets[key].prompts)
         return self._sets[key]
 
     def _set_of(self, names: Sequence[Node], shelf: Shelf, read: How, node: Node) -> PromptSet:
@@ -63,14 +76,24 @@ class Library:
     def _all_of(self, names: Iterable[Node], shelf: Shelf) -> list[Placed]:
         errors: list[SpecError] = []
         placed: list[Placed] = []
+        known: set[tuple[str, str | None]] = set()
         for name in names:
             with gathered(errors):
                 more = self.named(name.value, shelf, name.source)
-                _check_new(more, placed, name)
+                _check_new(more, known, name)
+                known.update(p.prompt.content for p in more)
                 placed += more
+            if len(placed) > MAX_PROMPTS:
+                raise name.error("too_many_prompts", f"these sets hold more than {MAX_PROMPTS:,} prompts together")
         if errors:
             raise Mistakes(errors)
         return placed
+
+    def _check_budget(self, shelf: Shelf, node: Node) -> None:
+        """A mistake once the sets of one file hold too many prompts in all: a few lines make 10,000 of them."""
+        if self._spent[shelf.path] > MAX_PROMPTS_OF_A_FILE:
+            message = f"the sets of this file hold more than {MAX_PROMPTS_OF_A_FILE:,} prompts in all; split the file"
+            raise node.error("too_many_prompts", message)
 
     def named(self, text: str, shelf: Shelf, source: Source) -> list[Placed]:
         """The prompts of a local name or of a reference to a file."""
@@ -159,10 +182,12 @@ class Library:
         if key not in self._placed:
             self._open.append(key)
             try:
+                self._check_budget(shelf, node)
                 placed = self._defined(node, name, shelf)
                 if not placed:
                     raise node.error("empty_set", f"the set {name!r} holds no prompts")
                 self._placed[key] = placed
+                self._spent[shelf.path] += len(placed)
             except (SpecError, Mistakes) as error:
                 self._placed[key] = _as_mistakes(error)
             finally:
@@ -235,9 +260,8 @@ def resolve_reference(root: Path, reference: str, allow_local: bool = False, who
         raise mistakes.errors[0] from None
 
 
-def _check_new(more: Sequence[Placed], placed: Sequence[Placed], name: Node) -> None:
+def _check_new(more: Sequence[Placed], known: Container[tuple[str, str | None]], name: Node) -> None:
     """Sets that are joined share no prompt: it would count twice."""
-    known = {p.prompt.content for p in placed}
     twice = [p.prompt.shown for p in more if p.prompt.content in known]
     if twice:
         message = (

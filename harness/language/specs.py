@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import Source, SpecError
 from harness.families import Family, families_of, named_by
 from harness.inputs import Corpus, Subject
-from harness.language.building import Suite
+from harness.language.building import MAX_SPECS, Suite
 from harness.language.calibrations import read_calibrations, with_noise
 from harness.language.checking import unknown_keys, validated
 from harness.language.claims import World, read_claim
@@ -27,6 +28,7 @@ from harness.language.subjects import FILE, load_subjects, pick_subject
 from harness.language.tags import checked_tags
 from harness.spec import Broken, Spec
 
+_ODD = re.compile(r"[^\w .+/-]")
 _HANDLED = ("prompts", "expect")
 
 
@@ -137,6 +139,14 @@ class _Reader:
         return [Broken(name, name, errors[0].source, in_order(errors))] if errors else []
 
     def check_place(self, path: Path, shown: str) -> None:
+        odd = sorted(set(_ODD.findall(shown.removeprefix("specs/"))))
+        if odd and path.is_relative_to(self.folder.specs):
+            message = (
+                "files under specs/ are named with letters, digits, space and _ . + -, as tests are named after them"
+            )
+            raise SpecError(
+                "bad_file_name", f"{message}; rename this one, which has {' '.join(map(repr, odd))}", Source(shown)
+            )
         if path.suffix == ".yml":
             message = "only .yaml files are read; rename this one, or its claims are never tested"
             raise SpecError("wrong_suffix", message, Source(shown))
@@ -151,7 +161,7 @@ class _Reader:
             raise document.error("wrong_type", message)
         suite = self.header(document, name, errors)
         entries = _entries(document, errors)
-        read = [read_claim(node, suite, self.world) for node in entries] if suite is not None else []
+        read = list(self.claims(entries, suite)) if suite is not None else []
         if errors or suite is None:
             errors += [e for found in read if isinstance(found, Broken) for e in found.errors]
             tags = suite.tags if suite else ()
@@ -161,6 +171,15 @@ class _Reader:
         items = [item for found in read for item in ([found] if isinstance(found, Broken) else found)]
         self.warnings += self.unused(suite)
         return items
+
+    def claims(self, entries: Sequence[Node], suite: Suite) -> Iterator[list[Spec] | Broken]:
+        """What each entry makes, until there are more tests than a file can mean."""
+        count = 0
+        for node in entries:
+            yield (made := read_claim(node, suite, self.world))
+            count += 1 if isinstance(made, Broken) else len(made)
+            if count > MAX_SPECS:
+                raise node.error("too_large", f"up to here this file makes {count:,} tests, at most {MAX_SPECS:,}")
 
     def header(self, document: Node, name: str, errors: list[SpecError]) -> Suite | None:
         """What stands above the claims; None where they cannot be read without it."""

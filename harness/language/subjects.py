@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from harness.digests import file_digest
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
 from harness.inputs import Corpus, ModelRef, SaeRef, Subject, parse_hook
 from harness.language.checking import validated
@@ -48,6 +48,8 @@ def load_subjects(folder: Folder) -> AllowList:
             raise SpecError(
                 "no_subjects", f"{FILE} does not exist; it names the weights that specs may use", Source(FILE)
             )
+        if not folder.holds(path):
+            raise SpecError("outside_specs", "this is a link out of specs/; copy the file here", Source(FILE))
         found = _Reader(folder, read_yaml(path, FILE), errors).read()
     found.errors = in_order(errors)
     return found
@@ -231,7 +233,7 @@ class _Reader:
     def corpus(self, name: str, node: Node) -> Corpus:
         entry = validated(CorpusEntry, node, f"corpora.{name}")
         path = self.folder.find(entry.path, node.value["path"].source)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = file_digest(path)
         if entry.digest not in (None, digest):
             message = f"specs/{entry.path} is not the file that was pinned: its sha256 is {digest}"
             raise node.value["digest"].error("corpus_changed", message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,8 @@ from harness.language.nodes import Node, is_list, shortened
 from harness.language.notext import not_text, text_mistake
 from harness.language.prompts import MAX_PROMPTS, Placed, with_marks
 
+MAX_LETTERS_OF_A_SET = 5_000_000
+Parts = list[str | None]
 OWN_KEYS = ("template", "group", "marks", "truncate")
 _PART = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
 
@@ -33,7 +36,7 @@ def expand(node: Node, marks: bool) -> list[Placed]:
         with gathered(errors):
             parts = _parts(template, slots)
             unused -= {name for name in parts if name is not None and name in slots}
-            parsed.append((template, _names(parts)))
+            parsed.append((template, parts))
     errors += [
         node.key_error(slot, "unused_slot", f"no template here has {{{slot}}}; use the slot or remove it")
         for slot in slots
@@ -45,13 +48,14 @@ def expand(node: Node, marks: bool) -> list[Placed]:
 
 
 def _product(
-    node: Node, parsed: Sequence[tuple[Node, list[str]]], slots: Mapping[str, list[Node]], marks: bool
+    node: Node, parsed: Sequence[tuple[Node, Parts]], slots: Mapping[str, list[Node]], marks: bool
 ) -> list[Placed]:
     _bounded(node, parsed, slots)
     group_node = node.get("group")
     grouped = group_node is None or group_node.value == "template"
     placed = []
-    for number, (template, names) in enumerate(parsed):
+    for number, (template, parts) in enumerate(parsed):
+        names = _names(parts)
         first = Filled("template", number, template.value)
         for words in itertools.product(*(enumerate(slots[name]) for name in names)):
             filled = tuple(Filled(name, i, word.value) for name, (i, word) in zip(names, words, strict=True))
@@ -64,15 +68,18 @@ def _product(
     return placed
 
 
-def _bounded(node: Node, parsed: Sequence[tuple[Node, list[str]]], slots: Mapping[str, list[Node]]) -> None:
-    total = 0
-    for _, names in parsed:
-        count = 1
-        for name in names:
-            count *= len(slots[name])
-        total += count
-    if total > MAX_PROMPTS:
-        raise node.error("too_many_prompts", f"these templates make {total:,} prompts, at most {MAX_PROMPTS:,}")
+def _bounded(node: Node, parsed: Sequence[tuple[Node, Parts]], slots: Mapping[str, list[Node]]) -> None:
+    """A mistake where some lines of YAML would make more prompts or text than a suite can mean."""
+    longest = {name: max((len(word.value) for word in words), default=0) for name, words in slots.items()}
+    counts = [math.prod(len(slots[name]) for name in _names(parts)) for _, parts in parsed]
+    if sum(counts) > MAX_PROMPTS:
+        raise node.error("too_many_prompts", f"these templates make {sum(counts):,} prompts, at most {MAX_PROMPTS:,}")
+    lengths = [len(text.value) + sum(longest[name] for name in parts if name is not None) for text, parts in parsed]
+    letters = sum(count * length for count, length in zip(counts, lengths, strict=True))
+    if letters > MAX_LETTERS_OF_A_SET:
+        raise node.error(
+            "too_large", f"these templates make up to {letters:,} letters, at most {MAX_LETTERS_OF_A_SET:,}"
+        )
 
 
 def _texts(node: Node, key: str, errors: list[SpecError]) -> list[Node]:
@@ -109,9 +116,9 @@ def _not_words(node: Node, key: str) -> SpecError:
     )
 
 
-def _parts(template: Node, slots: Mapping[str, object]) -> list[str | None]:
+def _parts(template: Node, slots: Mapping[str, object]) -> Parts:
     """The slot names of a template in order, None for each escaped brace."""
-    parts: list[str | None] = []
+    parts: Parts = []
     for match in _PART.finditer(template.value):
         if match[1] is not None and match[1] not in slots:
             message = f"{{{match[1]}}} is not a slot of this set.{did_you_mean(match[1], slots)}"
@@ -125,7 +132,7 @@ def _parts(template: Node, slots: Mapping[str, object]) -> list[str | None]:
     return parts
 
 
-def _names(parts: Sequence[str | None]) -> list[str]:
+def _names(parts: Parts) -> list[str]:
     return list(dict.fromkeys(name for name in parts if name is not None))
 
 

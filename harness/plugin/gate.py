@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from harness.families import Family
+from harness.reports.display import one_line
 from harness.reports.failure import failure_text
 from harness.reports.record import Record
 from harness.session import SpecSession
@@ -37,7 +38,7 @@ def settle(record: Record, node_id: str) -> None:
         pytest.skip(COLD_HINT)
     if record.xfail and outcome is Outcome.UNMET:
         # pytest.xfail() would format a traceback with all its arguments, 1.3 s each, and show it to nobody.
-        raise pytest.xfail.Exception(record.xfail, pytrace=False)
+        raise pytest.xfail.Exception(one_line(record.xfail), pytrace=False)
     if record.xfail and outcome is Outcome.MET:
         pytest.fail(_unexpected(record, node_id), pytrace=False)
     if outcome is Outcome.MET or (record.severity == "warn" and outcome is not Outcome.NOT_RUN):
@@ -46,7 +47,7 @@ def settle(record: Record, node_id: str) -> None:
 
 
 def _unexpected(record: Record, node_id: str) -> str:
-    first = f"expected to be unmet ({record.xfail}), but it is met: take `xfail` away"
+    first = f"expected to be unmet ({one_line(record.xfail or '')}), but it is met: take `xfail` away"
     return f"{first}\n\n{failure_text(record, rerun_command(node_id))}"
 
 

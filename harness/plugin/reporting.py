@@ -18,6 +18,7 @@ from harness.mutants import derived_specs
 from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import RECORD
+from harness.redaction import redacted
 from harness.reports.basis import Basis
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import joined
@@ -195,7 +196,7 @@ class Controller:
         interrupted = session.exitstatus in _CUT_SHORT
         return Run.now(
             started=self.started,
-            command=shlex.join(["pytest", *sys.argv[1:]]),
+            command=redacted(shlex.join(["pytest", *sys.argv[1:]])),
             must_run=bool(session.config.getoption("--require-run")),
             records=list(self.records.values()),
             capture=self.capture,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from harness.errors import Source, SpecError
+from harness.language.loader import bytes_of
+from harness.language.nodes import LONGEST_LINE
+from harness.language.references import Folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,29 @@ class Mistake:
 
 
 def _quoted(source: Source) -> str | None:
-    """pytest may run in a folder below the repository, so the file is looked for from here upwards."""
-    for folder in (Path.cwd(), *Path.cwd().parents):
-        try:
-            lines = (folder / source.path).read_bytes().split(b"\n")
-        except (OSError, ValueError):  # ValueError: a NUL in the path
-            continue
-        if 1 <= source.line <= len(lines):
-            return lines[source.line - 1].rstrip(b"\r").decode("utf-8", "backslashreplace")
-        return None
+    """pytest may run in a folder below the repository, so the file is looked for from here upwards.
+
+    A link out of specs/ shows nothing of what it leads to, and a line that nobody could read is left out.
+    """
+    for root in (Path.cwd(), *Path.cwd().parents):
+        path = root / source.path
+        if os.path.lexists(path):
+            lines = _lines(path, path.stat().st_mtime_ns) if _may_be_shown(path, root) else ()
+            line = lines[source.line - 1] if 1 <= source.line <= len(lines) else None
+            return None if line is None or len(line) > LONGEST_LINE else line
     return None
+
+
+def _may_be_shown(path: Path, root: Path) -> bool:
+    folder = Folder(root)
+    return path.exists() and (not path.is_relative_to(folder.specs) or folder.holds(path))
+
+
+@lru_cache(maxsize=4)
+def _lines(path: Path, _changed: int) -> tuple[str, ...]:
+    """The lines of a reviewer's file, kept for the next mistake in it; none where it is no file to be read."""
+    try:
+        raw = bytes_of(path)
+    except (OSError, ValueError):
+        return ()
+    return tuple(line.rstrip(b"\r").decode("utf-8", "backslashreplace") for line in raw.split(b"\n"))

@@ -61,6 +61,7 @@ def read_edit(value: Any) -> Edit:
     return _worded(_known(str(name)), words)
 
 
+_MOST_WORDS, _MOST_LETTERS = 500, 20_000
 _WORDS_SCHEMA = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "\\S"}, "minItems": 1}
 _EDIT_SCHEMA: dict[str, Any] = {
     "anyOf": [
@@ -93,6 +94,8 @@ def _worded(name: str, words: Any) -> Edit:
     if not are_words or not words:
         what = "frames" if name == "paraphrase" else "words"
         raise ValueError(f"{name!r} needs a list of {what}, none of them empty: {{{name}: [{_SAMPLE[name]}]}}")
+    if len(words) > _MOST_WORDS or sum(map(len, words)) > _MOST_LETTERS:
+        raise ValueError(f"{name!r} takes at most {_MOST_WORDS} texts of {_MOST_LETTERS:,} letters in all")
     return Edit(name, tuple(words))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from harness.inputs import Prompt
 
@@ -17,8 +18,9 @@ FILLERS_AFTER = ("Anyway.", "That is all.", "And so on.", "We will see.")
 NEUTRAL = ("It was late.", "We had time.", "Nothing else happened.")
 _AUXILIARY = re.compile(r"\b(is|are|was|were|am|has|have|had|can|could|will|would|should|must|does|do|did)\b")
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
-_END = re.compile(r"[\s.!?…]+$")
+_END = re.compile(r"(?<![\s.!?…])[\s.!?…]+$")  # without the first part n spaces inside a text cost n^2 steps
 _SLOT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_MOST_LETTERS = 20_000_000  # in all variants of a prompt: 20,000 of a short one, 400 of the longest allowed
 MARKED = "marked"  # {marked} in a paraphrase: the prompt's first marked words
 
 Words = Mapping[str, Sequence[str]]  # kind of a marked word -> the words of that kind in the set
@@ -40,10 +42,9 @@ def swap_marked(prompt: Prompt, words: Sequence[str]) -> list[Prompt]:
 
 def swap_within(prompt: Prompt, words: Sequence[str], kinds: Words) -> list[Prompt]:
     """One marked span exchanged for another word of its kind: `words`, or where none are given those of the set."""
-    made = []
-    for number, (kind, _) in enumerate(marked_words(prompt)):
-        made += [_swapped(prompt, number, word) for word in words or kinds.get(kind, ())]
-    return _differing(prompt, made)
+    marked = enumerate(marked_words(prompt))
+    choices = ((number, word) for number, (kind, _) in marked for word in words or kinds.get(kind, ()))
+    return _differing(prompt, (_swapped(prompt, number, word) for number, word in choices))
 
 
 def paraphrase(prompt: Prompt, frames: Sequence[str]) -> list[Prompt]:
@@ -162,6 +163,8 @@ def _says(prompt: Prompt, text: str) -> Prompt:
 
 
 def _differing(prompt: Prompt, made: Iterable[Prompt]) -> list[Prompt]:
-    """Each text once, the prompt's own left out, and none that says nothing."""
-    found = {one.text: one for one in reversed(list(made)) if one.text.strip() and one.text != prompt.text}
+    """Each text once, the prompt's own left out, and none that says nothing; of very many the first."""
+    most = _MOST_LETTERS // max(len(prompt.text), 1000)
+    first = reversed(list(islice(made, most)))
+    found = {one.text: one for one in first if one.text.strip() and one.text != prompt.text}
     return list(reversed(found.values()))
