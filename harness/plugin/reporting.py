@@ -12,6 +12,7 @@ import pytest
 from harness.contradictions import Contradiction, contradictions
 from harness.controls import Control
 from harness.keys import code_key
+from harness.language.specs import Loaded
 from harness.mutants import derived_specs
 from harness.plugin.gate import RECORD
 from harness.reports.exhibits import Exhibits
@@ -20,6 +21,7 @@ from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
+from harness.reports.unjudged import NOTHING_JUDGED, unjudged_lines
 from harness.reports.write import reports_dir, write_run
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import open_picture, with_counts
@@ -72,6 +74,7 @@ class Controller:
         self.started = datetime.datetime.now(datetime.UTC)
         self.records: dict[str, Record] = {}
         self.lost: list[str] = []
+        self.met_claims = False
         self.capture: dict[str, dict[str, Any]] = {}
         self.exhibits = Exhibits()
         self.written: str = ""
@@ -81,6 +84,7 @@ class Controller:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
+        self.met_claims |= any(test in report.nodeid for test in _TESTS)
         if data is not None:
             record = Record.from_dict(data)
             self.records[record.id] = record
@@ -101,6 +105,7 @@ class Controller:
         self.capture.update(mine.runner.capture if mine else {})
         self.exhibits.merge(mine.exhibits.to_plain() if mine else {})
         if not self.records:
+            self._refuse_nothing(session)
             return
         self._join()
         if session.exitstatus not in _CUT_SHORT:
@@ -111,6 +116,11 @@ class Controller:
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _refuse_nothing(self, session: pytest.Session) -> None:
+        """Claims that somebody's hook skipped, or that --setup-plan only prepared, end green with pytest."""
+        if session.exitstatus == pytest.ExitCode.OK and self.met_claims:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _controls(self) -> list[Control]:
@@ -134,8 +144,10 @@ class Controller:
         whole = joined(self.records.values(), {name: tuple(lines) for name, lines in warned.items()})
         self.records = {record.id: record for record in whole}
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         if not self.records:
+            if self.met_claims or (exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._loaded().items):
+                terminalreporter.write_line(NOTHING_JUDGED, red=True)
             return
         terminalreporter.section("claims")
         width = terminalreporter._tw.fullwidth if terminalreporter.isatty else LOG_WIDTH
@@ -144,7 +156,9 @@ class Controller:
         for line in mutation_lines(list(self.records.values())):
             terminalreporter.write_line(f"mutants: {line}")
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
-            terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
+            terminalreporter.write_line(NOTHING_JUDGED, red=True)
+        for line in unjudged_lines(self.records.values()):
+            terminalreporter.write_line(line, red=True)
         for line in (*self._unused(), *map(str, self.contradicting)):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
@@ -154,9 +168,12 @@ class Controller:
 
     def _unused(self) -> tuple[str, ...]:
         """Baselines that no claim is held against."""
+        return self._loaded().unused
+
+    def _loaded(self) -> Loaded:
         from harness.plugin import LOADED
 
-        return self.config.stash[LOADED].unused
+        return self.config.stash[LOADED]
 
     def _run(self, session: pytest.Session) -> Run:
         interrupted = session.exitstatus in _CUT_SHORT
