@@ -23,6 +23,7 @@ from harness.store import Store, open_or_overlay
 LOADED = pytest.StashKey[Loaded]()
 SHARED = pytest.StashKey[Path]()
 SESSION = pytest.StashKey[SpecSession]()
+SCRATCH = "evidence.sqlite"  # evidence that the store does not take, or is not to have
 SHARED_INPUT = "interp_shared"
 FAMILY_TEST = "test_family"
 
@@ -112,12 +113,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         lambda line: say(config, line),
         is_strict(config),
         mutants_asked(config),
+        scratch=config.stash[SHARED] / SCRATCH,
     )
 
 
 def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:
     """Where this run's evidence lies: the same for all of its processes."""
-    beside = config.stash[SHARED] / "evidence.sqlite"
+    beside = config.stash[SHARED] / SCRATCH
     return open_or_overlay(beside if config.option.no_store else default_store(), beside)
 
 
@@ -137,7 +139,7 @@ def harness(request: pytest.FixtureRequest) -> Gate:
 
 def _only_broken(config: pytest.Config) -> SpecSession:
     shared = config.stash[SHARED]
-    return open_session([], Store(shared / "evidence.sqlite"), shared, lambda spec: False, print)
+    return open_session([], Store(shared / SCRATCH), shared, lambda spec: False, print)
 
 
 @pytest.hookimpl(wrapper=True)
