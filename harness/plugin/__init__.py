@@ -16,6 +16,7 @@ from harness.language.specs import Loaded, load
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
 from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, say
+from harness.plugin.stopping import interrupt_on_sigterm
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
 from harness.store import Store, open_or_overlay
@@ -55,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
     if not given:
         config.pluginmanager.register(Controller(config), "interp-specs-report")
+        config.add_cleanup(interrupt_on_sigterm())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -120,7 +122,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:
     """Where this run's evidence lies: the same for all of its processes."""
     beside = config.stash[SHARED] / SCRATCH
-    return open_or_overlay(beside if config.option.no_store else default_store(), beside)
+    try:
+        return open_or_overlay(beside if config.option.no_store else default_store(), beside)
+    except EnvironmentFault as fault:  # a user without a home folder
+        return Store(beside), fault
 
 
 def session_to_read_with(config: pytest.Config) -> SpecSession:
