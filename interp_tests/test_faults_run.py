@@ -1,4 +1,4 @@
-"""A run under faults: signals, lost workers, no memory, a clock that jumps, no home, no network, nothing to write to."""
+"""A run under faults: signals, lost workers, no memory, a clock that jumps, no home, no network, no room."""
 
 import os
 import signal

@@ -112,7 +112,7 @@ def killed(clean, store, draw):
 
 @pytest.mark.parametrize("n", COUNTS)
 def test_a_run_killed_at_any_moment_loses_nothing_and_keeps_nothing_wrong(clean, tmp_path, n):
-    """kill -9 at n moments: the file is whole, each row is the undisturbed run's, and the next run gives its verdicts."""
+    """kill -9 at n moments: the file is whole, each row is the clean run's, and the next run gives its verdicts."""
     draw, kills, halfway = random.Random(n), 0, 0
     while kills < n:
         folder = tmp_path / str(kills)
@@ -148,9 +148,10 @@ def test_a_flipped_bit_in_every_row_is_found_and_read_again(clean, tmp_path):
                 column, old = draw.choice([("value", value), ("checksum", stamp)])
                 raw.execute(f"UPDATE {table} SET {column}=? WHERE rowid=?", (flipped(old, draw), row))
                 flips += 1
-    with pytest.warns(RuntimeWarning, match="damaged"), contextlib.closing(Store(store)) as opened:
-        assert opened.have("codes", []) == set()
-        assert opened.verify() == (flips, flips)
+    shutil.copy(store, tmp_path / "copy.sqlite")
+    with contextlib.closing(Store(tmp_path / "copy.sqlite")) as copy, pytest.warns(RuntimeWarning, match="damaged"):
+        seen = copy.verify()
+    assert seen == (flips, flips)
     clean.run(INTERP_STORE=str(store))
     assert (rows(store), clean.told()) == (clean.rows, clean.verdicts)
 
@@ -166,8 +167,8 @@ def test_a_flipped_bit_anywhere_in_the_file_gives_no_other_evidence(clean, tmp_p
         fates[_fate(path, codes)] += 1
         path.unlink()
     assert fates["whole"] > 0
-    assert fates["missed"] + fates["refused"] > 0
-    assert sum(fates.values()) == n
+    assert fates["missed"] + fates["store_unreadable"] > 0
+    assert fates.keys() <= {"whole", "missed", "store_unreadable"}
 
 
 def _of_values(found):
@@ -193,8 +194,7 @@ def _fate(path, codes):
                 for key, (value,) in store.raw("codes", code, [k for c, k in codes if c == code])
             }
     except EnvironmentFault as fault:
-        assert fault.code == "store_unreadable"
-        return "refused"
+        return fault.code
     assert found.items() <= codes.items()
     return "whole" if len(found) == len(codes) else "missed"
 
