@@ -197,5 +197,5 @@ def _ask(query: str, values: Iterable[object]) -> list[tuple[object, ...]]:
                 " ctime_ns INTEGER, inode INTEGER, sha256 TEXT)"
             )
             return memory.execute(query, tuple(values)).fetchall()
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, EnvironmentFault):
         return []

@@ -12,10 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from harness.cachedir import cache_dir, shown
+from harness.errors import EnvironmentFault
 from interp_tests.project import REPO, make_project
 from interp_tests.test_plugin import FOUND, MET
 
-NOBODY = 61234  # in no list of users, as in many containers
+# A user that is in no list of users, as in many containers; it may still read the interpreter, wherever that lies.
+READS = "+dac_read_search"
+DROPPED = (
+    "setpriv",
+    "--reuid=61234",
+    "--regid=61234",
+    "--clear-groups",
+    f"--inh-caps={READS}",
+    f"--ambient-caps={READS}",
+)
 MORE = MET + "".join(f"- {{id: f{i}, feature: 3, fire_rate: {{prompts: color}}, severity: warn}}\n" for i in range(4))
 
 
@@ -173,13 +184,15 @@ def test_a_clock_that_jumps_back_changes_no_verdict(cold):
     assert cold.outcomes() == before
 
 
-def as_nobody(project, *args, **env):
-    """pytest as a user without a home folder, on a checkout in which nobody may write, below a folder all may enter."""
+def as_nobody(project, **env):
+    """pytest as a user without a home folder, who may read every file and write to none that is not open to all.
+
+    Where the tests do not run as root, as their own user, but without HOME.
+    """
     full = {k: v for k, v in os.environ.items() if not k.startswith(("INTERP_", "XDG_", "HF_")) and k != "HOME"}
     full |= {"PYTHONPATH": str(REPO), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", **env}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
-    who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
-    return subprocess.run(command, cwd=project.root, env=full, capture_output=True, text=True, timeout=300, **who)
+    command = [*(DROPPED if os.geteuid() == 0 else ()), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    return subprocess.run(command, cwd=project.root, env=full, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture
@@ -206,10 +219,27 @@ def test_a_read_only_checkout_and_no_home(read_only):
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 passed" in done.stdout
     assert "reports_not_written" in done.stdout
-    assert "no_home: this user has no home folder. Set INTERP_CACHE to a folder." in done.stdout
+    if os.geteuid() == 0:
+        assert "no_home: this user has no home folder. Set INTERP_CACHE to a folder." in done.stdout
     done = as_nobody(project, INTERP_CACHE=str(place / "cache"), INTERP_REPORTS=str(place / "reports"))
     assert done.returncode == 0, done.stdout + done.stderr
     assert (place / "reports/latest/results.json").exists()
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    """The cache folder cannot be guessed; INTERP_CACHE names it, and the store's path is shown as it is."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("INTERP_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(EnvironmentFault, match=r"no_home: .* Set INTERP_CACHE to a folder"):
+        cache_dir()
+    monkeypatch.setenv("INTERP_CACHE", "/elsewhere")
+    assert cache_dir() == Path("/elsewhere")
+    assert shown("/elsewhere/evidence.sqlite") == "/elsewhere/evidence.sqlite"
 
 
 @pytest.fixture
@@ -223,7 +253,7 @@ def black_hole():
 def test_without_a_network_nothing_hangs(cold, tmp_path, black_hole, offline):
     """With an empty hub cache: files on this machine are read, and a hub model that is not here is a clear fault."""
     subjects = cold.root / "specs/subjects.yaml"
-    text = subjects.read_text().replace("gone: {path: zoo/nowhere}", "gone: {hf: nobody/nothing}")
+    text = subjects.read_text().replace("gone: {path: zoo/nowhere}", "gone: {hub: nobody/nothing, revision: unpinned}")
     subjects.write_text(text)
     cold.suite("gone", MET, subjects="gone", prompts=FOUND)
     done = cold.pytest("-q", HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE=offline, **black_hole)

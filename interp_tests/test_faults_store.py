@@ -47,10 +47,12 @@ class Clean:
         began = time.monotonic()
         self.run()
         self.seconds = time.monotonic() - began
+        self.writing = seconds_of_writing(self.store)
         self.rows = rows(self.store)
         self.verdicts = self.told()
 
     def run(self, *args, **env):
+        shutil.rmtree(self.project.root / "reports", ignore_errors=True)
         done = self.project.pytest("-q", *args, **env)
         assert done.returncode == 1, done.stdout + done.stderr  # one claim of the suite is unmet
         return done
@@ -80,6 +82,13 @@ def rows(path):
         return rows_of(store)
 
 
+def seconds_of_writing(path):
+    """From the first row to the last."""
+    with contextlib.closing(sqlite3.connect(path)) as raw:
+        first, last = raw.execute("SELECT min(written), max(written) FROM codes").fetchone()
+    return last - first
+
+
 def integrity(path):
     with contextlib.closing(sqlite3.connect(path)) as raw:
         return raw.execute("PRAGMA integrity_check").fetchall()
@@ -101,7 +110,7 @@ def killed(clean, store, draw):
     else:
         while not codes_in(store) and run.poll() is None:
             time.sleep(0.01)
-        wait = draw.uniform(0, 0.15 * clean.seconds)
+        wait = draw.uniform(0, clean.writing)
     with contextlib.suppress(subprocess.TimeoutExpired):
         run.wait(wait)
     if run.poll() is None:

@@ -256,7 +256,7 @@ def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault 
     try:
         store = Store(path)
     except EnvironmentFault as fault:
-        if fault.code == "store_not_writable" and path.exists():
+        if fault.code == "store_not_writable" and path.exists() and path.stat().st_size > 0:
             return spilled(Store(path, read_only=True), scratch), fault
         return Store(scratch), fault
     return (Overlay(scratch, store) if scratch.exists() and scratch != path else store), None
