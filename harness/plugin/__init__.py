@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}
     store, fault = _store_of(config)
     if fault is not None:
-        say(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
+        _tell_of_the_store(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
     config.stash[SESSION] = open_session(
         found,
         store,
@@ -117,6 +118,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         mutants_asked(config),
         scratch=config.stash[SHARED] / SCRATCH,
     )
+
+
+def _tell_of_the_store(config: pytest.Config, line: str) -> None:
+    """At once; a worker, to whose lines nobody listens, by a warning, which reaches the summary."""
+    if hasattr(config, "workerinput"):
+        warnings.warn(line, RuntimeWarning, stacklevel=2)
+    say(config, line)
 
 
 def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:
