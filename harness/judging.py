@@ -146,7 +146,10 @@ def _found_on(spec: Spec) -> list[PromptSet]:
 
 def _leaked(spec: Spec) -> Verdict | None:
     """Exact overlap between what a feature was found on and what it is tested on."""
-    seen = {plain(p): s.name for s in _found_on(spec) for p in s.prompts}
+    found_on = _found_on(spec)
+    if not found_on:
+        return None
+    seen = {plain(p): s.name for s in found_on for p in s.prompts}
     shared = [p for tested in spec.sets.values() for p in tested.prompts if plain(p) in seen]
     if not shared:
         return None

@@ -68,8 +68,11 @@ class Runner:
     scratch: Path | None = None
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
+    _same_sets: dict[tuple[str, int], tuple[tuple[Prompt, ...], Codes]] = field(default_factory=dict)
+    _rows: dict[tuple[str, int], tuple[tuple[Prompt, ...], frozenset[tuple[str, str]]]] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
     _keys: dict[Prompt, str] = field(default_factory=dict)
+    _code_keys: dict[Subject, str] = field(default_factory=dict)
 
     def ensure(self, specs: Iterable[Spec]) -> Plan:
         """Read what these specs need and the store lacks. A group that fails, fails its own specs only.
@@ -94,8 +97,14 @@ class Runner:
 
     def codes(self, subject: Subject, prompts: Sequence[Prompt]) -> Codes:
         """The codes of these prompts in order, from the store; Missing says why there are none."""
-        wanted = tuple(prompts)
-        code = code_key(subject)
+        wanted = tuple(prompts)  # the very tuple of a PromptSet, which several claims share: no hashing then
+        code = self.code_key(subject)
+        same = self._same_sets.get((code, id(wanted)))
+        if same is None:
+            same = self._same_sets[code, id(wanted)] = (wanted, self._codes_of(subject, code, wanted))
+        return same[1]
+
+    def _codes_of(self, subject: Subject, code: str, wanted: tuple[Prompt, ...]) -> Codes:
         if (code, wanted) not in self._sets:
             keys = [self.key(prompt) for prompt in wanted]
             found = self.store.get(code, set(keys))
@@ -108,14 +117,14 @@ class Runner:
         import numpy as np
 
         keys = [self.key(prompt) for prompt in prompts]
-        found = self.store.get_residuals(code_key(subject), set(keys))
+        found = self.store.get_residuals(self.code_key(subject), set(keys))
         self._demand(subject, keys, found)
         return np.concatenate([found[key] for key in keys])
 
     def sums(self, subject: Subject, corpus: Corpus) -> Sums:
         """The streaming sums of a corpus, from the store."""
         key = corpus_key(corpus)
-        found = self.store.get_sums(code_key(subject), key)
+        found = self.store.get_sums(self.code_key(subject), key)
         if found is None:
             raise self._missing(subject, [key])
         return found
@@ -123,7 +132,7 @@ class Runner:
     def promotions(self, subject: Subject, features: Sequence[int]) -> Promotions:
         """What the decoder directions of these features and of the sample promote, from the store."""
         rows = [SAMPLE, *map(str, features)]
-        found = self.store.get_promotions(code_key(subject), set(rows))
+        found = self.store.get_promotions(self.code_key(subject), set(rows))
         self._demand(subject, rows, found)
         return joined(found[row] for row in dict.fromkeys(rows))
 
@@ -180,7 +189,7 @@ class Runner:
 
         verify(subject)
         wanted, apart = {self.key(p): p for p in prompts}, _Apart()
-        reading = Reading(subject, code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
+        reading = Reading(subject, self.code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
         read_model([reading], apart, self.progress, one_by_one=one_by_one)
         for fault in apart.faults:
             raise fault
@@ -188,12 +197,11 @@ class Runner:
 
     def used(self, *specs: Spec) -> tuple[int, int]:
         """(distinct prompts of these specs, how many of them were in the store before this run)."""
-        keys = {
-            (code_key(need.subject), key)
-            for spec in specs
-            for need in spec.needs()
-            for key in [*(self.key(p) for p in need.prompts), *([corpus_key(need.corpus)] if need.corpus else [])]
-        }
+        keys: set[tuple[str, str]] = set()
+        for need in (need for spec in specs for need in spec.needs()):
+            keys |= self._rows_of(self.code_key(need.subject), need.prompts)
+            if need.corpus is not None:
+                keys.add((self.code_key(need.subject), corpus_key(need.corpus)))
         return len(keys), len(keys - self.log.read)
 
     def keep(self, put: Callable[[Store], None]) -> None:
@@ -209,6 +217,19 @@ class Runner:
             self.store, self.scratch = spilled(self.store, self.scratch), None
             put(self.store)
 
+    def _rows_of(self, code: str, prompts: tuple[Prompt, ...]) -> frozenset[tuple[str, str]]:
+        """(code key, prompt key) of each, looked up by the tuple, which stays alive with it."""
+        known = self._rows.get((code, id(prompts)))
+        if known is None:
+            known = self._rows[code, id(prompts)] = prompts, frozenset((code, self.key(p)) for p in prompts)
+        return known[1]
+
+    def code_key(self, subject: Subject) -> str:
+        """Of a subject's evidence; made once a run, though each of its claims asks."""
+        if subject not in self._code_keys:
+            self._code_keys[subject] = code_key(subject)
+        return self._code_keys[subject]
+
     def key(self, prompt: Prompt) -> str:
         if prompt not in self._keys:
             self._keys[prompt] = prompt_key(prompt)
@@ -219,7 +240,7 @@ class Runner:
             try:
                 verify(subject)
             except EnvironmentFault as fault:
-                self.log.note_fault(code_key(subject), WHOLE_SUBJECT, fault)
+                self.log.note_fault(self.code_key(subject), WHOLE_SUBJECT, fault)
 
     def _tell_what_moved(self, cold: Iterable[Reading]) -> None:
         """Say why evidence that was there yesterday is read again."""
@@ -281,11 +302,11 @@ class Runner:
 
     def _demand(self, subject: Subject, keys: Sequence[str], found: dict[str, Any]) -> None:
         absent = [key for key in dict.fromkeys(keys) if key not in found]
-        if absent or (code_key(subject), WHOLE_SUBJECT) in self.log.faults:
+        if absent or (self.code_key(subject), WHOLE_SUBJECT) in self.log.faults:
             raise self._missing(subject, absent)
 
     def _missing(self, subject: Subject, keys: Sequence[str]) -> Missing:
-        faults = self.log.fault_for(code_key(subject), keys)
+        faults = self.log.fault_for(self.code_key(subject), keys)
         if faults:
             return Missing(faults)
         what = EnvironmentFault(

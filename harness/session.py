@@ -17,7 +17,6 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly, with_outlook
-from harness.keys import code_key
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
@@ -68,7 +67,8 @@ class SpecSession:
             return self._family_record(item, began)
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
-        return Record.of(item, verdict, code_key(item.subject), prompts, from_store, time.perf_counter() - began)
+        fingerprint = self.runner.code_key(item.subject)
+        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})

@@ -51,8 +51,10 @@ class Evidence:
         return self.sets[role]
 
     def counted(self, role: str, claim: Claim, subject: str | None = None) -> Mask:
-        """Which tokens of the role count under the claim's policy, [n_tokens] bool."""
-        return self.codes(role, subject).counted(claim.tokens, claim.special_tokens)
+        """Which tokens of the role count under the claim's policy, [n_tokens] bool; computed once per codes."""
+        codes = self.codes(role, subject)
+        key = ("counted", id(codes), claim.tokens, claim.special_tokens)
+        return self.memo(key, lambda: codes.counted(claim.tokens, claim.special_tokens), keep=codes)
 
     def pooled(self, role: str, claim: Claim, subject: str | None = None) -> Pooled:
         """One number per prompt and feature; computed once per codes and policy."""

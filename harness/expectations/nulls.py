@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -50,6 +51,12 @@ def says_little(expectation: Expectation, null: Null) -> bool:
 
 
 def _live(evidence: Evidence, claim: Claim) -> Mask:
-    read = [live_of_all(codes, codes.counted("all", claim.special_tokens)) for codes in evidence.codes_of.values()]
+    policy = claim.special_tokens
+    read = [
+        evidence.memo(
+            ("live", id(codes), policy), partial(live_of_all, codes, codes.counted("all", policy)), keep=codes
+        )
+        for codes in evidence.codes_of.values()
+    ]
     summed = [sums.fired.any(axis=0) for sums in evidence.sums_of.values()]
     return np.asarray(np.logical_or.reduce([*read, *summed]))

@@ -22,13 +22,14 @@ def examples_at(evidence: Evidence, claim: Claim, role: str, rows: Iterable[int]
     feature = feature_of(claim, codes.d_sae)
     value = evidence.pooled(role, claim).column(feature)
     activation, counted = codes.token_column(feature), evidence.counted(role, claim)
+    ends = np.searchsorted(codes.prompt, np.arange(codes.n_prompts + 1))  # a prompt's tokens stand together
     return tuple(
         Example(
             evidence.prompts(role).prompts[row].shown,
             float(value[row]),
             evidence.prompts(role).name,
             note,
-            tuple((codes.token[t], float(activation[t])) for t in np.flatnonzero((codes.prompt == row) & counted)),
+            tuple((codes.token[t], float(activation[t])) for t in range(ends[row], ends[row + 1]) if counted[t]),
         )
         for row in rows
     )

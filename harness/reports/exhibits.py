@@ -36,6 +36,7 @@ class Exhibits:
     texts: dict[str, list[str]] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
     _keys: dict[int, tuple[str, Codes]] = field(default_factory=dict)
+    _prompts: dict[tuple[int, int, int, int], tuple[Mask, dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, spec: Spec, evidence: Evidence, verdict: Verdict) -> None:
         """Keep what the card of this claim shows; nothing for a claim that is not about one feature."""
@@ -66,7 +67,7 @@ class Exhibits:
         assert claim.feature is not None
         prompts, pooled = evidence.prompts(role), evidence.pooled(role, claim, subject)
         part = slice(pooled.ptr[claim.feature], pooled.ptr[claim.feature + 1])
-        codes, counted = evidence.codes(role, subject), _counted(evidence, claim, role, subject)
+        codes, counted = evidence.codes(role, subject), evidence.counted(role, claim, subject)
         key = self._key(prompts, codes)
         wanted = _merged([*_extremes(pooled, claim.feature), *self._taken(examples, key, prompts.name)])
         return {
@@ -79,7 +80,7 @@ class Exhibits:
             "rows": pooled.prompt[part].tolist(),
             "values": [_short(value) for value in pooled.value[part].tolist()],
             "prompts": [
-                {"why": why, **self._prompt(prompts.prompts[row], row, codes, counted, claim.feature)}
+                {"why": why, **self._prompt_once(prompts.prompts[row], row, codes, counted, claim.feature)}
                 for row, why in wanted.items()
             ],
         }
@@ -100,6 +101,13 @@ class Exhibits:
             self.texts[key] = shown
             self._keys[id(codes)] = key, codes
         return self._keys[id(codes)][0]
+
+    def _prompt_once(self, prompt: Prompt, row: int, codes: Codes, counted: Mask, feature: int) -> dict[str, Any]:
+        """A prompt is made once for all claims about the feature that show it; what ids stand for is kept."""
+        key = (id(codes), id(counted), row, feature)
+        if key not in self._prompts:
+            self._prompts[key] = counted, self._prompt(prompt, row, codes, counted, feature)
+        return self._prompts[key][1]
 
     def _prompt(self, prompt: Prompt, row: int, codes: Codes, counted: Mask, feature: int) -> dict[str, Any]:
         """One prompt's tokens with the feature's value on each, and its picture's patches in reading order."""
@@ -130,13 +138,6 @@ def _extremes(pooled: Pooled, feature: int) -> Iterator[tuple[str, int]]:
     yield "strongest", high
     if value[low] != value[high]:
         yield "weakest", low
-
-
-def _counted(evidence: Evidence, claim: Claim, role: str, subject: str | None) -> Mask:
-    """Which tokens of the role count, [n_tokens]; looked up once for all claims that read it alike."""
-    codes = evidence.codes(role, subject)
-    key = ("counted", id(codes), claim.tokens, claim.special_tokens)
-    return evidence.memo(key, lambda: evidence.counted(role, claim, subject), keep=codes)
 
 
 def _values(codes: Codes, at: slice, feature: int) -> Any:

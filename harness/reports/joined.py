@@ -40,11 +40,14 @@ def joined(records: Iterable[Record], contradicted: Mapping[str, tuple[str, ...]
     given = list(records)
     told = [record.verdict.details.get("members", {}) for record in given if record.kind == KIND]
     q = {name: one["q"] for members in told for name, one in members.items()}
+    changed = q.keys() | contradicted.keys()
     return [
         replace(
             record,
             q=q.get(record.id, record.q),
             verdict=record.verdict.with_(warnings=(*record.verdict.warnings, *contradicted.get(record.id, ()))),
         )
+        if record.id in changed
+        else record
         for record in given
     ]

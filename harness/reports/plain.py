@@ -4,38 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Lost = list[dict[str, Any]]
 
 
-def to_plain(value: Any, lost: Lost | None = None, at: tuple[str | int, ...] = ()) -> Any:
+def to_plain(value: Any, lost: Lost | None = None) -> Any:
     """None, bool, int, float, str, list and dict, all the way down; anything unknown as its text.
 
     JSON has no NaN or infinity: each becomes None, and `lost` gets {"at": [keys...], "value": "nan"}.
     """
     lost = [] if lost is None else lost
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return _clean(str(value))
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return _finite(float(value), lost, at)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    known = _SCALARS.get(type(value))
+    if known is not None:
+        return known(value, lost)
     if isinstance(value, Mapping):
-        named = {_clean(str(k)): v for k, v in value.items()}
-        return {k: to_plain(v, lost, (*at, k)) for k, v in named.items()}
+        return {(key := _clean(str(k))): _inside(key, v, lost) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_inside(i, v, lost) for i, v in enumerate(value)]
+    return _converted(value, lost)
+
+
+def _inside(key: str | int, value: Any, lost: Lost) -> Any:
+    """A value with what it lost placed under `key`: no path is built for the many that lose nothing."""
+    before = len(lost)
+    plain = to_plain(value, lost)
+    for one in lost[before:]:
+        one["at"].insert(0, key)
+    return plain
+
+
+def _converted(value: Any, lost: Lost) -> Any:
+    """What is none of Python's own types, but a subclass of one or made of some."""
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return _SCALARS[kind](kind(value), lost)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return to_plain({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, lost)
     if hasattr(value, "tolist"):  # numpy arrays and scalars, without importing numpy
-        return to_plain(value.tolist(), lost, at)
+        return to_plain(value.tolist(), lost)
     if isinstance(value, set | frozenset):
-        value = sorted(value, key=str)
-    if isinstance(value, Iterable):
-        return [to_plain(v, lost, (*at, i)) for i, v in enumerate(value)]
-    return _clean(str(value))
+        return to_plain(sorted(value, key=str), lost)
+    return to_plain(list(value), lost) if isinstance(value, Iterable) else _clean(str(value))
 
 
 def put_back(data: dict[str, Any], lost: Iterable[Mapping[str, Any]]) -> None:
@@ -48,13 +59,22 @@ def put_back(data: dict[str, Any], lost: Iterable[Mapping[str, Any]]) -> None:
         inner[last] = float(one["value"])
 
 
-def _finite(value: float, lost: Lost, at: tuple[str | int, ...]) -> float | None:
+def _finite(value: float, lost: Lost) -> float | None:
     if math.isfinite(value):
         return value
-    lost.append({"at": list(at), "value": str(value)})
+    lost.append({"at": [], "value": str(value)})
     return None
 
 
 def _clean(text: str) -> str:
     """A lone surrogate has no UTF-8, so neither a worker's channel nor a file could carry it."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+_SCALARS: dict[type, Callable[[Any, Lost], Any]] = {
+    type(None): lambda value, lost: None,
+    bool: lambda value, lost: value,
+    int: lambda value, lost: value,
+    str: lambda value, lost: _clean(value),
+    float: _finite,
+}

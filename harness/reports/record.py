@@ -55,6 +55,7 @@ class Record:
     text: str = ""
     errors: tuple[Mistake, ...] = ()
     acceptable: dict[str, Any] | None = None
+    _told: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -110,6 +111,9 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """One record of results.json (results.schema.json): JSON's types only; NaN is null, noted in not_finite."""
+        return dict(self._told or self._as_dict())
+
+    def _as_dict(self) -> dict[str, Any]:
         verdict, lost = verdict_dict(self.verdict), Lost()
         data: dict[str, Any] = to_plain(
             {
@@ -145,9 +149,9 @@ class Record:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
         """The record that `to_dict` was made from; KeyError where a field is missing."""
-        known = copy.deepcopy(dict(data))
+        known = copy.deepcopy(dict(data)) if data["not_finite"] else dict(data)
         put_back(known, known["not_finite"])
-        return cls(
+        record = cls(
             id=known["id"],
             suite=known["suite"],
             source=Source(known["file"], known["line"], known["column"]),
@@ -165,10 +169,12 @@ class Record:
             acceptable=known["acceptable"],
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
+        object.__setattr__(record, "_told", data)  # a report, the page and results.json ask for it again
+        return record
 
     def in_plain_types(self) -> Record:
         """The same record with Python's own types only, as its file or a worker's channel would give it back."""
-        return Record.from_dict(self.to_dict())
+        return Record.from_dict(self._as_dict())
 
 
 @dataclass(frozen=True, slots=True)

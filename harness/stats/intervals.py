@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,7 @@ def rate_limits(k: float, n: int, alpha: float) -> Limits:
     return Limits(k / n if n else math.nan, low1, high1, low, high)
 
 
+@lru_cache(maxsize=4096)
 def newcombe_auroc(auroc: float, n_pos: int, n_neg: int, tail: float) -> tuple[float, float]:
     """Newcombe's method 5 (Statistics in Medicine 2006;25:559): limits of an AUROC, `tail` outside on each side.
 

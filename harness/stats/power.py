@@ -7,6 +7,7 @@ Exact for rates (binomial); for the AUROC of two sets by seeded draws, with repl
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ SURE = 100
 _ROUNDING = 1e-12
 
 
+@lru_cache(maxsize=65536)
 def rate_power(rate: float, n: int, low: float, high: float, alpha: float) -> float:
     """The chance that k of n has its one-sided Clopper-Pearson limits inside [low, high], if `rate` is the true one.
 

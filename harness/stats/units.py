@@ -60,6 +60,9 @@ def units_of(groups: Sequence[str | None], use: Mask | None = None) -> Units:
 
     groups: the template of each prompt; None is a unit of its own.
     """
+    if all(group is None for group in groups):  # the usual case, in one step
+        each = np.arange(len(groups), dtype=np.int64) if use is None else np.cumsum(use, dtype=np.int64) - 1
+        return each if use is None else np.where(use, each, LEFT_OUT)
     numbers: dict[object, int] = {}
     used = [True] * len(groups) if use is None else list(use)
     labels = [("own", i) if group is None else ("shared", group) for i, group in enumerate(groups)]
