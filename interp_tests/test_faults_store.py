@@ -244,8 +244,15 @@ def fill(place):
             file.write(bytes(4096))
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-@pytest.mark.parametrize("full", ["at_once", "on_the_way"])
+@pytest.mark.parametrize(
+    ("full", "workers"),
+    [
+        ("on_the_way", "0"),
+        pytest.param("at_once", "0", marks=pytest.mark.slow),
+        pytest.param("at_once", "2", marks=pytest.mark.slow),
+        pytest.param("on_the_way", "2", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_under_the_store_is_said_and_claims_are_judged(clean, small_disk, full, workers):
     """The run names the store and the reason, and its verdicts are those of a run with room."""
     if full == "at_once":

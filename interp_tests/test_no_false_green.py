@@ -171,7 +171,15 @@ def project(tmp_path, warm_store):
     return make_project(tmp_path / "repo", warm_store)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+# Each shows the same as another of the table, at the price of another import of torch or of a worker.
+LONG = {"nothing_by_name_xdist", "all_skipped_xdist", "missing_where_required", "pinned_to_other_weights"}
+
+
+def marked(case):
+    return pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.name in LONG else [])
+
+
+@pytest.mark.parametrize("case", [marked(case) for case in CASES])
 def test_what_breaks_is_red_and_says_why(project, case):
     """Each of these ends with another exit code than 0, and its last 25 lines hold the reason."""
     case.prepare(project)
