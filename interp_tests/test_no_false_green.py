@@ -184,7 +184,7 @@ def test_what_breaks_is_red_and_says_why(project, case):
     """Each of these ends with another exit code than 0, and its last 25 lines hold the reason."""
     case.prepare(project)
     done = project.pytest("-q", *case.args, **case.env)
-    last = "\n".join(done.stdout.splitlines()[-LAST_LINES:])
+    last = "\n".join((done.stdout + done.stderr).splitlines()[-LAST_LINES:])
     assert done.returncode != 0, done.stdout + done.stderr
     assert [reason for reason in case.reason if reason not in last] == [], done.stdout + done.stderr
 
