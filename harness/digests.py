@@ -168,7 +168,7 @@ def is_cached(repository: str, path: str) -> bool:
 def _hub_cache(repository: str) -> Path:
     """The folder that the hub's client keeps one repository in; by its own rules, which are stable since 2022."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    root = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
+    root = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or home / "hub"))
     return root / f"models--{repository.replace('/', '--')}"
 
 
@@ -197,5 +197,5 @@ def _ask(query: str, values: Iterable[object]) -> list[tuple[object, ...]]:
                 " ctime_ns INTEGER, inode INTEGER, sha256 TEXT)"
             )
             return memory.execute(query, tuple(values)).fetchall()
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, EnvironmentFault):
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -53,6 +54,7 @@ class Runner:
 
     store: where evidence lies. log: what this run has read, shared by its processes (its folder also holds
     the locks). may_read: False where a cold subject is left alone. progress: takes one line.
+    scratch: where evidence of this run goes once the store takes no more (a full disk); None: that is a fault.
     shard: the part of what is missing that this process reads. engine: what reads it; in this process by default.
     capture: per subject the counts of what this process read, as results.json shows them.
     """
@@ -63,6 +65,7 @@ class Runner:
     progress: Callable[[str], None] = lambda line: None
     shard: Shard = WHOLE
     engine: Engine | None = None
+    scratch: Path | None = None
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
     _same_sets: dict[tuple[str, int], tuple[tuple[Prompt, ...], Codes]] = field(default_factory=dict)
@@ -174,7 +177,7 @@ class Runner:
 
         verify(reading.subject)
         with self._lock(Group((reading,))):
-            stats = read_model([reading], _Aside(self.store, self.log, [reading]), kept=kept)
+            stats = read_model([reading], _Aside(self, [reading]), kept=kept)
             self._count({name: one.to_dict() for name, one in stats.items()})
 
     def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
@@ -200,6 +203,19 @@ class Runner:
             if need.corpus is not None:
                 keys.add((self.code_key(need.subject), corpus_key(need.corpus)))
         return len(keys), len(keys - self.log.read)
+
+    def keep(self, put: Callable[[Store], None]) -> None:
+        """Write evidence; once the store takes no more, beside it, so that the run still judges what it reads."""
+        try:
+            put(self.store)
+        except EnvironmentFault as fault:
+            if self.scratch is None or fault.code != "store_not_writable":
+                raise
+            from harness.store import spilled
+
+            warnings.warn(f"{fault} This run keeps its evidence to itself.", RuntimeWarning, stacklevel=2)
+            self.store, self.scratch = spilled(self.store, self.scratch), None
+            put(self.store)
 
     def _rows_of(self, code: str, prompts: tuple[Prompt, ...]) -> frozenset[tuple[str, str]]:
         """(code key, prompt key) of each, looked up by the tuple, which stays alive with it."""
@@ -274,7 +290,7 @@ class Runner:
         what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
         self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
-            for counts in (self.engine or read_here)(left, _Sink(self.store, self.log, left), self.progress):
+            for counts in (self.engine or read_here)(left, _Sink(self, left), self.progress):
                 self._count(counts)
         except EnvironmentFault as fault:
             for reading in left:
@@ -416,30 +432,29 @@ class _Asker:
 class _Sink:
     """Writes each finished batch at once, so that a later fault loses nothing."""
 
-    store: Store
-    log: RunLog
+    runner: Runner
     readings: Sequence[Reading]
 
     def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None:
-        self.store.put(code_key, self._parts(code_key), rows)
-        self.log.note_read(code_key, [key for key, _ in rows])
+        self.runner.keep(lambda store: store.put(code_key, self._parts(code_key), rows))
+        self.runner.log.note_read(code_key, [key for key, _ in rows])
 
     def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
-        self.store.put_residuals(code_key, rows)
+        self.runner.keep(lambda store: store.put_residuals(code_key, rows))
 
     def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
-        self.store.put_sums(code_key, self._parts(code_key), corpus_key, block, sums)
-        self.log.note_read(code_key, [corpus_key])
+        self.runner.keep(lambda store: store.put_sums(code_key, self._parts(code_key), corpus_key, block, sums))
+        self.runner.log.note_read(code_key, [corpus_key])
 
     def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
-        self.store.put_promotions(code_key, self._parts(code_key), rows)
-        self.log.note_read(code_key, [row for row, _ in rows])
+        self.runner.keep(lambda store: store.put_promotions(code_key, self._parts(code_key), rows))
+        self.runner.log.note_read(code_key, [row for row, _ in rows])
 
     def weights(self, code_key: str, sample: Sample) -> None:
-        self.store.put_weights(code_key, self._parts(code_key), sample)
+        self.runner.keep(lambda store: store.put_weights(code_key, self._parts(code_key), sample))
 
     def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
-        self.log.note_fault(code_key, prompt_key, fault)
+        self.runner.log.note_fault(code_key, prompt_key, fault)
 
     def _parts(self, code: str) -> dict[str, str]:
         return code_parts(next(r.subject for r in self.readings if r.code_key == code))

@@ -170,6 +170,7 @@ def open_session(
     mutate: Mutate = "no",
     shard: Shard = WHOLE,
     engine: Engine | None = None,
+    scratch: Path | None = None,
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     wanted = [spec for spec in selected if must_run(spec)]
@@ -182,5 +183,6 @@ def open_session(
         progress=progress,
         shard=shard,
         engine=engine,
+        scratch=scratch,
     )
     return SpecSession(runner, selected, strict, mutate)

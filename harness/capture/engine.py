@@ -21,8 +21,10 @@ from harness.capture.saes import load_sae, weights_digest
 from harness.capture.samples import sample_of
 from harness.capture.sink import CaptureStats, Sink
 from harness.capture.tokens import Texts, Tokenized
+from harness.digests import verify
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, Reading, Subject
+from harness.keys import code_key
 from harness.sums import Sums
 
 __all__ = ["CaptureStats", "Kept", "LoadedModel", "Residuals", "Sink", "read_model"]
@@ -138,6 +140,7 @@ class _Run:
         saes = self.kept.saes
         if reading.code_key not in saes:
             sae = saes[reading.code_key] = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+            _must_be_as_planned(reading)
             if reading.subject.sae.derived is None:
                 self.sink.weights(reading.code_key, sample_of(loaded.model, sae, reading.subject.layer))
         return saes[reading.code_key]
@@ -246,6 +249,14 @@ class _Run:
         if time.monotonic() - self._said > PROGRESS_EVERY_S:
             self._said = time.monotonic()
             self.progress(line)
+
+
+def _must_be_as_planned(reading: Reading) -> None:
+    """Files that changed since the key was made from them would be kept as evidence of the old ones."""
+    verify(reading.subject)
+    if code_key(reading.subject) != reading.code_key:
+        text = f"the files of {reading.subject.name} changed between planning and loading."
+        raise EnvironmentFault("weights_changed", text, "Run again when nobody writes to them.")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from torch import nn
 from harness.capture.batching import Shapes
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.loaded import LoadedModel
+from harness.capture.network import be_impatient
 from harness.capture.tokens import Texts
 from harness.capture.visual import load_visual
 from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, located, model_folder, verify_model
@@ -105,6 +106,7 @@ def _fetched(ref: ModelRef, progress: Progress) -> Path:
     from huggingface_hub import snapshot_download
 
     progress(f"fetching {ref.location}")
+    be_impatient()
     with _explained(ref):
         wanted = [*MODEL_FILES, *TOKENIZER_FILES]
         return Path(snapshot_download(ref.location, revision=hub_revision(ref), allow_patterns=wanted))

@@ -12,6 +12,7 @@ import torch
 
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.encode import Encoder
+from harness.capture.network import be_impatient
 from harness.capture.qwen_scope import read_qwen_scope
 from harness.digests import SAE_FILES, located, mismatch, sae_files, verify_sae
 from harness.errors import EnvironmentFault, did_you_mean
@@ -76,6 +77,7 @@ def released(ref: SaeRef, device: torch.device) -> Any:
     """A published SAE as sae-lens loads it, fp32, held against its pin. Raises EnvironmentFault as load_sae does."""
     refuse_unsafe_loading()
     _check_release(ref)
+    be_impatient()
     from sae_lens import SAE
 
     with _SaeFaults(ref), warnings.catch_warnings():

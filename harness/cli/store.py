@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cachedir import shown
 from harness.cli.output import emit
 from harness.cli.sizes import parse_bytes, parse_seconds, shown_bytes
 from harness.errors import EnvironmentFault
@@ -117,7 +118,7 @@ def opened(read_only: bool) -> Iterator[Store]:
 
 
 def shown_store() -> str:
-    return str(default_store()).replace(str(Path.home()), "~", 1)
+    return shown(str(default_store()))
 
 
 def print_document(document: dict[str, Any]) -> None:

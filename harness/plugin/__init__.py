@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
 from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, say
+from harness.plugin.stopping import interrupt_on_sigterm
 from harness.reports.actions import in_actions
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
@@ -27,6 +29,7 @@ from harness.store import Store, open_or_overlay
 LOADED = pytest.StashKey[Loaded]()
 SHARED = pytest.StashKey[Path]()
 SESSION = pytest.StashKey[SpecSession]()
+SCRATCH = "evidence.sqlite"  # evidence that the store does not take, or is not to have
 SHARED_INPUT = "interp_shared"
 FAMILY_TEST = "test_family"
 
@@ -65,6 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
     if not given:
         config.pluginmanager.register(Controller(config, log), "interp-specs-report")
+        config.add_cleanup(interrupt_on_sigterm())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -117,7 +121,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}
     store, fault = _store_of(config)
     if fault is not None:
-        say(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
+        _tell_of_the_store(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
     config.stash[SESSION] = open_session(
         found,
         store,
@@ -126,13 +130,24 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         lambda line: say(config, line),
         is_strict(config),
         mutants_asked(config),
+        scratch=config.stash[SHARED] / SCRATCH,
     )
+
+
+def _tell_of_the_store(config: pytest.Config, line: str) -> None:
+    """At once; a worker, to whose lines nobody listens, by a warning, which reaches the summary."""
+    if hasattr(config, "workerinput"):
+        warnings.warn(line, RuntimeWarning, stacklevel=2)
+    say(config, line)
 
 
 def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:
     """Where this run's evidence lies: the same for all of its processes."""
-    beside = config.stash[SHARED] / "evidence.sqlite"
-    return open_or_overlay(beside if config.option.no_store else default_store(), beside)
+    beside = config.stash[SHARED] / SCRATCH
+    try:
+        return open_or_overlay(beside if config.option.no_store else default_store(), beside)
+    except EnvironmentFault as fault:  # a user without a home folder
+        return Store(beside), fault
 
 
 def session_to_read_with(config: pytest.Config) -> SpecSession:
@@ -151,7 +166,7 @@ def harness(request: pytest.FixtureRequest) -> Gate:
 
 def _only_broken(config: pytest.Config) -> SpecSession:
     shared = config.stash[SHARED]
-    return open_session([], Store(shared / "evidence.sqlite"), shared, lambda spec: False, print)
+    return open_session([], Store(shared / SCRATCH), shared, lambda spec: False, print)
 
 
 @pytest.hookimpl(wrapper=True)

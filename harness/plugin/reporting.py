@@ -14,6 +14,7 @@ from harness.controls import Control
 from harness.history.ending import write_and_keep
 from harness.history.pruning import Limits
 from harness.keys import code_key
+from harness.language.specs import Loaded
 from harness.mutants import derived_specs
 from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
@@ -27,6 +28,7 @@ from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
+from harness.reports.unjudged import NOTHING_JUDGED, unjudged_lines
 from harness.reports.write import reports_dir
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import open_picture, with_counts
@@ -81,6 +83,7 @@ class Controller:
         self.started = datetime.datetime.now(datetime.UTC)
         self.records: dict[str, Record] = {}
         self.lost: list[str] = []
+        self.met_claims = False
         self.capture: dict[str, dict[str, Any]] = {}
         self.exhibits = Exhibits()
         self.written: str = ""
@@ -93,6 +96,7 @@ class Controller:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
+        self.met_claims |= any(test in report.nodeid for test in _TESTS)
         if data is not None:
             record = Record.from_dict(data)
             self.records[record.id] = record
@@ -113,6 +117,7 @@ class Controller:
         self.capture.update(mine.runner.capture if mine else {})
         self.exhibits.merge(mine.exhibits.to_plain() if mine else {})
         if not self.records:
+            self._refuse_nothing(session)
             return
         self._join()
         if session.exitstatus not in _CUT_SHORT:
@@ -136,6 +141,11 @@ class Controller:
         said = self.log.finish(run, others) if self.log else ""
         self.unwritten = [line for line in (str(fault or ""), said) if line]
 
+    def _refuse_nothing(self, session: pytest.Session) -> None:
+        """Claims that somebody's hook skipped, or that --setup-plan only prepared, end green with pytest."""
+        if session.exitstatus == pytest.ExitCode.OK and self.met_claims:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def _controls(self) -> list[Control]:
         """Made here, once, of what all processes judged: the same under any -n."""
         from harness.plugin import LOADED, session_to_read_with
@@ -157,9 +167,11 @@ class Controller:
         whole = joined(self.records.values(), {name: tuple(lines) for name, lines in warned.items()})
         self.records = {record.id: record for record in whole}
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         self._tell_selected(terminalreporter)
         if not self.records:
+            if self.met_claims or (exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._loaded().items):
+                terminalreporter.write_line(NOTHING_JUDGED, red=True)
             return
         terminalreporter.section("claims")
         width = terminalreporter._tw.fullwidth if terminalreporter.isatty else LOG_WIDTH
@@ -168,7 +180,9 @@ class Controller:
         for line in mutation_lines(list(self.records.values())):
             terminalreporter.write_line(f"mutants: {line}")
         if not any(r.verdict.outcome is not Outcome.NOT_RUN for r in self.records.values()):
-            terminalreporter.write_line("No claim was judged: this run shows nothing.", red=True)
+            terminalreporter.write_line(NOTHING_JUDGED, red=True)
+        for line in unjudged_lines(self.records.values()):
+            terminalreporter.write_line(line, red=True)
         for line in (*self._unused(), *map(str, self.contradicting), *self.unwritten):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
@@ -179,18 +193,19 @@ class Controller:
         terminalreporter.write_line(self.written or "Report: reports/latest/index.html")
 
     def _tell_selected(self, terminalreporter: Any) -> None:
-        from harness.plugin import LOADED
-
-        loaded = self.config.stash[LOADED]
+        loaded = self._loaded()
         told = failedin.about(self.config, {item.id for item in (*loaded.items, *loaded.families)})
         if told is not None:
             terminalreporter.write_line(told)
 
     def _unused(self) -> tuple[str, ...]:
         """Baselines that no claim is held against."""
+        return self._loaded().unused
+
+    def _loaded(self) -> Loaded:
         from harness.plugin import LOADED
 
-        return self.config.stash[LOADED].unused
+        return self.config.stash[LOADED]
 
     def _run(self, session: pytest.Session) -> Run:
         interrupted = session.exitstatus in _CUT_SHORT

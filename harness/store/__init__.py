@@ -8,6 +8,7 @@ file: WAL lets readers go on while one writes, and writers wait their turn. A da
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ from harness.store.upkeep import Change, Limits, Pruned
 from harness.sums import Sums, concat_sums
 from harness.weights import Sample
 
-__all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay"]
+__all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay", "spilled"]
 
 Found = TypeVar("Found")
 _AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables
@@ -221,7 +222,8 @@ class Store:
             text = f"evidence in {self.database.shown} is damaged; damaged rows are dropped and read again"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
         if not self.read_only:
-            self.database.write(statement, [tuple(where)])
+            with contextlib.suppress(EnvironmentFault):  # a full disk: the row stays, and stays a miss
+                self.database.write(statement, [tuple(where)])
 
 
 class MemoryStore(Store):
@@ -252,10 +254,22 @@ _KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights"), "prompt_ke
 
 
 def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault | None]:
-    """The store at `path`; where that fails, one at `scratch` over what can still be read, and the fault."""
+    """The store at `path`; where that fails, one at `scratch` over what can still be read, and the fault.
+
+    Where `scratch` is there already, another process of this run found that `path` takes no more: see `spilled`.
+    """
     try:
-        return Store(path), None
+        store = Store(path)
     except EnvironmentFault as fault:
-        if fault.code == "store_not_writable" and path.exists():
-            return Overlay(scratch, Store(path, read_only=True)), fault
+        if fault.code == "store_not_writable" and path.exists() and path.stat().st_size > 0:
+            return spilled(Store(path, read_only=True), scratch), fault
         return Store(scratch), fault
+    return (Overlay(scratch, store) if scratch.exists() and scratch != path else store), None
+
+
+def spilled(store: Store, scratch: Path) -> Overlay:
+    """What goes on writing where `store` cannot: at `scratch`, or in memory where no file can be made there either."""
+    try:
+        return Overlay(scratch, store)
+    except EnvironmentFault:
+        return Overlay(MEMORY, store)

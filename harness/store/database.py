@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from harness.cachedir import shown
 from harness.errors import EnvironmentFault
 
 MEMORY = ":memory:"
@@ -39,7 +40,7 @@ class Database:
     def __init__(self, path: Path | str, read_only: bool = False) -> None:
         self.path = str(path)
         self.layout = 0
-        self.shown = self.path.replace(str(Path.home()), "~", 1)
+        self.shown = shown(self.path)
         self._connection = self._open_to_read() if read_only else self._open_to_write()
 
     def read(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
