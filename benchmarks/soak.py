@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/soak.py [--minutes 60]
 
 One process reads and judges a suite on tiny-gemma2 again and again, as a notebook or a service would: a cold store
-every round, then the same store warm. Every tenth round pytest runs a suite in a process of its own, over one store and one
-reports/ that stay, as on a self-hosted runner: its largest memory and the size of what it leaves. Figures go to
-benchmarks/results/soak.json: each round's, and what a least-squares line over the second half says of an hour's growth.
+every round, then the same store warm. Every tenth round pytest runs a suite in a process of its own, over one store
+and one reports/ that stay, as on a self-hosted runner: its largest memory and the size of what it leaves. Figures go
+to benchmarks/results/soak.json: each round's, and what a line through the second half says of an hour's growth.
 """
 
 from __future__ import annotations
