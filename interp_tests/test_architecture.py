@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "redaction"},
+    {"errors", "progress", "redaction"},
     {
         "inputs",
         "keys",

@@ -25,12 +25,12 @@ from harness.digests import verify
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, Reading, Subject
 from harness.keys import code_key
+from harness.progress import Meter
 from harness.sums import Sums
 
 __all__ = ["CaptureStats", "Kept", "LoadedModel", "Residuals", "Sink", "read_model"]
 
 Progress = Callable[[str], None]
-PROGRESS_EVERY_S = 5.0
 _Text = tuple[str, int]  # prompt key, max_tokens: subjects of one model may differ in the latter
 
 
@@ -82,7 +82,6 @@ class _Run:
     kept: Kept
     one_by_one: bool
     stats: dict[str, CaptureStats] = field(init=False)
-    _said: float = 0.0
     _keys: dict[str, frozenset[str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -165,17 +164,21 @@ class _Run:
         self, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[_Text, Tokenized]
     ) -> None:
         keys = [text for text in texts if any(self._wants(t.reading, text) for t in throughs)]
-        done = 0
+        done, meter = 0, Meter(sum(len(texts[key]) for key in keys))
 
         def handle(batch: Batch) -> None:
             nonlocal done
             for through in throughs:
                 if any(self._wants(through.reading, keys[i]) for i in batch.indices):
                     self._emit(through, batch, [(keys[i], texts[keys[i]]) for i in batch.indices])
-            done += len(batch.indices)
-            self._say(f"{done} of {len(keys)} prompts read")
+            done += sum(len(texts[keys[i]]) for i in batch.indices)
+            self.progress(meter.at(done))
 
-        loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle)
+        try:
+            loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle)
+        finally:
+            if keys:
+                self.progress(meter.ended(done))
 
     def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[_Text, Tokenized]]) -> None:
         """The whole batch goes through the SAE, so that its shape is the same whatever was selected."""
@@ -221,14 +224,15 @@ class _Run:
 
     def _read_corpus(self, loaded: LoadedModel, takers: Sequence[_Through], key: str, corpus: Corpus) -> None:
         specials = np.array(loaded.tokenizer.all_special_ids)
-        done, last, number = 0, [], 0
+        done, last, number, meter = 0, [], 0, Meter(corpus.token_limit, f"tokens of {corpus.name}")
         for number, contexts in enumerate(blocks_of(loaded, corpus)):
             last = self._read_block(loaded, takers, contexts, specials)
             for through, sums in zip(takers, last, strict=True):
                 self.sink.sums(through.reading.code_key, key, number, sums)
                 through.stats.tokens += sums.n_tokens
             done += last[0].n_tokens
-            self._say(f"{done:,} of at most {corpus.token_limit:,} tokens of {corpus.name} read")
+            self.progress(meter.at(done))
+        self.progress(meter.ended(done))
         for through, sums in zip(takers, last, strict=True):
             self.sink.sums(through.reading.code_key, key, number + 1, ended(sums))
 
@@ -244,11 +248,6 @@ class _Run:
 
         loaded.read(contexts, sorted({t.hook for t in takers}), handle)
         return [added(batches) for batches in zip(*parts, strict=True)]
-
-    def _say(self, line: str) -> None:
-        if time.monotonic() - self._said > PROGRESS_EVERY_S:
-            self._said = time.monotonic()
-            self.progress(line)
 
 
 def _must_be_as_planned(reading: Reading) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from harness.calibrating import MOST_PROMPTS, calibrate, prompts_of
+from harness.cli.output import teller
 from harness.errors import EnvironmentFault
 from harness.language.calibrations import write_calibration
 from harness.language.specs import load
@@ -53,7 +54,7 @@ def run_calibrate(
         raise EnvironmentFault("nothing_to_measure", f"no claim has {subject} read a prompt.", "Write one first.")
     with tempfile.TemporaryDirectory(prefix="interp-run-") as made:
         shared = Path(made)
-        say = (lambda line: None) if as_json else (lambda line: typer.echo(line, err=True))
+        say = (lambda line: None) if as_json else teller()
         runner = Runner(Store(shared / "evidence.sqlite"), RunLog(shared / RUN_LOG), progress=say)
         figures = calibrate(found, prompts, runner)
     path = write_calibration(Path.cwd(), subject, figures)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.output import emit
+from harness.cli.output import emit, teller
 from harness.codes import Pool
 from harness.drafting import Draft, Plan, Rank, check_sets, discover, suite_of
 from harness.judging import before_running
@@ -83,7 +83,7 @@ def _discovered(plan: Plan, found_on: Any, tested: Any) -> list[Draft]:
     with tempfile.TemporaryDirectory(prefix="interp-draft-") as made:
         folder = Path(made)
         store, _ = open_or_overlay(default_store(), folder / "evidence.sqlite")
-        runner = Runner(store, RunLog(folder / RUN_LOG))
+        runner = Runner(store, RunLog(folder / RUN_LOG), progress=teller())
         try:
             return discover(plan, found_on, tested, runner)
         except Missing as missing:

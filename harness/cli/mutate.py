@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.output import teller
 from harness.controls import Control
 from harness.language.specs import load
 from harness.mutants import MUTANTS
@@ -58,7 +59,7 @@ def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -
         store, fault = open_or_overlay(default_store(), shared / "evidence.sqlite")
         if fault is not None:
             typer.echo(f"interp: {fault} This run keeps its evidence to itself.", err=True)
-        say = (lambda line: None) if quiet else (lambda line: typer.echo(line, err=True))
+        say = (lambda line: None) if quiet else teller()
         session = open_session(specs, store, shared, lambda spec: False, say, strict, "stored" if stored else "all")
         records = {item.id: session.record(item) for item in loaded.items}
         decided = [s for s in specs if records[s.id].verdict.outcome in (Outcome.MET, Outcome.UNMET)]

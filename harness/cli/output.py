@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from harness.progress import Teller
 
 
 def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str], title: str = "") -> None:
@@ -33,3 +36,13 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return "" if value is None else repr(value) if isinstance(value, str) and not value.isprintable() else str(value)
+
+
+def teller() -> Teller:
+    """Tells on standard error; where that is a terminal, a status is written over the one before."""
+
+    def rewrite(line: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{line}")
+        sys.stderr.flush()
+
+    return Teller(lambda line: typer.echo(line, err=True), rewrite if sys.stderr.isatty() else None)

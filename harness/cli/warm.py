@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.output import emit
+from harness.cli.output import emit, teller
 from harness.cli.packs import readable
 from harness.cli.store import Json, print_document
 from harness.planning import WHOLE, Shard
@@ -51,7 +51,7 @@ def warm_(
         raise typer.BadParameter("there is no claim to read for.")
     with contextlib.closing(Store(default_store())) as store, tempfile.TemporaryDirectory(prefix="interp-run-") as made:
         reader = on_ray(workers) if engine is Where.RAY else None
-        rows = warm(specs, store, Path(made), part, mutate, lambda line: typer.echo(line, err=True), reader)
+        rows = warm(specs, store, Path(made), part, mutate, teller(), reader)
     if as_json:
         subjects = [dataclasses.asdict(row) for row in rows]
         print_document({"path": str(default_store()), "shard": shard, "subjects": subjects})

@@ -19,7 +19,7 @@ from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
-from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, say
+from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, teller
 from harness.plugin.stopping import interrupt_on_sigterm
 from harness.reports.actions import in_actions
 from harness.session import SpecSession, default_store, open_session
@@ -127,7 +127,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         store,
         config.stash[SHARED],
         lambda spec: spec.id in demanded,
-        lambda line: say(config, line),
+        teller(config),
         is_strict(config),
         mutants_asked(config),
         scratch=config.stash[SHARED] / SCRATCH,
@@ -138,7 +138,7 @@ def _tell_of_the_store(config: pytest.Config, line: str) -> None:
     """At once; a worker, to whose lines nobody listens, by a warning, which reaches the summary."""
     if hasattr(config, "workerinput"):
         warnings.warn(line, RuntimeWarning, stacklevel=2)
-    say(config, line)
+    teller(config)(line)
 
 
 def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from harness.mutants import derived_specs
 from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import RECORD
+from harness.progress import Teller
 from harness.redaction import redacted
 from harness.reports.basis import Basis
 from harness.reports.exhibits import Exhibits
@@ -42,15 +44,25 @@ _TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
 
-def say(config: pytest.Config, line: str) -> None:
-    """One line to the person who waits, past pytest's capturing; nothing from a worker."""
+def teller(config: pytest.Config) -> Callable[[str], None]:
+    """Tells the person who waits, past pytest's capturing; a worker tells nobody."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     if reporter is None or capture is None or hasattr(config, "workerinput"):
-        return
-    with capture.global_and_fixture_disabled():
-        reporter.ensure_newline()
-        reporter.write_line(line)
+        return lambda line: None
+
+    def write(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    def rewrite(line: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.rewrite(line, erase=True)
+            reporter.rewrite(line)
+
+    return Teller(write, rewrite if reporter.isatty else None)
 
 
 def decorate(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
