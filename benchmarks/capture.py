@@ -41,7 +41,7 @@ CATEGORIES = "prompts/categories.yaml"
 
 
 class Sink:
-    """The store, as running.py's sink writes it, without a run around it."""
+    """The store, as running/sinks.py writes it, without a run around it."""
 
     def __init__(self, store: Store, subject: Subject) -> None:
         self.store, self.parts = store, code_parts(subject)

@@ -96,7 +96,7 @@ def open_subject(
         return OpenSubject(_reader(_named(name, Path(root))), **reading)
     if model is None or tokenizer is None or sae is None or layer is None:
         raise TypeError("open_subject needs a name, or all of model=, tokenizer=, sae= and layer=")
-    from harness.running import reader_of
+    from harness.running.doors import reader_of
 
     return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post"), **reading)
 

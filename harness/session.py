@@ -27,7 +27,8 @@ from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import Cold, Engine, Missing, Runner
+from harness.running import Cold, Missing, Runner
+from harness.running.doors import Engine
 from harness.spec import Broken, Spec
 from harness.store import Store
 from harness.verdict import Outcome, Verdict

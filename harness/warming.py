@@ -10,7 +10,7 @@ from harness.inputs import Need, Subject
 from harness.keys import code_key, resolve_device
 from harness.planning import Shard, everything, plan
 from harness.runlog import WHOLE_SUBJECT
-from harness.running import Engine
+from harness.running.doors import Engine
 from harness.session import SpecSession, open_session
 from harness.spec import Spec
 from harness.store import Store

@@ -108,6 +108,20 @@ def test_exchanged_sets_contradict_where_no_auroc_satisfies_both(tmp_path_factor
     assert bool(found_in(root, *map(entry, "ab", claims))) == (not possible)
 
 
+@given(st.lists(RANGE, max_size=12))
+def test_many_claims_on_one_number_contradict_in_the_pairs_that_share_none(tmp_path_factory, ranges):
+    """Counted the long way: every pair, in the order of the file, whose ranges lie apart."""
+    claims = [f"fire_rate: {{prompts: color, rate: {{between: [{low / 20}, {high / 20}]}}}}" for low, high in ranges]
+    entries = [entry(f"c{i:02}", claim) for i, claim in enumerate(claims)]
+    apart = [
+        (f"c{i:02}", f"c{j:02}")
+        for (i, a), (j, b) in itertools.combinations(enumerate(ranges), 2)
+        if a[1] < b[0] or b[1] < a[0]
+    ]
+    found = found_in(tmp_path_factory.mktemp("root"), *entries) if entries else []
+    assert [tuple(one.id.rsplit("/")[-1].rsplit(":")[-1] for one in (c.one, c.other)) for c in found] == apart
+
+
 def test_check_warns_with_both_places_and_stays_green(tmp_path, monkeypatch):
     """A contradiction is a warning: the files are right, and which of the two is wrong the run will say."""
     load_suite(tmp_path, HEAD + "expect:\n" + entry("a", MORE) + entry("b", LESS))

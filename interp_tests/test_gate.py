@@ -125,7 +125,7 @@ def test_the_dossier_is_what_reading_the_prompts_says(here, script):
     import numpy as np
 
     from harness.language.specs import load
-    from harness.running import reader_of
+    from harness.running.doors import reader_of
     from harness.spec import Spec
 
     spec = next(s for s in load(Path()).items if isinstance(s, Spec) and s.id == "claims::numbers")

@@ -31,7 +31,7 @@ def doctor(
 
 def _pin(as_json: bool) -> None:
     from harness.pinning import pin
-    from harness.running import released_digest
+    from harness.running.doors import released_digest
 
     pins, faults = pin(Path.cwd(), released_digest)
     for fault in faults:

@@ -24,7 +24,7 @@ def train_sae(
     Example: interp train-sae tiny-gemma2 --corpus specs/prompts/corpus-prose.txt --d-sae 512 --k 12 --tokens 200000
     --out my-sae
     """
-    from harness.running import train
+    from harness.running.doors import train
 
     finished = train(find_subject(Path.cwd(), subject), tuple(corpus), out, d_sae=d_sae, k=k, tokens=tokens, seed=seed)
     if not finished:

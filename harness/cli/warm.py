@@ -15,7 +15,7 @@ from harness.cli.output import emit, teller
 from harness.cli.packs import readable
 from harness.cli.store import Json, print_document
 from harness.planning import WHOLE, Shard
-from harness.running import on_ray
+from harness.running.doors import on_ray
 from harness.session import default_store
 from harness.store import Store
 from harness.warming import Warmed, warm

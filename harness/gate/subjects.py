@@ -9,7 +9,7 @@ from harness.errors import did_you_mean
 from harness.gate.blocking import Reason, Why
 from harness.gate.opening import Opened
 from harness.keys import code_key
-from harness.running import weights_in_memory
+from harness.running.doors import weights_in_memory
 from harness.weights import Sample, differences
 
 _SHOWN = 5

@@ -33,7 +33,8 @@ from harness.reports.terminal import table_lines
 from harness.reports.unjudged import NOTHING_JUDGED, unjudged_lines
 from harness.reports.write import reports_dir
 from harness.runlog import RUN_LOG, RunLog
-from harness.running import open_picture, with_counts
+from harness.running import with_counts
+from harness.running.doors import open_picture
 from harness.spec import Spec
 from harness.verdict import Outcome
 

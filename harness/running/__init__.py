@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from harness.codes import Codes, concat
-from harness.digests import model_folder, verify
+from harness.digests import verify
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
-from harness.inputs import Corpus, Need, Picture, Prompt, PromptSet, Reading, SaeRef, Subject
-from harness.keys import code_key, code_parts, corpus_key, prompt_key, resolve_device
+from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, Subject
+from harness.keys import code_key, code_parts, corpus_key, prompt_key
 from harness.planning import WHOLE, Group, Plan, Shard, plan
 from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
+from harness.running.asking import Asker
+from harness.running.doors import Engine, read_here
+from harness.running.sinks import Apart, Aside, StoreSink
 from harness.spec import Spec
 from harness.sums import Sums
-from harness.weights import Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 LOCK_POLL_S = 0.2
-# Reads, writes to the sink, and gives the counts by subject, in parts: (readings, sink, progress) -> counts.
-Engine = Callable[[Sequence[Reading], Any, Callable[[str], None]], Iterable[Mapping[str, Mapping[str, Any]]]]
 
 
 class Missing(Exception):
@@ -159,7 +159,7 @@ class Runner:
             },
             promotions=self.promotions(spec.subject, spec.features) if spec.expectation.reads_decoder else None,
             cache=self._cache,
-            ask=_Asker(self, spec.subject),
+            ask=Asker(self, spec.subject),
         )
 
     def discovery(self, prompts: PromptSet, than: PromptSet, subject: Subject) -> Evidence:
@@ -177,7 +177,7 @@ class Runner:
 
         verify(reading.subject)
         with self._lock(Group((reading,))):
-            stats = read_model([reading], _Aside(self, [reading]), kept=kept)
+            stats = read_model([reading], Aside(self, [reading]), kept=kept)
             self._count({name: one.to_dict() for name, one in stats.items()})
 
     def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
@@ -188,7 +188,7 @@ class Runner:
         from harness.capture.engine import read_model
 
         verify(subject)
-        wanted, apart = {self.key(p): p for p in prompts}, _Apart()
+        wanted, apart = {self.key(p): p for p in prompts}, Apart()
         reading = Reading(subject, self.code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
         read_model([reading], apart, self.progress, one_by_one=one_by_one)
         for fault in apart.faults:
@@ -290,7 +290,7 @@ class Runner:
         what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
         self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
-            for counts in (self.engine or read_here)(left, _Sink(self, left), self.progress):
+            for counts in (self.engine or read_here)(left, StoreSink(self, left), self.progress):
                 self._count(counts)
         except EnvironmentFault as fault:
             for reading in left:
@@ -318,178 +318,8 @@ class Runner:
         return Missing([what]) if self.may_read(subject) else Cold([what])
 
 
-def read_here(
-    readings: Sequence[Reading], sink: Any, progress: Callable[[str], None]
-) -> Iterator[Mapping[str, Mapping[str, Any]]]:
-    """Read in this process, and give the counts by subject."""
-    from harness.capture.engine import read_model
-
-    yield {name: one.to_dict() for name, one in read_model(readings, sink, progress).items()}
-
-
-def on_ray(workers: int) -> Engine:
-    """Read with Ray Data, on the cluster that RAY_ADDRESS names or on this machine. Raises EnvironmentFault."""
-    from harness.capture.on_ray import RayEngine, started
-
-    started()
-    return RayEngine(workers)
-
-
 def with_counts(before: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     """The counts of one subject, read twice or by two processes: numbers add up, the rest is the later one's."""
     added = {k: round(before[k] + v, 3) for k, v in more.items() if k in before and isinstance(v, int | float)}
     rows = {**before.get("rows", {}), **more.get("rows", {})}
     return {**before, **more, **added, "rows": rows}
-
-
-def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequence[Prompt]], Codes]:
-    """Reads prompts through objects that are in memory already; keeps nothing."""
-    from harness.capture.loaded import LoadedModel
-
-    loaded = LoadedModel(model, tokenizer, next(model.parameters()).device)
-    return lambda prompts: loaded.codes(prompts, sae, hook)
-
-
-def weights_in_memory(model: Any, sae: Any, layer: int) -> Sample:
-    """What tells the weights of a script apart, drawn as capture draws it."""
-    from harness.capture.samples import sample_of
-
-    return sample_of(model, sae, layer)
-
-
-def open_picture(picture: Picture) -> Any:
-    """A picture as a PIL image in RGB, opened as a model's is; EnvironmentFault says why it cannot be."""
-    from harness.capture.pictures import open_picture as opened
-
-    return opened(picture)
-
-
-def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -> bool:
-    """Train an SAE at the subject's place; False where it was stopped and can go on. Never a fallback for a load."""
-    from harness.capture.training.config import TrainConfig
-    from harness.capture.training.run import train_sae
-
-    if subject.site != "hook_resid_post":
-        raise EnvironmentFault("training_config", f"SAEs are trained at hook_resid_post, not at {subject.hook}.")
-    device = resolve_device(subject.device)
-    config = TrainConfig(
-        model=_checkpoint(subject), layer=subject.layer, corpus=corpus, out=out, device=device, **asked
-    )
-    return train_sae(config).finished
-
-
-def released_digest(sae: SaeRef) -> str:
-    """The digest of a published SAE's tensors as sae-lens loads them here; what `digest` pins."""
-    import torch
-
-    from harness.capture.saes import released, weights_digest
-
-    return weights_digest(released(sae, torch.device("cpu")))
-
-
-def _checkpoint(subject: Subject) -> Path:
-    if subject.model.source == "package":
-        from harness.capture.converted import converted_checkpoint
-
-        return converted_checkpoint(subject.model.location)
-    folder = model_folder(subject.model)
-    if folder is None:
-        raise EnvironmentFault("weights_missing", f"{subject.model.location} is not on this machine.", "Download it.")
-    return folder
-
-
-@dataclass(slots=True, repr=False)
-class _Asker:
-    """Answers a kind that searches, prompt by prompt; the model stays in memory as long as the answers are wanted."""
-
-    runner: Runner
-    subject: Subject
-    _kept: Any = None
-
-    def __call__(self, prompts: Sequence[Prompt]) -> Codes | None:
-        """The codes of these prompts, from the store or read now; None where they cannot be read here."""
-        code, wanted = code_key(self.subject), {self.runner.key(prompt): prompt for prompt in prompts}
-        missing = wanted.keys() - self.runner.store.have(code, set(wanted))
-        if missing and not self._read(Reading(self.subject, code, tuple((k, wanted[k]) for k in sorted(missing)))):
-            return None
-        found = self.runner.store.get(code, set(wanted))
-        return concat([found[self.runner.key(p)] for p in prompts]) if found.keys() >= wanted.keys() else None
-
-    def _read(self, reading: Reading) -> bool:
-        if not self.runner.may_read(self.subject):
-            return False
-        from harness.capture.engine import Kept
-
-        self._kept = self._kept or Kept()
-        try:
-            self.runner.read_aside(reading, self._kept)
-        except EnvironmentFault:
-            return False
-        return True
-
-
-@dataclass(slots=True)
-class _Sink:
-    """Writes each finished batch at once, so that a later fault loses nothing."""
-
-    runner: Runner
-    readings: Sequence[Reading]
-
-    def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None:
-        self.runner.keep(lambda store: store.put(code_key, self._parts(code_key), rows))
-        self.runner.log.note_read(code_key, [key for key, _ in rows])
-
-    def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
-        self.runner.keep(lambda store: store.put_residuals(code_key, rows))
-
-    def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
-        self.runner.keep(lambda store: store.put_sums(code_key, self._parts(code_key), corpus_key, block, sums))
-        self.runner.log.note_read(code_key, [corpus_key])
-
-    def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
-        self.runner.keep(lambda store: store.put_promotions(code_key, self._parts(code_key), rows))
-        self.runner.log.note_read(code_key, [row for row, _ in rows])
-
-    def weights(self, code_key: str, sample: Sample) -> None:
-        self.runner.keep(lambda store: store.put_weights(code_key, self._parts(code_key), sample))
-
-    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
-        self.runner.log.note_fault(code_key, prompt_key, fault)
-
-    def _parts(self, code: str) -> dict[str, str]:
-        return code_parts(next(r.subject for r in self.readings if r.code_key == code))
-
-
-class _Apart:
-    """Keeps codes in memory, for who compares two readings of the same prompts."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Codes] = {}
-        self.faults: list[EnvironmentFault] = []
-
-    def codes(self, code_key: str, rows: Sequence[tuple[str, Codes]]) -> None:
-        self.found.update(rows)
-
-    def residuals(self, code_key: str, rows: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
-        raise TypeError("nobody asked for residuals")
-
-    def sums(self, code_key: str, corpus_key: str, block: int, sums: Sums) -> None:
-        raise TypeError("nobody asked for sums")
-
-    def promotions(self, code_key: str, rows: Sequence[tuple[str, Promotions]]) -> None:
-        raise TypeError("nobody asked for promotions")
-
-    def weights(self, code_key: str, sample: Sample) -> None:
-        """Not kept: the store has that of what it keeps."""
-
-    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
-        self.faults.append(fault)
-
-
-class _Aside(_Sink):
-    """Keeps what was read, and no faults."""
-
-    __slots__ = ()
-
-    def fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
-        return

@@ -1,0 +1,45 @@
+"""Answers for kinds that ask while they judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.codes import Codes, concat
+from harness.errors import EnvironmentFault
+from harness.inputs import Prompt, Reading, Subject
+from harness.keys import code_key
+
+if TYPE_CHECKING:
+    from harness.running import Runner
+
+
+@dataclass(slots=True, repr=False)
+class Asker:
+    """Answers a kind that searches, prompt by prompt; the model stays in memory as long as the answers are wanted."""
+
+    runner: Runner
+    subject: Subject
+    _kept: Any = None
+
+    def __call__(self, prompts: Sequence[Prompt]) -> Codes | None:
+        """The codes of these prompts, from the store or read now; None where they cannot be read here."""
+        code, wanted = code_key(self.subject), {self.runner.key(prompt): prompt for prompt in prompts}
+        missing = wanted.keys() - self.runner.store.have(code, set(wanted))
+        if missing and not self._read(Reading(self.subject, code, tuple((k, wanted[k]) for k in sorted(missing)))):
+            return None
+        found = self.runner.store.get(code, set(wanted))
+        return concat([found[self.runner.key(p)] for p in prompts]) if found.keys() >= wanted.keys() else None
+
+    def _read(self, reading: Reading) -> bool:
+        if not self.runner.may_read(self.subject):
+            return False
+        from harness.capture.engine import Kept
+
+        self._kept = self._kept or Kept()
+        try:
+            self.runner.read_aside(reading, self._kept)
+        except EnvironmentFault:
+            return False
+        return True

@@ -1,0 +1,90 @@
+"""The doors to capture/: each imports it when it is called, so that a warm run never imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.codes import Codes
+from harness.digests import model_folder
+from harness.errors import EnvironmentFault
+from harness.inputs import Picture, Prompt, Reading, SaeRef, Subject
+from harness.keys import resolve_device
+from harness.weights import Sample
+
+# Reads, writes to the sink, and gives the counts by subject, in parts: (readings, sink, progress) -> counts.
+Engine = Callable[[Sequence[Reading], Any, Callable[[str], None]], Iterable[Mapping[str, Mapping[str, Any]]]]
+
+
+def read_here(
+    readings: Sequence[Reading], sink: Any, progress: Callable[[str], None]
+) -> Iterator[Mapping[str, Mapping[str, Any]]]:
+    """Read in this process, and give the counts by subject."""
+    from harness.capture.engine import read_model
+
+    yield {name: one.to_dict() for name, one in read_model(readings, sink, progress).items()}
+
+
+def on_ray(workers: int) -> Engine:
+    """Read with Ray Data, on the cluster that RAY_ADDRESS names or on this machine. Raises EnvironmentFault."""
+    from harness.capture.on_ray import RayEngine, started
+
+    started()
+    return RayEngine(workers)
+
+
+def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequence[Prompt]], Codes]:
+    """Reads prompts through objects that are in memory already; keeps nothing."""
+    from harness.capture.loaded import LoadedModel
+
+    loaded = LoadedModel(model, tokenizer, next(model.parameters()).device)
+    return lambda prompts: loaded.codes(prompts, sae, hook)
+
+
+def weights_in_memory(model: Any, sae: Any, layer: int) -> Sample:
+    """What tells the weights of a script apart, drawn as capture draws it."""
+    from harness.capture.samples import sample_of
+
+    return sample_of(model, sae, layer)
+
+
+def open_picture(picture: Picture) -> Any:
+    """A picture as a PIL image in RGB, opened as a model's is; EnvironmentFault says why it cannot be."""
+    from harness.capture.pictures import open_picture as opened
+
+    return opened(picture)
+
+
+def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -> bool:
+    """Train an SAE at the subject's place; False where it was stopped and can go on. Never a fallback for a load."""
+    from harness.capture.training.config import TrainConfig
+    from harness.capture.training.run import train_sae
+
+    if subject.site != "hook_resid_post":
+        raise EnvironmentFault("training_config", f"SAEs are trained at hook_resid_post, not at {subject.hook}.")
+    device = resolve_device(subject.device)
+    config = TrainConfig(
+        model=_checkpoint(subject), layer=subject.layer, corpus=corpus, out=out, device=device, **asked
+    )
+    return train_sae(config).finished
+
+
+def released_digest(sae: SaeRef) -> str:
+    """The digest of a published SAE's tensors as sae-lens loads them here; what `digest` pins."""
+    import torch
+
+    from harness.capture.saes import released, weights_digest
+
+    return weights_digest(released(sae, torch.device("cpu")))
+
+
+def _checkpoint(subject: Subject) -> Path:
+    if subject.model.source == "package":
+        from harness.capture.converted import converted_checkpoint
+
+        return converted_checkpoint(subject.model.location)
+    folder = model_folder(subject.model)
+    if folder is None:
+        raise EnvironmentFault("weights_missing", f"{subject.model.location} is not on this machine.", "Download it.")
+    return folder
