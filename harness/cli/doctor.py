@@ -19,10 +19,12 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Say what this machine can read, what is missing and what mends it, and every setting. Example: interp doctor
+    """Say what this machine can read, what is missing and what mends it, and every setting.
 
     Each setting has its value here and where that comes from; of a secret, only whether it is set. Exits 3 where a
     setting has a value that it cannot have.
+
+    Example: interp doctor
     """
     if pin:
         _pin(as_json)
