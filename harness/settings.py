@@ -44,6 +44,7 @@ SETTINGS = (
     _env("RAY_ADDRESS", "none", "the cluster for `interp warm --engine ray`; none: this machine"),
     _env("RAY_USAGE_STATS_ENABLED", "0", "1 lets Ray send its statistics; without it they are turned off"),
     _env("NO_COLOR", "none", "any text: no colours, and trends in ASCII"),
+    _env("FORCE_COLOR", "none", "any text: colours where the output is no terminal; NO_COLOR wins"),
     _env("CI", "none", "any text: `interp accept` and `interp calibrate` write nothing"),
     _env("GITHUB_ACTIONS", "none", "true: annotations on failing lines and a job summary"),
     _env("GITHUB_STEP_SUMMARY", "none", "file that takes the job summary"),
