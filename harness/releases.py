@@ -6,6 +6,7 @@ Importing sae_lens costs 5 s and 500 MB, parsing its whole registry .6 s; one re
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -13,17 +14,22 @@ from pathlib import Path
 
 import yaml
 
+from harness.inputs import SaeRef
+
+PUBLIC = "https://www.neuronpedia.org/"
+_PLACE = re.compile(r"[\w.-]+/[\w.-]+")
 _NAME = re.compile(r"^([^\s#][^:\n]*):", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release: the hub repository, the loader that sae-lens takes, and path by id."""
+    """One release: the hub repository, the loader that sae-lens takes, and by id the path and Neuronpedia's id."""
 
     name: str
     repository: str
     loader: str
     paths: dict[str, str]
+    neuronpedia: dict[str, str]
 
     def download_command(self, sae_id: str) -> str:
         """The command that fetches one SAE's files into the hub cache, as a person types it."""
@@ -48,7 +54,18 @@ def find_release(name: str) -> Release | None:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entry = yaml.load(text[start:end], Loader=loader)[name]
     paths = {str(sae["id"]): str(sae["path"]) for sae in entry.get("saes", [])}
-    return Release(name, str(entry.get("repo_id", "")), str(entry.get("conversion_func") or "sae_lens"), paths)
+    shown = {str(sae["id"]): str(sae["neuronpedia"]) for sae in entry.get("saes", []) if sae.get("neuronpedia")}
+    return Release(name, str(entry.get("repo_id", "")), str(entry.get("conversion_func") or "sae_lens"), paths, shown)
+
+
+def public_pages(sae: SaeRef, features: Iterable[int]) -> tuple[str, ...]:
+    """The address of each feature's page on Neuronpedia, by the ids of sae-lens' registry; none for an SAE of a path,
+    for weights changed by a mutant, and for one that the registry gives no id. Nothing is asked of that site."""
+    if sae.source != "release" or sae.derived is not None:
+        return ()
+    release = find_release(sae.location)
+    place = release.neuronpedia.get(sae.sae_id or "", "") if release is not None else ""
+    return tuple(f"{PUBLIC}{place}/{feature}" for feature in features) if _PLACE.fullmatch(place) else ()
 
 
 @cache

@@ -26,6 +26,7 @@ FLOORS = [
         "promotion",
         "heldout",
         "weights",
+        "settings",
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
     {"language", "capture", "judging", "answers", "rechecking"},
@@ -33,7 +34,7 @@ FLOORS = [
     {"running"},
     {
         *("session", "explore", "pinning", "explaining", "calibrating", "comparing", "drafting", "gate", "stored"),
-        "warming",
+        *("warming", "configuration"),
     },
     {"plugin", "cli", "__main__"},
 ]

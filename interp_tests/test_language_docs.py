@@ -1,4 +1,4 @@
-"""docs/writing-specs.md: every block of YAML in it is right."""
+"""docs/writing-specs.md and README.md: every block of YAML in them is right."""
 
 import re
 import shutil
@@ -12,7 +12,12 @@ from harness.spec import Spec
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "writing-specs.md").read_text()
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+README = (ROOT / "README.md").read_text()
+BLOCKS = [
+    block
+    for page in (PAGE, README)
+    for block in re.findall(r"^```yaml\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+]
 HEAD = "subjects: [tiny-gemma2]\n"
 CLAIM = "  - {{id: about-{0}, feature: 1, fires_more: {{prompts: {0}, than: prompts/near-misses.yaml#color_talk}}}}\n"
 
@@ -23,6 +28,8 @@ def whole_suite(block):
         sets = re.findall(r"^  (\w+):", block, flags=re.MULTILINE)
         return HEAD + block + "expect:\n" + "".join(CLAIM.format(name) for name in sets)
     color = "prompts:\n  color: prompts/categories.yaml#color\n"
+    if "not_number" in block:  # README quotes one claim of a suite with these sets
+        color = "prompts:\n  number: prompts/categories.yaml#number\n  not_number: prompts/categories.yaml#!number\n"
     return block if "expect:" in block else HEAD + color + "expect:\n" + block
 
 

@@ -30,6 +30,7 @@ from harness.cli import (
     warm,
 )
 from harness.cli.inert import guard_output
+from harness.cli.plain import plain_help
 from harness.errors import EnvironmentFault, SpecError
 from harness.reports.display import escape
 
@@ -69,6 +70,7 @@ app.add_typer(store.app)
 def main() -> None:
     """Run one command; errors are one message, never a traceback."""
     guard_output()
+    plain_help()
     try:
         app()
     except SpecError as error:

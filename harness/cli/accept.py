@@ -22,9 +22,11 @@ def accept(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Record a run's numbers under specs/measured/, as baselines of `unchanged`. Example: interp accept latest
+    """Record a run's numbers under specs/measured/, as baselines of `unchanged`.
 
     Exits 1 where some of the run's numbers are refused; the others are recorded.
+
+    Example: interp accept latest
     """
     if os.environ.get("CI"):
         raise _refused("CI is set: baselines are accepted by a person, who commits specs/measured/ for review.")

@@ -37,9 +37,11 @@ def run_calibrate(
     ] = MOST_PROMPTS,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document: the figures as they are kept.")] = False,
 ) -> None:
-    """Measure a subject's noise, and keep it under specs/measured/noise/. Example: interp calibrate tiny-gemma2
+    """Measure a subject's noise, and keep it under specs/measured/noise/.
 
     Reads prompts of the subject's own claims three times: as ever, one at a time, and in the other precision.
+
+    Example: interp calibrate tiny-gemma2
     """
     if os.environ.get("CI"):
         typer.echo(

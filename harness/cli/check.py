@@ -42,9 +42,11 @@ def check(
         bool, typer.Option("--watch", help="Check again after every save, until Ctrl-C; one --json document a line.")
     ] = False,
 ) -> None:
-    """Validate specs: file, line, column, and the mend of each mistake. Example: interp check specs/tiny-gemma2
+    """Validate specs: file, line, column, and the mend of each mistake.
 
     Exits 2 with a mistake, 1 with a claim that no evidence can decide or a lower bar without a reason.
+
+    Example: interp check specs/tiny-gemma2
     """
     if untrusted:
         _refuse(against, as_json)

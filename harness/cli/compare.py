@@ -24,10 +24,12 @@ def run_compare(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Which verdicts flipped from one run to another, which numbers moved beyond noise, and which part of the keys
-    changed. Example: interp compare 20261123T1554 latest
+    changed.
 
     Claims are paired by id and, where the store still has the evidence of both, prompt by prompt. Exits 1 where a
     verdict flipped.
+
+    Example: interp compare 20261123T1554 latest
     """
     root = Path.cwd()
     specs = [item for item in load(root).items if isinstance(item, Spec)]

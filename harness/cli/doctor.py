@@ -1,13 +1,16 @@
-"""`interp doctor`: which subjects can be read here, and, with --pin, the pins of what is here."""
+"""`interp doctor`: what can be read here, what is missing and what mends it, every setting; --pin writes pins."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from harness.cli.output import emit
+from harness.reports.display import escape
 
 
 def doctor(
@@ -16,17 +19,52 @@ def doctor(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Say which subjects can be read on this machine; pin their weights where they are. Example: interp doctor --pin"""
-    from harness.pinning import readiness
+    """Say what this machine can read, what is missing and what mends it, and every setting.
 
+    Each setting has its value here and where that comes from; of a secret, only whether it is set. Exits 3 where a
+    setting has a value that it cannot have.
+
+    Example: interp doctor
+    """
     if pin:
         _pin(as_json)
         return
-    rows = [
-        {"subject": r.subject, "device": r.device, "here": not r.missing, "missing": ", ".join(r.missing)}
-        for r in readiness(Path.cwd())
-    ]
-    emit(rows, as_json, ["subject", "device", "here", "missing"])
+    from harness.configuration import effective, problems
+
+    settings = [asdict(one) for one in effective(Path.cwd())]
+    faults = list(problems(Path.cwd()))
+    subjects = [] if faults else _subjects()
+    if as_json:
+        document = {"subjects": subjects, "settings": settings, "problems": faults}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+    else:
+        _show(subjects, settings)
+    for fault in faults:
+        typer.echo(f"interp: {fault}", err=True)
+    if faults:
+        raise typer.Exit(3)
+
+
+def _subjects() -> list[dict[str, Any]]:
+    from harness.pinning import readiness
+
+    return [{**asdict(one), "here": not one.missing} for one in readiness(Path.cwd())]
+
+
+def _show(subjects: list[dict[str, Any]], settings: list[dict[str, Any]]) -> None:
+    """Two tables, and under the first what mends each lack, once."""
+    rows = [{**one, "missing": ", ".join(one["missing"]) or "nothing"} for one in subjects]
+    emit(rows, False, ["subject", "device", "dtype", "missing"])
+    mends = dict.fromkeys(mend for one in subjects for mend in one["mends"])
+    typer.echo("\nTo have what is missing:" * bool(mends))
+    for mend in mends:
+        typer.echo(f"  {mend}")
+    typer.echo("")
+    given = [one for one in settings if one["origin"] != "default"]
+    typer.echo(f"{len(given)} of {len(settings)} settings are given, the others are as without them:")
+    width = max(len(one["name"]) for one in settings)
+    for one in settings:
+        typer.echo(f"  {one['name']:<{width}}  {escape(one['value'])}  ({one['origin']})")
 
 
 def _pin(as_json: bool) -> None:

@@ -42,9 +42,9 @@ def draft(
 ) -> None:
     """Find features on one half of A and B, and write a suite that tests them on the other half.
 
-    Example: interp draft prompts/categories.yaml#color 'prompts/categories.yaml#!color' -s tiny-gemma2 --n 3
-
     Reads the discovery half only. Exits 1, and writes nothing, where no feature can be claimed.
+
+    Example: interp draft prompts/categories.yaml#color 'prompts/categories.yaml#!color' -s tiny-gemma2 --n 3
     """
     root = Path.cwd()
     plan = _plan(root, a.removeprefix("specs/"), b.removeprefix("specs/"), subject, out, (n, rank, pool))

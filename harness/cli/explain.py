@@ -18,9 +18,11 @@ def explain(
     name: Annotated[str, typer.Argument(metavar="SPEC", help="A spec's id, or its end: color::beats-code.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Say what a claim needs, its smallest p, and its power. Example: interp explain first::silent-or-not
+    """Say what a claim needs, its smallest p, and its power.
 
     Reads no model: the power is that at the effect in the store, where that has the evidence.
+
+    Example: interp explain categories::color-beats-the-rest
     """
     from harness.explaining import explain as explained
     from harness.explaining import in_words, to_dict

@@ -20,7 +20,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 def top(text: str, subject: Subject, pool: PoolOption = "max", n: int = 10, as_json: Json = False) -> None:
-    """Strongest features of a prompt. Example: interp top "The red ball." --subject tiny-gemma2"""
+    """Strongest features of a prompt.
+
+    Example: interp top "The red ball." --subject tiny-gemma2
+    """
     ranking = open_subject(subject).top_features(text, n, pool)
     rows = [{"feature": r.feature, "activation": r.score, "token": r.token, "position": r.position} for r in ranking]
     emit(rows, as_json, ["feature", "activation", "token", "position"])
@@ -52,7 +55,10 @@ def scan(
     pool: PoolOption = "max",
     as_json: Json = False,
 ) -> None:
-    """One feature over a set. Example: interp scan 17 prompts/categories.yaml#color -s tiny-gemma2"""
+    """One feature over a set.
+
+    Example: interp scan 17 prompts/categories.yaml#color -s tiny-gemma2
+    """
     rows = open_subject(subject).scan(feature, _prompts(prompts), pool)
     if not as_json:
         typer.echo("\n".join(escape(str(row)) for row in rows))

@@ -39,10 +39,12 @@ def history(
     prune_now: Annotated[bool, typer.Option("--prune", help="Remove old runs now, as every run does.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The last runs, or the trend of one claim over them. Example: interp history color-beats-the-rest
+    """The last runs, or the trend of one claim over them.
 
     Runs are removed beyond the 50 newest and after 90 days (interp_keep_runs, interp_keep_days in pytest.ini; 0 does
     not limit). The one that `latest` is stays, and so does one with a file named keep in its folder.
+
+    Example: interp history color-beats-the-rest
     """
     reports = reports_dir(Path.cwd())
     removed = prune(reports, _limits(Path.cwd())) if prune_now else []
@@ -58,7 +60,10 @@ def show(
     run: Annotated[str, typer.Argument(help="`latest`, a run's id or its start, or a path.")] = "latest",
     as_json: Annotated[bool, typer.Option("--json", help="Its results.json.")] = False,
 ) -> None:
-    """One run as its terminal printed it, and where its page is. Example: interp show latest"""
+    """One run as its terminal printed it, and where its page is.
+
+    Example: interp show latest
+    """
     root = Path.cwd()
     try:
         path = results_file(root, reports_dir(root), run)
@@ -177,6 +182,8 @@ def _show_run(run: dict[str, Any], records: Sequence[Record]) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else LOG_WIDTH
     for line in table_lines(records, width):
         typer.echo(line)
+    for record in (one for one in records if one.pages):
+        typer.echo(f"page of {one_line(record.id)}: {one_line(' '.join(record.pages), 400)}")
     for line in mutation_lines(list(records)):
         typer.echo(f"mutants: {line}")
     for line in (INVALID, *run["invalid"]) if run.get("invalid") else ():

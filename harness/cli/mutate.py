@@ -34,9 +34,11 @@ def mutate(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document: {suites, claims, invalid}.")] = False,
 ) -> None:
-    """Judge claims, and mutants of the evidence of those that are met. Example: interp mutate specs/tiny-gemma2
+    """Judge claims, and mutants of the evidence of those that are met.
 
     Exits 1 where a claim does not hold (as pytest does), 2 where a spec cannot be read, 3 where nothing was judged.
+
+    Example: interp mutate specs/tiny-gemma2
     """
     records, controls = _judged(paths or None, stored, strict, as_json)
     invalid = [str(control) for control in controls if not control.holds]

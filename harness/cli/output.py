@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from harness.cli.plain import is_plain
 from harness.progress import Teller
 
 # Beside U+0000 to U+001F, which JSON escapes: other control characters, and what breaks, hides or reorders a line.
@@ -31,7 +32,8 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str
         table.add_column(name.replace("_", " "), justify="right" if _is_number(rows, name) else "left")
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in names))
-    Console(highlight=False, markup=False, soft_wrap=False).print(table)
+    terminal = False if is_plain(sys.stdout) else None
+    Console(highlight=False, markup=False, soft_wrap=False, force_terminal=terminal).print(table)
 
 
 def print_document(document: Any, indent: int | None = 2) -> None:
@@ -56,10 +58,10 @@ def _cell(value: Any) -> str:
 
 
 def teller() -> Teller:
-    """Tells on standard error; where that is a terminal, a status is written over the one before."""
+    """Tells on standard error; on a terminal, without NO_COLOR, a status is written over the one before."""
 
     def rewrite(line: str) -> None:
         sys.stderr.write(f"\r\x1b[K{line}")
         sys.stderr.flush()
 
-    return Teller(lambda line: typer.echo(line, err=True), rewrite if sys.stderr.isatty() else None)
+    return Teller(lambda line: typer.echo(line, err=True), None if is_plain(sys.stderr) else rewrite)

@@ -27,9 +27,11 @@ def export_(
     mutate: Annotated[bool, typer.Option("--mutate", help="What `pytest --mutate` reads, too: larger.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the evidence of some suites as one file. Example: interp store export evidence.pack
+    """Write the evidence of some suites as one file.
 
     What is not in the store is counted and left out. Exits 2 where a spec cannot be read, 3 where nothing is there.
+
+    Example: interp store export evidence.pack
     """
     readings = readings_of(readable(paths or None), mutate)
     with opened(read_only=True) as store:
@@ -49,9 +51,11 @@ def import_(
     sha256: Annotated[str | None, typer.Option("--sha256", help="Refuse every other file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take in the evidence of a pack: all, or none where any is damaged. Example: interp store import evidence.pack
+    """Take in the evidence of a pack: all, or none where any is damaged.
 
     What is in the store already stays as it is. Exits 3 where the pack is refused.
+
+    Example: interp store import evidence.pack
     """
     known = known_today(Path.cwd())
     with contextlib.closing(Store(default_store())) as store:

@@ -29,7 +29,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 @app.command("size")
 def size(as_json: Json = False) -> None:
-    """Say how large the store is, and whose evidence it holds. Example: interp store size"""
+    """Say how large the store is, and whose evidence it holds.
+
+    Example: interp store size
+    """
     with opened(read_only=True) as store:
         held, tables = store.sizes(), store.stats()
     del tables["code_keys"]
@@ -55,7 +58,10 @@ def verify(
     repair: Annotated[bool, typer.Option("--repair", help="Drop damaged rows; the next run reads them again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Hold every row against its digest; exits 3 where one is damaged and stays. Example: interp store verify"""
+    """Hold every row against its digest; exits 3 where one is damaged and stays.
+
+    Example: interp store verify
+    """
     with opened(read_only=not repair) as store, warnings.catch_warnings(action="ignore", category=RuntimeWarning):
         looked_at, damaged = store.verify()
     if as_json:
@@ -83,7 +89,10 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would free.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Drop evidence that is old, too much or of no subject of today. Example: interp store prune --stale --dry-run"""
+    """Drop evidence that is old, too much or of no subject of today.
+
+    Example: interp store prune --stale --dry-run
+    """
     limits = Limits(
         max_bytes=None if max_size is None else parse_bytes(max_size),
         since=None if older_than is None else time.time() - parse_seconds(older_than),

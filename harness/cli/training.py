@@ -21,7 +21,7 @@ def train_sae(
 ) -> None:
     """Train an SAE with sae-lens; Ctrl-C stops it, the same command goes on.
 
-    Example: interp train-sae tiny-gemma2 --corpus specs/prompts/corpus-prose.txt --d-sae 512 --k 12 --tokens 200000
+    Example: interp train-sae tiny-gemma2 --corpus specs/prompts/corpus-prose.txt --d-sae 512 --k 12 --tokens 20000
     --out my-sae
     """
     from harness.running.doors import train

@@ -40,10 +40,12 @@ def warm_(
     workers: Annotated[int, typer.Option(min=1, help="With --engine ray: how many copies of a model.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Read what specs need and the store lacks, and judge nothing. Example: interp warm specs/tiny-gemma2 --shard 1/2
+    """Read what specs need and the store lacks, and judge nothing.
 
     Subjects of a device that is not here are left out. Exits 2 where a spec cannot be read, 3 where evidence that could
     be had here was not, or none could be had here.
+
+    Example: interp warm specs/tiny-gemma2 --shard 1/2
     """
     part = _parsed(shard)
     specs = readable(paths or None)

@@ -46,7 +46,10 @@ _CAPTION: Schema = {
     "description": "The text read with each picture; {folder} and {name} stand for the picture's.",
 }
 _FILE: Schema = {"type": "string", "pattern": "^images/", "description": "A picture under specs/images."}
-_FILES: Schema = {"anyOf": [_FILE, {"type": "array", "items": _FILE, "minItems": 1, "uniqueItems": True}]}
+_FILES: Schema = {
+    "anyOf": [_FILE, {"type": "array", "items": _FILE, "minItems": 1, "uniqueItems": True}],
+    "description": "Pictures under specs/images, one prompt each.",
+}
 _FOLDER: Schema = {"type": "string", "pattern": "^images", "description": "A folder under specs/images."}
 _PER_FOLDER: Schema = {"type": "integer", "minimum": 1, "description": "The first so many pictures of each sub-folder."}
 _TRUNCATE: Schema = {"type": "boolean", "description": "Cut prompts at the subject's max_tokens."}
@@ -167,13 +170,17 @@ def _set() -> Schema:
         "minLength": 1,
         "description": "file.yaml#set, file.yaml#!set, file.txt or a set of this file.",
     }
-    used = {"anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}]}
+    used = {
+        "anyOf": [reference, {"type": "array", "items": reference, "minItems": 1}],
+        "description": "The set, or several, that this one is made of.",
+    }
+    texts = {**_TEXTS, "description": "Prompts, verbatim."}
     return {
         "description": "A list of prompts, a reference, or a mapping with prompts, template, use, images or folder.",
         "anyOf": [
             reference,
-            {**_TEXTS, "description": "Prompts, verbatim."},
-            _closed({"prompts": _TEXTS, "marks": _MARKS, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "prompts"),
+            texts,
+            _closed({"prompts": texts, "marks": _MARKS, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "prompts"),
             _closed({"use": used, "half": _HALF, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "use"),
             _closed({"images": _FILES, "caption": _CAPTION, **_READ}, "images", "caption"),
             _closed({"folder": _FOLDER, "caption": _CAPTION, "per_folder": _PER_FOLDER, **_READ}, "folder", "caption"),
@@ -192,11 +199,14 @@ def _template() -> Schema:
         "default": "template",
         "description": "What one unit of evidence is: all prompts of a template, or each prompt.",
     }
-    one = {"type": "string", "minLength": 1}
+    sentence = {
+        "anyOf": [{"type": "string", "minLength": 1}, _TEXTS],
+        "description": "The sentence with {slots}, or several; every combination of words is a prompt.",
+    }
     return {
         "type": "object",
         "description": "A sentence with {slots}; every other key is a slot with its words.",
-        "properties": {"template": {"anyOf": [one, _TEXTS]}, "group": group, "marks": _MARKS, "truncate": _TRUNCATE},
+        "properties": {"template": sentence, "group": group, "marks": _MARKS, "truncate": _TRUNCATE},
         "required": ["template"],
         "additionalProperties": _WORDS,
     }

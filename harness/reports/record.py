@@ -13,6 +13,7 @@ from typing import Any
 from harness.baselines import acceptable
 from harness.controls.base import Control
 from harness.errors import Source
+from harness.releases import public_pages
 from harness.reports.basis import Basis
 from harness.reports.machine import git_state, machine, versions
 from harness.reports.mistakes import Mistake
@@ -32,7 +33,7 @@ class Record:
     this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None where
     this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is
     not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
-    measured.
+    measured. pages: the addresses of the features' public pages, where they have some.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Record:
     text: str = ""
     errors: tuple[Mistake, ...] = ()
     acceptable: dict[str, Any] | None = None
+    pages: tuple[str, ...] = ()
     _told: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
@@ -88,6 +90,7 @@ class Record:
             tags=spec.tags,
             text=spec.text,
             acceptable=acceptable(spec, verdict),
+            pages=public_pages(spec.subject.sae, spec.features or chosen),
         ).in_plain_types()
 
     @classmethod
@@ -149,6 +152,7 @@ class Record:
                 "tags": self.tags,
                 "text": self.text,
                 "acceptable": self.acceptable,
+                "pages": self.pages,
             },
             lost,
         )
@@ -175,6 +179,7 @@ class Record:
             scope=known["scope"] or "",
             tags=tuple(known["tags"]),
             acceptable=known["acceptable"],
+            pages=tuple(known.get("pages", ())),  # runs from before it had any
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
         object.__setattr__(record, "_told", data)  # a report, the page and results.json ask for it again

@@ -63,12 +63,20 @@ def read_edit(value: Any) -> Edit:
 
 _MOST_WORDS, _MOST_LETTERS = 500, 20_000
 _WORDS_SCHEMA = {"type": "array", "items": {"type": "string", "minLength": 1, "pattern": "\\S"}, "minItems": 1}
+_TAKES = {
+    "swap_marked": "Words outside the concept; each stands in for the marked one.",
+    "swap_within": "Words of the same concept; each stands in for a marked one. Without them, the set's own.",
+    "paraphrase": "Other sentences with {slots}, which take the prompt's own words.",
+    "position": "Sentences put before the text, one, two, ... of them, so that it stands further on.",
+    "filler_before": "Sentences that are put before the prompt.",
+    "filler_after": "Sentences that are put after the prompt.",
+}
 _EDIT_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"enum": [name for name in sorted(ORDER) if name not in NEED_WORDS]},
         {
             "type": "object",
-            "properties": dict.fromkeys(sorted(TAKE_WORDS), _WORDS_SCHEMA),
+            "properties": {name: {**_WORDS_SCHEMA, "description": _TAKES[name]} for name in sorted(TAKE_WORDS)},
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": False,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.families import KIND
 from harness.mutants.score import score
+from harness.releases import PUBLIC
 from harness.reports.display import escape, number, one_line
 from harness.reports.failure import facts, finding_line, mistake_lines, yaml_lines
 from harness.reports.html.axis import Axis, axis_of
@@ -25,7 +26,8 @@ Values = Sequence[float | None]
 @dataclass(frozen=True, slots=True)
 class Card:
     """One claim. `place`: where it stands in the files. `facts` are (name, value) lines; `mutants` are (name, fate,
-    note, hint); `examples` are (value, set and note, text), for a claim whose evidence is not drawn."""
+    note, hint); `pages` are (feature, address); `examples` are (value, set and note, text), for a claim whose
+    evidence is not drawn."""
 
     id: str
     place: int
@@ -37,6 +39,7 @@ class Card:
     kind: str
     subject: str
     feature: str
+    pages: tuple[tuple[str, str], ...]
     measured: str
     bound: str
     n: str
@@ -77,6 +80,7 @@ def _card(record: Record, place: int, drawn: Container[str], trend: Values) -> C
         kind=record.kind,
         subject=escape(record.subject),
         feature=", ".join(map(str, record.features)),
+        pages=tuple(_pages(record)),
         measured=one_line(measured_text(record)),
         bound=one_line(verdict.bound),
         n="" if measured is None else f"{measured.n:,}",
@@ -95,6 +99,13 @@ def _card(record: Record, place: int, drawn: Container[str], trend: Values) -> C
         rerun=rerun_command(record),
         seconds=f"{record.seconds:.3f}",
     )
+
+
+def _pages(record: Record) -> Iterator[tuple[str, str]]:
+    """Only addresses of the one site: a record may come from a file that somebody wrote."""
+    for page in record.pages:
+        if page.startswith(PUBLIC):
+            yield page.rpartition("/")[2], page
 
 
 def rerun_command(record: Record) -> str:
