@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from harness.capture.batching import SHORTEST, Shapes
+from harness.capture.behind import Behind
 from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.derived import derived
 from harness.capture.encode import Encoder, codes_of, encode
@@ -58,7 +59,8 @@ def read_model(
     """
     if len({(r.subject.model, r.subject.dtype, r.subject.device) for r in readings}) != 1:
         raise ValueError("read_model reads one model, dtype and device at a time")
-    return _Run(list(readings), sink, progress or (lambda line: None), kept or Kept(), one_by_one).read()
+    with Behind(sink) as behind:
+        return _Run(list(readings), behind, progress or (lambda line: None), kept or Kept(), one_by_one).read()
 
 
 @dataclass(slots=True)

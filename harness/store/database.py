@@ -35,7 +35,10 @@ _ELSEWHERE = "Set INTERP_STORE to another file, or run with --no-store."
 
 
 class Database:
-    """One connection. Reads and writes are short; every error of SQLite becomes an EnvironmentFault."""
+    """One connection. Reads and writes are short; every error of SQLite becomes an EnvironmentFault.
+
+    Any thread may use it, one at a time: while a model is read, that is the one that writes (capture/behind.py).
+    """
 
     def __init__(self, path: Path | str, read_only: bool = False) -> None:
         self.path = str(path)
@@ -70,7 +73,7 @@ class Database:
         try:
             if self.path != MEMORY:
                 Path(self.path).parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S)
+            connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("BEGIN IMMEDIATE")
