@@ -7,12 +7,13 @@ with their captions, as the source notebook pools them; adapted_image_tokens the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 
 from harness.codes import Codes, Kind, Specials
+from harness.heatmaps import table
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
 from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, AlignedTransfer, aligned
 from harness.stats.transfer.conditions import Condition, Strength, condition, strength_of_all
@@ -71,7 +72,7 @@ class FeatureAnalysis:
     adapted_top_tokens: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Census:
     """Every feature's category. codes: those of each condition, for figures; strength: per feature, [d_sae].
 
@@ -89,6 +90,18 @@ class Census:
     @property
     def counts(self) -> dict[str, int]:
         return {name: len(features) for name, features in self.categories.items()}
+
+    def __repr__(self) -> str:
+        counted = ", ".join(f"{n:,} {name}" for name, n in self.counts.items() if n)
+        return f"Census ({self.method}) of {sum(self.counts.values()):,} features: {counted}"
+
+    def _repr_html_(self) -> str:
+        features = [f"{n:,}" for n in self.counts.values()]
+        read = {"condition": list(self.conditions)} | {
+            field.name: [f"{getattr(one, field.name):,.4g}" for one in self.conditions.values()]
+            for field in fields(ConditionSummary)
+        }
+        return table({"category": list(self.counts), "features": features}, self.method) + table(read, "what was read")
 
     def row(self, feature: int) -> FeatureRow:
         """One feature's numbers in all conditions."""

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.inputs import Need, Prompt, Subject
-from harness.rankings import RankedFeature, Ranking, ScannedPrompt
+from harness.rankings import RankedFeature, Ranking, Scan, ScannedPrompt
 from harness.stats.auroc import SignedCodes, auroc_of_all
 from harness.stats.contrast import check_widths, mean_of_all, rate_gap, rate_of_all
 from harness.stats.permutation import rank_sum, stratified_p
@@ -63,7 +63,7 @@ class OpenSubject:
         """The n features that set the first prompts off from the second."""
         return differential_features(self.pooled(positive, pool), self.pooled(negative, pool), n, rank)
 
-    def scan(self, feature: int, prompts: Prompts, pool: Pool = "max") -> list[ScannedPrompt]:
+    def scan(self, feature: int, prompts: Prompts, pool: Pool = "max") -> Scan:
         """One feature over prompts: its pooled value and its value on every token."""
         given = _as_prompts(prompts)
         codes = self.encode(given)
@@ -99,6 +99,13 @@ def open_subject(
     from harness.running.doors import reader_of
 
     return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post"), **reading)
+
+
+def prompt_set(reference: str, root: Path | str = ".") -> tuple[Prompt, ...]:
+    """The prompts that a spec would mean by this name, such as prompts/categories.yaml#color. Raises SpecError."""
+    from harness.language.sets import resolve_reference
+
+    return resolve_reference(Path(root), reference, allow_local=True).prompts
 
 
 def census(
@@ -158,21 +165,20 @@ def fire_rate(codes: CodesLike, feature: int) -> float:
     return float(np.mean(column != 0)) if len(column) else float("nan")
 
 
-def scan_tokens(
-    codes: Codes, feature: int, prompts: Sequence[Prompt], counted: Mask, pool: Pool = "max"
-) -> list[ScannedPrompt]:
+def scan_tokens(codes: Codes, feature: int, prompts: Sequence[Prompt], counted: Mask, pool: Pool = "max") -> Scan:
     """One feature over prompts, with its value on every token and whether that token counts."""
     pooled = codes.pooled(counted, pool).column(feature)
     value = codes.token_column(feature)
     rows = [np.flatnonzero(codes.prompt == i) for i in range(len(prompts))]
-    return [
+    scanned = (
         ScannedPrompt(
             prompt.shown,
             float(pooled[i]),
             tuple((codes.token[t], float(value[t]), bool(counted[t])) for t in rows[i]),
         )
         for i, prompt in enumerate(prompts)
-    ]
+    )
+    return Scan(tuple(scanned), feature)
 
 
 def _peak(codes: Codes, counted: Mask, feature: int, value: float) -> RankedFeature:

@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.heatmaps import heat_table, table
+
 
 @dataclass(frozen=True, slots=True)
 class RankedFeature:
@@ -23,7 +25,7 @@ class RankedFeature:
     position: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ranking:
     """Features in order of `by`, best first; behaves as a sequence of rows."""
 
@@ -48,12 +50,12 @@ class Ranking:
     def __str__(self) -> str:
         return _table(self.columns()) if self.rows else f"no feature fires (ranked by {self.by})"
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
-        columns = self.columns()
-        head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in columns)
-        rows = zip(*columns.values(), strict=True)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(_cell(v))}</td>" for v in row) + "</tr>" for row in rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        if not self.rows:
+            return html.escape(str(self))
+        return table({name: [_cell(v) for v in values] for name, values in self.columns().items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,39 @@ class ScannedPrompt:
         marked = "".join(f">>{t}<<" if value > 0 and value == self.activation else t for t, value, _ in self.tokens)
         return f"{self.activation:9.4f}  {marked or self.prompt}"
 
+    def _repr_html_(self) -> str:
+        return Scan((self,))._repr_html_()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Scan:
+    """One feature over prompts, in their order; behaves as a sequence; a notebook shades its tokens by activation."""
+
+    rows: tuple[ScannedPrompt, ...]
+    feature: int | None = None
+
+    def __iter__(self) -> Iterator[ScannedPrompt]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> ScannedPrompt:
+        return self.rows[index]
+
+    def strongest(self, n: int = 10) -> Scan:
+        """The n prompts of the highest activation, highest first."""
+        return Scan(tuple(sorted(self.rows, key=lambda row: -row.activation)[:n]), self.feature)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.rows))
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = [(row.activation, row.tokens or ((row.prompt, 0.0, True),)) for row in self.rows]
+        return heat_table(rows, "one feature" if self.feature is None else f"feature {self.feature}")
+
 
 def _table(columns: dict[str, list[object]]) -> str:
     cells = {name: [_cell(v) for v in values] for name, values in columns.items()}
@@ -81,4 +116,6 @@ def _lines(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]
 
 
 def _cell(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else repr(value) if isinstance(value, str) else str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.1e}"
+    return repr(value) if isinstance(value, str) else str(value)

@@ -21,6 +21,7 @@ FLOORS = [
         "sums",
         "stats",
         "verdict",
+        "heatmaps",
         "rankings",
         "census",
         "promotion",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.output import emit
 from harness.codes import Pool
-from harness.explore import Prompts, Rank, open_subject
-from harness.language.sets import resolve_reference
+from harness.explore import Rank, open_subject, prompt_set
 from harness.reports.display import escape
 
 Subject = Annotated[str, typer.Option("--subject", "-s", help="A name from specs/subjects.yaml.")]
@@ -43,7 +41,7 @@ def diff(
     Example: interp diff prompts/categories.yaml#color 'prompts/categories.yaml#!color' -s tiny-gemma2 --rank auroc
     """
     opened = open_subject(subject)
-    ranking = opened.differential_features(_prompts(a), _prompts(b), n, rank, pool)
+    ranking = opened.differential_features(prompt_set(a), prompt_set(b), n, rank, pool)
     columns = ["feature", "score", "pos_mean", "neg_mean", "pos_fire_rate", "neg_fire_rate", "auroc", "p"]
     emit([{name: asdict(row)[name] for name in columns} for row in ranking], as_json, columns)
 
@@ -59,7 +57,7 @@ def scan(
 
     Example: interp scan 17 prompts/categories.yaml#color -s tiny-gemma2
     """
-    rows = open_subject(subject).scan(feature, _prompts(prompts), pool)
+    rows = open_subject(subject).scan(feature, prompt_set(prompts), pool)
     if not as_json:
         typer.echo("\n".join(escape(str(row)) for row in rows))
         return
@@ -72,7 +70,3 @@ def scan(
         for row in rows
     ]
     emit(named, True, [])
-
-
-def _prompts(reference: str) -> Prompts:
-    return resolve_reference(Path.cwd(), reference, allow_local=True).prompts
