@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/auroc.py [--repeats 5]
 
 Codes are drawn from a seed with the sparsity of a published SAE: about 70 features a token on 30 tokens a prompt, a few
-frequent features and very many rare ones, pooled by max. p is the exact rank-sum p of each feature, its null
-distributions remembered by tie pattern (features that are silent on as many prompts share one); 100 against 100 and, where counting
-would take longer than 50 against 50 does, the corrected normal p, as for any claim.
+frequent features and very many rare ones, pooled by max, 100 prompts against 100. p is the exact rank-sum p of each
+feature, its null distributions remembered by tie pattern (features that are silent on as many prompts share one); where
+counting would take longer than 50 against 50 does, it is the corrected normal p, as for any claim.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/workload.py FOLDER [--specs 1000] [--prompts 2000]
 
-It is a checkout of its own, with this tree's harness in it. The prompts have 8 to 128 tokens (the beginning-of-text token
-counted), in 20 sets of one topic each, of sentences of tiny-gemma2's training world. The claims are of all kinds about
+It is a checkout of its own, with this tree's harness in it. The prompts have 8 to 128 tokens (with the beginning-of-text
+token), in 20 sets of one topic each, of sentences of tiny-gemma2's training world. The claims are of all kinds about
 one model's text, in turns: transfers, transfer_census and transfers_sae are about two models. holds_under makes 100
 edited prompts from each of four sets, which are read besides. Both SAEs read layer 3: tiny-gemma2's own, and
 the one trained on tiny-paligemma2, a model of the same shape. Every claim is a warning at worst, so that no failure is
@@ -16,6 +16,7 @@ import argparse
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ KINDS = (
     "activation: {{prompts: {a}, median: {{at_least: {bound}}}}}",
     "beats_keywords: {{prompts: {a}, than: {b}, margin: {{at_least: -{bound}}}}}",
     "density: {{prompts: [{a}, {b}], rate: {{at_most: {bound}}}}}",
-    "distinguishes: {{prompts: {a}, than: {b}, top: {top}}}",
+    "distinguishes: {{prompts: {a}, than: {b}, top: 20}}",
     "fire_rate: {{prompts: {a}, rate: {{at_least: {bound}}}}}",
     "fires_at: {{prompts: {marked}, auroc: {{at_least: {bound}}}}}",
     "fires_more: {{prompts: {a}, than: {b}, auroc: {{at_least: {bound}}}}}",
@@ -99,7 +100,7 @@ def subjects() -> dict[str, Any]:
     }
 
 
-def write_claims(folder: Path, specs: int) -> None:
+def write_claims(folder: Path, specs: int, kinds: Sequence[str] = KINDS) -> None:
     """100 files, or one a claim where there are fewer; what stood there before goes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -107,7 +108,7 @@ def write_claims(folder: Path, specs: int) -> None:
     for n in range(files):
         subject = list(SUBJECTS)[n % 2]
         head = f"title: generated {n}\nsubjects: [{subject}]\nowner: '@bench'\nexpect:\n"
-        claims = (claim(i, subject) for i in range(specs * n // files, specs * (n + 1) // files))
+        claims = (claim(i, subject, kinds) for i in range(specs * n // files, specs * (n + 1) // files))
         (folder / f"s{n:04}.yaml").write_text(head + "\n".join(claims), encoding="utf-8")
 
 
@@ -159,10 +160,10 @@ def marked(text: str, topic: str) -> str:
     return " ".join(words)
 
 
-def claim(i: int, subject: str) -> str:
+def claim(i: int, subject: str, kinds: Sequence[str]) -> str:
     """The i-th claim: kinds and pairs of sets take turns, and no two claims are alike."""
-    kind = KINDS[i % len(KINDS)]
-    a, b = PAIRS[i // len(KINDS) % len(PAIRS)]
+    kind = kinds[i % len(kinds)]
+    a, b = PAIRS[i // len(kinds) % len(PAIRS)]
     fields = {
         "a": f"prompts/plain.yaml#s{a:02}",
         "b": f"prompts/plain.yaml#s{b:02}",
@@ -172,14 +173,18 @@ def claim(i: int, subject: str) -> str:
         "bound": f"{0.1 + i * 7 % 7919 / 10000:.4f}",
         "top": 5 + i % 40,
     }
-    feature = "" if kind.startswith(OF_THE_SAE) else f"    feature: {feature_of(i, a, subject)}\n"
+    feature = (
+        ""
+        if kind.startswith(OF_THE_SAE)
+        else f"    feature: {feature_of(i // (len(kinds) * len(PAIRS)), a, subject)}\n"
+    )
     return f"  - id: claim-{i:05}\n{feature}    severity: warn\n    {kind.format(**fields)}\n"
 
 
-def feature_of(i: int, a: int, subject: str) -> int:
+def feature_of(turn: int, a: int, subject: str) -> int:
     """One of the features that set the topic off from the others best, on prompts/discovery.yaml."""
     best = FEATURES[subject][TOPICS[a % len(TOPICS)]]
-    return best[i // (len(KINDS) * len(PAIRS)) % len(best)]
+    return best[turn % len(best)]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.permutation import MOST_WORK, RankSum, normal_p, null_distribution, rank_sum, stratified_p
+from harness.stats.permutation import MOST_WORK, RankSum, normal_tail, null_distribution, rank_sum, stratified_p
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -94,12 +94,13 @@ def within_power(strata: Sequence[Sides], n: int, low: float, alpha: float, draw
 def _verdicts(ranked: Sequence[RankSum], drawn: Ints, alpha: float) -> Iterator[bool]:
     """Of every draw of strata, [draws, n], whether its p is at most alpha; the clear ones by the normal shortcut."""
     tail = _tails(ranked, drawn.shape[1])
+    moments = np.array([(s.observed, s.mean, s.variance) for s in ranked])
+    work = np.array([s.work for s in ranked])
     for one in drawn:
-        strata = [ranked[i] for i in one]
-        if normal_p(strata) <= alpha / SURE:
+        if normal_tail(*moments[one].sum(0)) <= alpha / SURE:
             yield True
-        elif tail is None or sum(s.work for s in strata) > MOST_WORK:
-            yield stratified_p(strata).value <= alpha
+        elif tail is None or work[one].sum() > MOST_WORK:
+            yield stratified_p([ranked[i] for i in one]).value <= alpha
         else:
             yield tail(one) <= alpha
 
