@@ -5,7 +5,8 @@
 Codes are drawn from a seed, in the notebook's own amounts: 24 prompts of 10 tokens in two models, 15 pictures of 266
 tokens (256 of them the picture's), 70 features a token as a published SAE has them, some features living in one
 condition only. Classifying is timed from the sparse codes, with the notebook's rule on both sides. The notebook gets
-its dense tensors for free. Beside the whole stand its loop alone and the sums that precede it. census_of does more (aligned classes, fidelity, examples): it is timed for itself.
+its dense tensors for free. Beside the whole stand its loop alone and the sums that precede it. census_of does more
+(aligned classes, fidelity, examples): it is timed for itself.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     .venv/bin/python benchmarks/gate.py [--rounds 3]
 
 The workload is read once (`interp warm`), judged once, and its numbers accepted as baselines; then warm runs and empty
-tests take turns. One more spec: 1,000 claims against 2,000 on the same prompts and pairs of sets, less the same slope of empty
-tests; claims of all kinds, then of fires_more alone. A run in a process that looks afterwards says whether torch was
-imported.
+tests take turns. One more spec: 1,000 claims against 2,000 on the same prompts and pairs of sets, less the same slope
+of empty tests; claims of all kinds, then of fires_more alone. A run in a process that looks afterwards says whether
+torch was imported.
 """
 
 from __future__ import annotations

@@ -53,6 +53,7 @@ def plot(figures: dict[str, list[dict[str, float]]], path: Path) -> None:
 
 
 def measure() -> dict[str, Any]:
+    cold(20, 200)  # compiles byte code, fills the disk's cache: the first point took twice its time without
     figures = {
         "specs": [cold(n, OF_SPECS) for n in SPECS],
         "prompts": [cold(OF_PROMPTS, n) for n in PROMPTS],

@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/workload.py FOLDER [--specs 1000] [--prompts 2000]
 
-It is a checkout of its own, with this tree's harness in it. The prompts have 8 to 128 tokens (with the beginning-of-text
-token), in 20 sets of one topic each, of sentences of tiny-gemma2's training world. The claims are of all kinds about
+It is a checkout of its own, with this tree's harness in it. The prompts have 8 to 128 tokens (beginning-of-text
+included), in 20 sets of one topic each, of sentences of tiny-gemma2's training world. The claims are of all kinds about
 one model's text, in turns: transfers, transfer_census and transfers_sae are about two models. holds_under makes 100
 edited prompts from each of four sets, which are read besides. Both SAEs read layer 3: tiny-gemma2's own, and
 the one trained on tiny-paligemma2, a model of the same shape. Every claim is a warning at worst, so that no failure is
