@@ -66,13 +66,36 @@ def test_the_terminal_is_sent_no_control_character(run):
         assert not [line for line in stream.splitlines() if line.lstrip().startswith(("::", "##["))]
 
 
-def test_the_command_that_checks_is_as_careful(run):
-    """`interp check` and its JSON of the same files."""
-    done = run[0].run([sys.executable, "-P", "-c", "from harness.cli import main; main()", "check"])
-    assert done.returncode == 2
-    assert "PWN" in done.stdout
-    assert not re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", done.stdout + done.stderr)
-    assert not [line for line in done.stdout.splitlines() if line.lstrip().startswith("::")]
+COMMANDS = {
+    "check": (["check"], 2),
+    "check --json": (["check", "--json"], 2),
+    "explain": (["explain", "evil::a4"], 0),
+    "explain --json": (["explain", "evil::a2", "--json"], 0),
+    "history": (["history"], 0),
+    "history of a claim": (["history", "evil::a3"], 0),
+    "show": (["show", "latest"], 0),
+    "show --json": (["show", "latest", "--json"], 0),
+    "compare": (["compare", "latest", "latest"], 0),
+    "mutate": (["mutate", "--stored"], 2),
+    "scan --json": (["scan", "17", "evil.yaml#color", "-s", "tiny", "--json"], 0),
+    "top": (["top", EVIL[2] + EVIL[4] + EVIL[5], "-s", "tiny"], 0),
+    "diff": (["diff", "evil.yaml#color", "evil.yaml#plain", "-s", "tiny"], 0),
+    "scan": (["scan", "17", "evil.yaml#color", "-s", "tiny"], 0),
+}
+
+
+SILENT_ON_TEXTS = {"explain", "history", "show", "compare", "mutate", "top", "diff"}  # as tables, they show none
+
+
+@pytest.mark.parametrize(("command", "code"), COMMANDS.values(), ids=COMMANDS)
+def test_no_command_sends_what_a_terminal_or_a_runner_obeys(run, command, code):
+    """Every command that shows what others wrote, as a table and as JSON."""
+    done = run[0].run([sys.executable, "-P", "-c", "from harness.cli import main; main()", *command])
+    assert done.returncode == code, done.stdout + done.stderr
+    told = done.stdout + done.stderr
+    assert not re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", told)
+    assert "PWN" in told or command[0] in SILENT_ON_TEXTS
+    assert not [line for line in told.splitlines() if line.lstrip().startswith(("::", "##["))]
 
 
 def test_no_cell_of_the_csv_is_a_formula(run):

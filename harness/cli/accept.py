@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.accepting import Acceptance, Change, acceptance, write
+from harness.cli.output import print_document
 from harness.history.runs import NotARun, read_results, results_file
 from harness.language.mistakes import Mistakes
 from harness.reports.write import reports_dir
@@ -52,7 +52,7 @@ def _show(accepted: Acceptance, written: list[str], dry_run: bool, as_json: bool
     if as_json:
         refused = [{"claim": name, "because": why} for name, why in accepted.refused]
         found = {"run": accepted.run, "changed": rows, "kept": list(accepted.kept), "refused": refused}
-        typer.echo(json.dumps({**found, "written": written}, ensure_ascii=False, indent=2, allow_nan=False))
+        print_document({**found, "written": written})
         return
     for line in _table(rows):
         typer.echo(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import Annotated
 import typer
 
 from harness.calibrating import MOST_PROMPTS, calibrate, prompts_of
-from harness.cli.output import teller
+from harness.cli.output import print_document, teller
 from harness.errors import EnvironmentFault
 from harness.language.calibrations import write_calibration
 from harness.language.specs import load
@@ -59,7 +58,7 @@ def run_calibrate(
         figures = calibrate(found, prompts, runner)
     path = write_calibration(Path.cwd(), subject, figures)
     if as_json:
-        typer.echo(json.dumps(asdict(figures), indent=2))
+        print_document(asdict(figures))
         return
     _show(figures)
     typer.echo(f"wrote {path.relative_to(Path.cwd()).as_posix()}: commit it")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from harness.cli.output import print_document
 from harness.cli.watching import changes
 from harness.contradictions import contradictions
 from harness.judging import before_running
@@ -92,7 +92,7 @@ def _checked(paths: list[Path] | None, against: str | None, strict: bool, as_jso
     lower = _lower_bars(against, loaded, paths)
     found = [*mistakes_of(loaded), *_undecidable(loaded), *lower]
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=indent))
+        print_document(found, indent)
     else:
         _print(loaded, found)
     wrong = [f for f in found if _counts(f, strict)]
@@ -114,7 +114,7 @@ def _refuse(against: str | None, as_json: bool) -> None:
         typer.echo(f"interp: {error}", err=True)
         raise typer.Exit(2) from None
     if found and as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        print_document(found)
     for one in found if not as_json else ():
         typer.echo(escape(f"{one['file']}: {one['code']}: {one['message']}; a maintainer has to look at it"))
     if found:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli.output import print_document
 from harness.comparing import ToldRun, compare, document, lines, told_run
 from harness.errors import EnvironmentFault
 from harness.history.runs import NotARun, read_results, results_file
@@ -33,7 +33,7 @@ def run_compare(
     specs = [item for item in load(root).items if isinstance(item, Spec)]
     found = compare(_told(root, then), _told(root, now), specs, _store())
     if as_json:
-        typer.echo(json.dumps(document(found), ensure_ascii=False, indent=2, allow_nan=False))
+        print_document(document(found))
     else:
         for line in lines(found):
             typer.echo(line)

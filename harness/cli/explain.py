@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli.output import print_document
 from harness.errors import did_you_mean, nearest_names
 from harness.language.specs import load
 from harness.spec import Broken, Spec
@@ -31,7 +31,7 @@ def explain(
     with tempfile.TemporaryDirectory(prefix="interp-explain-") as folder:
         found = explained(spec, open_or_overlay(default_store(), Path(folder) / "evidence.sqlite")[0])
     if as_json:
-        typer.echo(json.dumps(to_dict(found), ensure_ascii=False, indent=2, allow_nan=False))
+        print_document(to_dict(found))
         return
     typer.echo(f"{spec.id}  ({spec.source.path}:{spec.source.line})")
     lines = list(in_words(found))

@@ -12,6 +12,7 @@ from harness.cli.output import emit
 from harness.codes import Pool
 from harness.explore import Prompts, Rank, open_subject
 from harness.language.sets import resolve_reference
+from harness.reports.display import escape
 
 Subject = Annotated[str, typer.Option("--subject", "-s", help="A name from specs/subjects.yaml.")]
 PoolOption = Annotated[Pool, typer.Option(help="How a prompt's tokens become one number.")]
@@ -54,7 +55,7 @@ def scan(
     """One feature over a set. Example: interp scan 17 prompts/categories.yaml#color -s tiny-gemma2"""
     rows = open_subject(subject).scan(feature, _prompts(prompts), pool)
     if not as_json:
-        typer.echo("\n".join(str(row) for row in rows))
+        typer.echo("\n".join(escape(str(row)) for row in rows))
         return
     named: list[dict[str, Any]] = [
         {

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.output import print_document
 from harness.errors import did_you_mean, nearest_names
 from harness.history.index import Index, Point, RunRow
 from harness.history.opening import opened
@@ -66,7 +67,7 @@ def show(
     except NotARun as error:
         raise _refused(str(error)) from None
     if as_json:
-        typer.echo(path.read_text(encoding="utf-8"), nl=False)
+        print_document(json.loads(path.read_text(encoding="utf-8")))
         return
     _show_run(document["run"], records)
     page = path.with_name("index.html")
@@ -109,7 +110,7 @@ def _matching(known: Sequence[str], name: str) -> Iterator[list[str]]:
 def _show_runs(index: Index, limit: int, as_json: bool) -> None:
     rows = index.runs(limit)
     if as_json:
-        return _print_document([_run_document(row) for row in rows])
+        return print_document([_run_document(row) for row in rows])
     if not rows:
         typer.echo("no runs yet: `pytest` writes them to reports/runs/")
     cells = [("run", "when (UTC)", "claims", "command"), *(_run_cells(row) for row in rows if not row.trouble)]
@@ -135,7 +136,7 @@ def _show_trend(index: Index, claim: str, limit: int, as_json: bool) -> None:
     notes = _notes(points)
     if as_json:
         rows = [{**asdict(point), "changed": note} for point, note in zip(points, notes, strict=True)]
-        return _print_document({"claim": claim, "runs": rows})
+        return print_document({"claim": claim, "runs": rows})
     typer.echo(f"{one_line(claim)}  {_spark(points)}")
     cells: list[tuple[str, ...]] = [("run", "when (UTC)", "verdict", "measured", "n", "changed")]
     cells += [_point_cells(point, note) for point, note in zip(points, notes, strict=True)]
@@ -193,10 +194,6 @@ def _when(started: str) -> str:
 
 def _from_here(path: Path) -> str:
     return (path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path).as_posix()
-
-
-def _print_document(document: Any) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _warn(lines: Sequence[str]) -> None:

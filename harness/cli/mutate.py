@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from harness.cli.output import teller
+from harness.cli.output import print_document, teller
 from harness.controls import Control
 from harness.language.specs import load
 from harness.mutants import MUTANTS
@@ -42,7 +41,7 @@ def mutate(
     records, controls = _judged(paths or None, stored, strict, as_json)
     invalid = [str(control) for control in controls if not control.holds]
     if as_json:
-        typer.echo(json.dumps(_document(records, invalid), ensure_ascii=False, indent=2, allow_nan=False))
+        print_document(_document(records, invalid))
     else:
         _show(records)
         for line in (INVALID, *invalid) if invalid else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,11 +14,16 @@ from rich.table import Table
 
 from harness.progress import Teller
 
+# Beside U+0000 to U+001F, which JSON escapes: other control characters, and what breaks, hides or reorders a line.
+_UNSHOWN = re.compile(
+    r"[\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+
 
 def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str], title: str = "") -> None:
     """Print rows as JSON, or the named columns of them as a table."""
     if as_json:
-        typer.echo(json.dumps(list(rows), ensure_ascii=False, indent=2, allow_nan=False))
+        print_document(list(rows))
         return
     table = Table(title=title or None, title_justify="left", show_edge=False, pad_edge=False)
     names = list(columns)
@@ -26,6 +32,17 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str
     for row in rows:
         table.add_row(*(_cell(row.get(name)) for name in names))
     Console(highlight=False, markup=False, soft_wrap=False).print(table)
+
+
+def print_document(document: Any, indent: int | None = 2) -> None:
+    """The one JSON document of `--json`. What a terminal would obey or not show stands in it as \\u escapes."""
+    text = json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False)
+    typer.echo(_UNSHOWN.sub(_escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _is_number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.output import emit
+from harness.cli.output import emit, print_document
 from harness.cli.sizes import shown_bytes
-from harness.cli.store import Json, opened, print_document, shown_store
+from harness.cli.store import Json, opened, shown_store
 from harness.keys import code_parts
 from harness.language.specs import load
 from harness.session import default_store

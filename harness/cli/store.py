@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cachedir import shown
-from harness.cli.output import emit
+from harness.cli.output import emit, print_document
 from harness.cli.sizes import parse_bytes, parse_seconds, shown_bytes
 from harness.errors import EnvironmentFault
 from harness.session import default_store
@@ -119,7 +118,3 @@ def opened(read_only: bool) -> Iterator[Store]:
 
 def shown_store() -> str:
     return shown(str(default_store()))
-
-
-def print_document(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))

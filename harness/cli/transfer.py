@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from harness.census import Census, OtherWidth
-from harness.cli.output import emit
+from harness.cli.output import emit, print_document
 from harness.codes import Specials
 from harness.errors import EnvironmentFault, Source, SpecError
 from harness.explore import census, open_subject
@@ -64,7 +63,7 @@ def transfer(
         write_figures(found, pictures, folder, examples)
         write_summary(found, (base, adapted), folder / "summary.md", examples)
     if as_json:
-        typer.echo(json.dumps(document(found, limit), indent=2, allow_nan=False))
+        print_document(document(found, limit))
         return
     _show(found)
     typer.echo(f"\n{folder}: {rows} features in features.csv, the strongest with their tokens in summary.md, figures")

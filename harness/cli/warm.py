@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.output import emit, teller
+from harness.cli.output import emit, print_document, teller
 from harness.cli.packs import readable
-from harness.cli.store import Json, print_document
+from harness.cli.store import Json
 from harness.planning import WHOLE, Shard
 from harness.running.doors import on_ray
 from harness.session import default_store
