@@ -49,11 +49,14 @@ class Sink:
     def codes(self, code_key: str, rows: Sequence[Any]) -> None:
         self.store.put(code_key, self.parts, rows)
 
+    def sums(self, code_key: str, corpus_key: str, block: int, sums: Any) -> None:
+        self.store.put_sums(code_key, self.parts, corpus_key, block, sums)
+
     def fault(self, code_key: str, prompt_key: str, fault: Exception) -> None:
         raise fault
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        """What is not read here (residuals, corpora, promotions), and what is kept beside codes."""
+        """What is not read here (residuals, promotions), and what is kept beside codes."""
         return lambda *given: None
 
 

@@ -20,27 +20,15 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-EMPTY = """import pytest
-
-@pytest.mark.parametrize("i", range({n}))
-def test_nothing(i):
-    pass
-"""
+from measuring import ROOT, empty_tests
 
 
 def seconds(command: list[str], cwd: Path, **env: str) -> tuple[float, str]:
     """Wall seconds of one command and its last line."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env={**os.environ, **env}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env={**inherited, **env}, capture_output=True, text=True, check=False)
     return time.perf_counter() - began, (done.stdout.splitlines() or [""])[-1]
-
-
-def empty_tests(n: int) -> float:
-    """pytest on n empty parametrised tests, in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "test_empty.py").write_text(EMPTY.format(n=n))
-        return seconds([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], Path(folder))[0]
 
 
 def gate(store: Path, select: str) -> tuple[float, str]:
@@ -57,7 +45,8 @@ def measure(select: str) -> dict[str, object]:
         [sys.executable, "-m", "pytest", "-q", "--collect-only", "-k", select], cwd=ROOT, capture_output=True, text=True
     )
     n = sum("::test_spec[" in line for line in collected.stdout.splitlines())
-    empty = min(empty_tests(n) for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        empty = min(empty_tests(Path(folder), n).wall for _ in range(3))
     return {
         "specs": n,
         "cold_s": round(cold, 2),

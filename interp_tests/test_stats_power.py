@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.stats.intervals import clopper_pearson
 from harness.stats.permutation import midrank_p, normal_p, rank_sum, stratified_p
-from harness.stats.power import DRAWS, auroc_power, rate_power, within_power
+from harness.stats.power import DRAWS, _tails, auroc_power, rate_power, within_power
 from interp_tests.plain_twins import power as twin
 
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -107,3 +107,15 @@ def test_power_is_the_share_of_new_samples_that_are_met():
         met += reached and midrank_p(a, b).value <= 0.05
     assert 0.2 < found < 0.95
     assert abs(found - met / 400) < 0.12
+
+
+@pytest.mark.parametrize("n", [2, 7, 30])
+def test_the_p_of_drawn_strata_is_that_of_their_convolution(n):
+    """From transforms to 1e-12, whatever is drawn how often; another draw has another p."""
+    rng = np.random.default_rng(n)
+    strata = [rank_sum(rng.integers(0, 3, 1 + i % 3) + 0.5, rng.integers(0, 4, 5 + i).astype(float)) for i in range(9)]
+    drawn = rng.integers(0, len(strata), (20, n))
+    tail = _tails(strata, n)
+    found = [tail(one) for one in drawn]
+    assert found == pytest.approx([stratified_p([strata[i] for i in one]).value for one in drawn], abs=1e-12)
+    assert len({round(p, 9) for p in found}) > 1

@@ -74,12 +74,17 @@ def auroc_of_all(positive: Pooled, negative: Pooled) -> Floats:
     return np.asarray(weighted_auroc_of_all(positive, negative, *ones)[0])
 
 
-def weighted_auroc_of_all(positive: Pooled, negative: Pooled, w_pos: Floats, w_neg: Floats) -> Floats:
-    """AUROC of every feature under R weightings of the rows (bootstrap counts), [R, d_sae]."""
+def weighted_auroc_of_all(
+    positive: Pooled, negative: Pooled, w_pos: Floats, w_neg: Floats, ordered: Ordered | None = None
+) -> Floats:
+    """AUROC of every feature under R weightings of the rows (bootstrap counts), [R, d_sae].
+
+    ordered: what `joined` gives for these sides, where a caller weighs them again and again.
+    """
     n_pos, n_neg = w_pos.sum(1, keepdims=True), w_neg.sum(1, keepdims=True)
     if not positive.n_prompts or not negative.n_prompts:
         return np.full((len(w_pos), positive.d_sae), np.nan)
-    ordered = joined(positive, negative)
+    ordered = ordered or joined(positive, negative)
     out = np.full((len(w_pos), positive.d_sae), 0.5)
     pad_pos, pad_neg = np.zeros_like(w_neg), np.zeros_like(w_pos)
     u = u_of_keys(ordered, np.hstack([w_pos, pad_pos]), np.hstack([pad_neg, w_neg]), n_pos, n_neg)

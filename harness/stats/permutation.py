@@ -93,11 +93,14 @@ def stratified_p(strata: Sequence[RankSum]) -> P:
 
 def normal_p(strata: Sequence[RankSum]) -> float:
     """Tie-corrected normal p, with half a rank's continuity correction (a whole rank is 2 doubled ones)."""
-    observed = sum(s.observed for s in strata)
-    variance = sum(s.variance for s in strata)
+    return normal_tail(sum(s.observed for s in strata), sum(s.mean for s in strata), sum(s.variance for s in strata))
+
+
+def normal_tail(observed: float, mean: float, variance: float) -> float:
+    """normal_p from the sums over strata."""
     if variance <= 0:
         return 1.0
-    z = (observed - sum(s.mean for s in strata) - 1) / math.sqrt(variance)
+    z = (observed - mean - 1) / math.sqrt(variance)
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 

@@ -6,13 +6,13 @@ Exact for rates (binomial); for the AUROC of two sets by seeded draws, with repl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.stats.permutation import RankSum, normal_p, rank_sum, stratified_p
+from harness.stats.permutation import MOST_WORK, RankSum, normal_tail, null_distribution, rank_sum, stratified_p
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -88,7 +88,47 @@ def within_power(strata: Sequence[Sides], n: int, low: float, alpha: float, draw
     auroc = np.array([(np.sign(a[:, None] - b[None, :]) + 1).mean() / 2 for a, b in strata])
     drawn = np.random.default_rng(0).integers(0, len(strata), (draws, n))
     reached = drawn[auroc[drawn].mean(1) >= low - _ROUNDING]
-    return sum(_significant([ranked[i] for i in one], alpha) for one in reached) / draws
+    return sum(_verdicts(ranked, reached, alpha)) / draws
+
+
+def _verdicts(ranked: Sequence[RankSum], drawn: Ints, alpha: float) -> Iterator[bool]:
+    """Of every draw of strata, [draws, n], whether its p is at most alpha; the clear ones by the normal shortcut."""
+    tail = _tails(ranked, drawn.shape[1])
+    moments = np.array([(s.observed, s.mean, s.variance) for s in ranked])
+    work = np.array([s.work for s in ranked])
+    for one in drawn:
+        if normal_tail(*moments[one].sum(0)) <= alpha / SURE:
+            yield True
+        elif tail is None or work[one].sum() > MOST_WORK:
+            yield stratified_p([ranked[i] for i in one]).value <= alpha
+        else:
+            yield tail(one) <= alpha
+
+
+def _tails(ranked: Sequence[RankSum], n: int) -> Callable[[Ints], float] | None:
+    """stratified_p of n drawn strata from the transforms of their null distributions, to about 1e-13.
+
+    100 marked prompts of 60 tokens took 23 ms a draw by convolution, 1 ms so. None where the transforms would take
+    more than 64 MB. The p of a verdict is never computed so: far out in the tail 1e-13 is too coarse.
+    """
+    nulls = [null_distribution(s.ranks, s.n_positive) for s in ranked] if _countable(ranked) else []
+    longest = max(map(len, nulls), default=0)
+    length = 1 << (n * longest).bit_length()
+    if not nulls or len(nulls) * length * 8 > 2**26:
+        return None
+    spectra = np.array([np.fft.rfft(null, length) for null in nulls])
+
+    def tail(one: Ints) -> float:
+        product = np.ones(length // 2 + 1, np.complex128)
+        for stratum in one:
+            product *= spectra[stratum]
+        return float(np.fft.irfft(product, length)[sum(ranked[i].observed for i in one) :].sum())
+
+    return tail
+
+
+def _countable(ranked: Sequence[RankSum]) -> bool:
+    return all(s.work <= MOST_WORK for s in ranked)
 
 
 def _rank_sum(total: int, ranks: Ints, n_positive: int) -> RankSum:
@@ -111,8 +151,3 @@ def _surely_significant(total: Ints, ranks: Ints, both: Ints, n_positive: int, a
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (total - n_positive * mean - 1) / error  # half a rank's continuity correction, as in permutation.py
     return np.asarray((spread > 0) & (z >= -float(ndtri(alpha / SURE))))
-
-
-def _significant(strata: Sequence[RankSum], alpha: float) -> bool:
-    """p <= alpha, with the same shortcut."""
-    return normal_p(strata) <= alpha / SURE or stratified_p(strata).value <= alpha

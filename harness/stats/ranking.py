@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.codes import Pooled
-from harness.stats.auroc import weighted_auroc_of_all
+from harness.stats.auroc import Ordered, joined, weighted_auroc_of_all
 from harness.stats.contrast import rate_gap
 
 Floats = NDArray[np.float64]
@@ -51,11 +51,13 @@ def ranks_of(score: Floats) -> Floats:
     return ranks
 
 
-def scores_of_all(positive: Pooled, negative: Pooled, by: RankBy, w_pos: Floats, w_neg: Floats) -> Floats:
+def scores_of_all(
+    positive: Pooled, negative: Pooled, by: RankBy, w_pos: Floats, w_neg: Floats, ordered: Ordered | None = None
+) -> Floats:
     """What ranks the features under R weightings of the rows, [R, d_sae]: AUROC, or the difference of weighted
     means (silence as 0) or of weighted firing rates."""
     if by == "auroc":
-        return weighted_auroc_of_all(positive, negative, w_pos, w_neg)
+        return weighted_auroc_of_all(positive, negative, w_pos, w_neg, ordered)
     if by == "rate":
         ones = firing_as_one(positive), firing_as_one(negative)
         return rate_gap(_weighted_means(ones[0], w_pos), _weighted_means(ones[1], w_neg))
@@ -78,8 +80,9 @@ def share_among_top(
     rows on both (templates that both sides share).
     """
     seen = np.zeros(positive.d_sae)
+    ordered = joined(positive, negative) if by == "auroc" else None  # a third of the time, when each batch sorted anew
     for w_pos, w_neg in _resampled(positive.n_prompts, negative.n_prompts, resamples, paired, seed):
-        for score in scores_of_all(positive, negative, by, w_pos, w_neg):
+        for score in scores_of_all(positive, negative, by, w_pos, w_neg, ordered):
             seen += ranks_of(score) <= top
     return seen / resamples
 
