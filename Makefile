@@ -34,8 +34,7 @@ zoo: $(STAMP)
 	$(BIN)/python -m harness.zoo.gemma3_270m.build
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/wall_times.py
-	$(BIN)/python benchmarks/report_page.py
+	for one in wall_times capture gate check growth census auroc memory report_page; do $(BIN)/python benchmarks/$$one.py || exit 1; done
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

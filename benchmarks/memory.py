@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/memory.py [--read 10000 100000] [--sum 100000 1000000]
 
 --read: tiny-gemma2 and a random JumpReLU SAE (seeded) are loaded, a first prompt is read, and memory noted; then the
-corpus (sentences from a seed) is read into a store on disk. --sum: the same from the codes on, drawn in batches of 1,024
-tokens with 70 features each, since the products of a million tokens with an SAE take most of an hour here: sums of each
-block, the store, and then density and reconstruction from the store. Each length is a process of its own; peaks are over
-what was resident before the first block. The bar: 300 MB over model and SAE.
+corpus (sentences from a seed) is read into a store on disk. --sum: the same from the codes on, drawn in batches of
+1,024 tokens with 70 features each, since the products of a million tokens with an SAE take most of an hour here: sums
+of each block, the store, and then density and reconstruction from the store. Each length is a process of its own; peaks
+are over what was resident before the first block. The bar: 300 MB over model and SAE.
 """
 
 from __future__ import annotations

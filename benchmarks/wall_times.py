@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/wall_times.py [--suite tiny-gemma2]
 
 A cold run reads everything into an empty store; a warm run judges from it. Beside them stands pytest on as many
-empty parametrised tests, which is what any run costs. Figures go to benchmarks/wall_times.json with versions and
+empty parametrised tests, which is what any run costs. Figures go to benchmarks/results/wall_times.json with versions and
 the machine.
 """
 
@@ -68,7 +68,7 @@ def main() -> None:
     versions = {name: version(name) for name in ("torch", "transformers", "sae-lens", "pytest")}
     machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
     document = {"figures": figures, "versions": versions, "machine": machine}
-    (ROOT / "benchmarks/wall_times.json").write_text(json.dumps(document, indent=2) + "\n")
+    (ROOT / "benchmarks/results/wall_times.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
 def is_subject(path: Path) -> bool:
