@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/wall_times.py [--suite tiny-gemma2]
 
 A cold run reads everything into an empty store; a warm run judges from it. Beside them stands pytest on as many
-empty parametrised tests, which is what any run costs. Figures go to benchmarks/results/wall_times.json with versions and
-the machine.
+empty parametrised tests, which is what any run costs. Figures go to benchmarks/results/wall_times.json with versions
+and the machine.
 """
 
 from __future__ import annotations
