@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/report_page.py [--specs 1000] [--keep FOLDER]
 
-The standard workload is read once, then judged warm. Beside it stands pytest on as many empty parametrised tests, the two
-taking turns. Then Chromium opens reports/latest/index.html: milliseconds to its load event, of the frames while it scrolls to the end
-600 pixels a frame, of opening the first card and of a search.
+The standard workload is read once, then judged warm. Beside it stands pytest on as many empty parametrised tests, the
+two taking turns. Then Chromium opens reports/latest/index.html: milliseconds to its load event, of the frames while it
+scrolls to the end 600 pixels a frame, of opening the first card and of a search.
 Figures go to benchmarks/results/report_page.json with versions and the machine.
 """
 
