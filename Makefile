@@ -34,7 +34,9 @@ zoo: $(STAMP)
 	$(BIN)/python -m harness.zoo.gemma3_270m.build
 
 bench: $(STAMP)
-	for one in wall_times capture gate check growth census auroc memory report_page; do $(BIN)/python benchmarks/$$one.py || exit 1; done
+	for script in capture gate check census auroc memory growth wall_times report_page; do \
+		$(BIN)/python benchmarks/$$script.py || exit 1; done
+	$(BIN)/python benchmarks/capture.py --workload
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,6 +1,7 @@
 """Reading prompts through Gemma 3 270M and its SAE, each way beside another, in one run on one CPU.
 
     .venv/bin/python benchmarks/capture.py [--prompts 160] [--repeats 3]
+    .venv/bin/python benchmarks/capture.py --workload
 
 1. ours (capture, encode, decode, sums, store on disk) against a bare batched forward to the same layer and the SAE's
    encode of the same tokens in the same batches;
@@ -8,6 +9,9 @@
    store, and as the source documents ask them: one prompt at a time through the whole model with logits, dense codes,
    `differential_features` and `fire_rate` on them;
 3. ours against sae-lens with TransformerLens' bridge: batched, equal lengths, stopping at the layer.
+
+--workload: the first of these on the standard workload, 2,000 prompts through tiny-gemma2 and two SAEs at once;
+figures in capture_workload.json.
 
 Models and SAE are loaded once and not timed. Repeats alternate; minima are compared, and CPU seconds stand beside wall
 seconds, since a shared machine moves the latter. Figures go to benchmarks/results/capture.json.
@@ -25,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 from measuring import ROOT, Timed, timed, write
+from workload import SUBJECTS, write_project
 
 from harness.capture.engine import Kept, read_model
 from harness.capture.models import load_model
@@ -79,19 +84,20 @@ def ours(subject: Subject, prompts: Sequence[Prompt], kept: Kept, folder: Path) 
     return store
 
 
-def bare(subject: Subject, prompts: Sequence[Prompt], kept: Kept) -> int:
-    """Forward to the layer and encode, in the same batches; nothing is kept."""
+def bare(subjects: Sequence[Subject], prompts: Sequence[Prompt], kept: Kept) -> int:
+    """Forward to the layer and encode through each subject's SAE, in the same batches; nothing is kept."""
     loaded, fired = kept.loaded, 0
     assert loaded is not None
-    sae = kept.saes[code_key(subject)]
-    texts = [loaded.texts.tokenize(prompt, subject.max_tokens) for prompt in prompts]
+    saes, hook = [kept.saes[code_key(subject)] for subject in subjects], subjects[0].hook
+    texts = [loaded.texts.tokenize(prompt, subjects[0].max_tokens) for prompt in prompts]
 
     def encode(batch: Any) -> None:
         nonlocal fired
         with torch.inference_mode():
-            fired += int(torch.count_nonzero(sae.encode(batch.seen[subject.hook].flatten(0, 1).float())))
+            for sae in saes:
+                fired += int(torch.count_nonzero(sae.encode(batch.seen[hook].flatten(0, 1).float())))
 
-    loaded.read(texts, [subject.hook], encode)
+    loaded.read(texts, [hook], encode)
     return fired
 
 
@@ -196,7 +202,7 @@ def measure(most: int, repeats: int) -> dict[str, Any]:
         layer = subject.layer
         ways: dict[str, Callable[[], Any]] = {
             "ours": lambda: ours(subject, prompts, kept, folder),
-            "bare": lambda: bare(subject, prompts, kept),
+            "bare": lambda: bare([subject], prompts, kept),
             "ours with answers": lambda: answers_from(ours(subject, prompts, kept, folder), subject, sets),
             "source": lambda: as_the_source(whole.model, whole.tokenizer, sae, layer, sets),
         }
@@ -223,9 +229,50 @@ def measure(most: int, repeats: int) -> dict[str, Any]:
     return figures
 
 
+def measure_workload(repeats: int) -> dict[str, Any]:
+    """Capture, encoding and the store on the standard workload, beside a bare forward and both SAEs' encode."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_project(folder / "project")
+        loaded = load(folder / "project")
+        subjects = [loaded.subjects[name] for name in SUBJECTS]
+        specs = [item for item in loaded.items if isinstance(item, Spec)]
+        prompts = list({prompt_key(p): p for spec in specs for s in spec.sets.values() for p in s.prompts}.values())
+        kept = Kept(load_model(subjects[0], subjects[0].layer + 1))
+        readings = [Reading(s, code_key(s), tuple((prompt_key(p), p) for p in prompts)) for s in subjects]
+        ways = {
+            "ours": lambda: read_model(readings, Sinks(folder, subjects), kept=kept),
+            "bare": lambda: bare(subjects, prompts, kept),
+        }
+        read_model(readings, Sinks(folder, subjects), kept=kept)
+        found = alternating(repeats, ways)
+    best = {name: (min(t.wall for t in ts), min(t.cpu for t in ts)) for name, ts in found.items()}
+    return {
+        "prompts": len(prompts),
+        "seconds": {name: {"wall": [t.wall for t in ts], "cpu": [t.cpu for t in ts]} for name, ts in found.items()},
+        "ours / bare, wall (bar 1.15)": best["ours"][0] / best["bare"][0],
+        "ours / bare, CPU": best["ours"][1] / best["bare"][1],
+    }
+
+
+class Sinks(Sink):
+    """One store for some subjects of one model."""
+
+    def __init__(self, folder: Path, subjects: Sequence[Subject]) -> None:
+        super().__init__(Store(folder / f"{time.monotonic_ns()}.sqlite"), subjects[0])
+        self.parts_of = {code_key(subject): code_parts(subject) for subject in subjects}
+
+    def codes(self, code_key: str, rows: Sequence[Any]) -> None:
+        self.store.put(code_key, self.parts_of[code_key], rows)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--prompts", type=int, default=160)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workload", action="store_true")
     given = parser.parse_args()
-    write("capture", measure(given.prompts, given.repeats))
+    if given.workload:
+        write("capture_workload", measure_workload(given.repeats))
+    else:
+        write("capture", measure(given.prompts, given.repeats))

@@ -6,8 +6,8 @@
 Of each model and each SAE (16,384 and 1,048,576 features, JumpReLU, float32): tokens a second of a bare forward to
 layer 10 in our batches, of ours (forward, encode, sparse codes on the host) and of the source documents' way (prompt by
 prompt through the whole model with logits, dense codes), peak memory, and which share of the device's matrix rate (a
-bf16 product, measured beside) the products of forward and SAE come to. Prompts are random tokens: 512 texts of 8 to 128
-tokens; through paligemma2-3b text only, its vision tower being loaded and idle. Figures: benchmarks/results/gpu.json.
+bf16 product, measured beside) the products of forward and SAE come to. Prompts are 512 texts of random words; through
+paligemma2-3b text only, its vision tower being loaded and idle. Figures: benchmarks/results/gpu.json.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/growth.py
 
 The standard workload with 100, 316 and 1,000 specs on 600 prompts, then 100 specs on 200, 640 and 2,000 prompts, each
-from an empty store: `interp warm` (reading) and then `pytest` (judging), CPU seconds. Start-up (imports, the
-model's load) is in both. Figures go to benchmarks/results/growth.json and benchmarks/figures/growth.svg.
+from an empty store: `interp warm` (reading) and then `pytest` (judging), CPU seconds. 100 specs compare half of the 20
+sets, so they read half of the prompts. Start-up (imports, the model's load) is in both. Figures go to
+benchmarks/results/growth.json and benchmarks/figures/growth.svg.
 """
 
 from __future__ import annotations
