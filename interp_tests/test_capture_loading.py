@@ -158,6 +158,13 @@ def test_unsafe_loading_is_refused(tiny, monkeypatch, load):
     action()
 
 
+def test_float32_is_float32(tiny):
+    """Whatever was set before, loading a model turns TF32 off."""
+    torch.set_float32_matmul_precision("high")
+    load_model(tiny.subject(), 2)
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 def test_a_missing_device_is_named(tiny, monkeypatch):
     """A cuda subject never falls back to the CPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

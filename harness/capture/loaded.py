@@ -124,7 +124,7 @@ class LoadedModel:
     ) -> Batch:
         rows = [texts[i] for i in filled(part, self.shapes.rows(length))]
         tokens, mask = padded([row.ids if isinstance(row, Tokenized) else row for row in rows], length)
-        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        tokens, mask = self._sent(tokens), self._sent(mask)
         sites = {hook: find_site(self.model, hook) for hook in hooks}
         body = decoder_of(self.model) if self.visual is None else self._whole()
         more = {} if self.visual is None else self._way(rows, tokens)
@@ -139,6 +139,12 @@ class LoadedModel:
         real = mask.bool()
         real[len(part) :] = False
         return Batch(part, seen, real)
+
+    def _sent(self, made: torch.Tensor) -> torch.Tensor:
+        """On the device; to a GPU from pinned memory, so that the host does not wait for the copy."""
+        if self.device.type != "cuda":
+            return made.to(self.device)
+        return made.pin_memory().to(self.device, non_blocking=True)
 
     def _whole(self) -> nn.Module:
         """The vision tower and the decoder, without a head."""

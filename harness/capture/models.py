@@ -59,6 +59,8 @@ def load_model(
     `digest_mismatch`, `not_finite`, `out_of_memory`, or what harness/capture/converted.py raises.
     """
     refuse_unsafe_loading()
+    # No TF32: it keeps 10 bits of float32's 23, and a feature near its threshold would fire or not as a setting has it.
+    torch.set_float32_matmul_precision("highest")
     device = usable_device(subject)
     folder = _folder(subject.model, progress)
     with _quiet(), _explained(subject.model):
