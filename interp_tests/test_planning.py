@@ -1,9 +1,9 @@
 """The plan is made of what the selected specs need, less what the store has."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from harness.inputs import ModelRef, Need, Prompt, SaeRef, Subject
-from harness.keys import code_key, prompt_key
+from harness.inputs import Corpus, ModelRef, Need, Prompt, SaeRef, Subject
+from harness.keys import code_key, corpus_key, prompt_key
 from harness.planning import plan
 
 
@@ -90,3 +90,40 @@ def test_directions_alone_load_a_model_and_read_no_prompt():
     shelf.codes |= {(code_key(one), row) for row in ("sample", "3")}
     assert plan(needs, shelf).groups[0].readings[0].promotions == ("4",)
     assert plan(needs[:2], shelf).groups == ()
+
+
+def test_the_plan_counts_what_is_wanted_and_what_is_held():
+    """Distinct prompts of each subject, and how many the store has; subjects that need nothing more count, too."""
+    one, two = subject("one"), replace(subject("two"), hook="blocks.2.hook_resid_post")
+    shelf = Shelf({(code_key(one), prompt_key(p)) for p in (A, B)} | {(code_key(two), prompt_key(A))})
+    made = plan([Need(one, (A, B)), Need(one, (A,)), Need(two, (A, B, C))], shelf)
+    assert made.wanted == {"one": 2, "two": 3}
+    assert made.warm == {"one": 2, "two": 1}
+    assert [reading.subject for group in made.groups for reading in group.readings] == [two]
+
+
+def test_a_corpus_is_read_once_and_not_again():
+    """By its bytes and how it is cut: two claims share its sums, another cut is another one, one held is left out."""
+    one = subject("one")
+    prose = Corpus("prose", "prose.txt", "d" * 64)
+    short = Corpus("prose", "prose.txt", "d" * 64, context_length=16)
+    needs = [Need(one, grain="sums", corpus=corpus) for corpus in (prose, prose, short)]
+    [group] = plan(needs, Shelf()).groups
+    assert group.readings[0].corpora == ((corpus_key(prose), prose), (corpus_key(short), short))
+    assert group.readings[0].subject == one
+    shelf = Shelf({(code_key(one), corpus_key(prose))})
+    assert plan(needs, shelf).groups[0].readings[0].corpora == ((corpus_key(short), short),)
+    shelf.codes.add((code_key(one), corpus_key(short)))
+    assert plan(needs, shelf).groups == ()
+
+
+def test_a_store_is_asked_for_nothing_that_nobody_wants():
+    """A plain claim about prompts costs one question: not for sums, activations or directions."""
+
+    class Curt(Shelf):
+        def have_sums(self, code, keys):
+            raise AssertionError("nobody wants sums")
+
+        have_residuals = have_promotions = have_sums
+
+    assert plan([Need(subject("one"), (A,))], Curt()).groups[0].n_prompts == 1

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.codes import Codes, Floats, Mask
+from harness.stats.firing import token_of_entry
 
 
 def jaccard_with(codes: Codes, counted: Mask, feature: int) -> Floats:
@@ -15,7 +16,7 @@ def jaccard_with(codes: Codes, counted: Mask, feature: int) -> Floats:
 
     Jaccard's index rather than the share of the feature's own tokens, which every dense feature would lead.
     """
-    token = np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))
+    token = token_of_entry(codes)
     kept = counted[token] & (codes.value != 0)
     mine = np.zeros(codes.n_tokens, bool)
     mine[token[kept & (codes.index == feature)]] = True
