@@ -1,5 +1,7 @@
 """What keeps a feature company, held against slow plain twins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,7 +42,17 @@ def test_cosines_are_the_plain_twins():
     """Rows against all rows; a row of zeros has cosine 0 with all, not NaN."""
     decoder = np.random.default_rng(3).standard_normal((7, 5)).astype(np.float32)
     decoder[4] = 0
+    decoder[5] *= 0.01  # a short row points somewhere, too
     found = cosines_with(decoder, [2, 4])
     expected = [[cosine(decoder[f].tolist(), row.tolist()) for row in decoder] for f in (2, 4)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert not np.allclose(found[0], cosines_with(decoder, [3])[0])
+
+
+def test_features_beyond_the_last_that_fires_have_no_company():
+    """One value for every feature of the SAE, also where the last ones are silent; zero, not NaN."""
+    codes, _ = toy_codes([[("a", 2.0), ("b", 0.0)]], 0)
+    narrow = replace(codes, value=np.where(codes.index == 0, 1.0, 0.0).astype(np.float32))
+    found = jaccard_with(narrow, np.ones(codes.n_tokens, bool), 0)
+    assert len(found) == D_SAE
+    assert found.tolist() == [1.0] + [0.0] * (D_SAE - 1)

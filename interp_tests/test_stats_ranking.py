@@ -191,6 +191,7 @@ def test_what_is_alive_fires_on_a_counted_token():
     counted = np.array([False, True])
     assert live_of_all(codes, counted).tolist() == [True, False, False]
     assert tokens_firing_of_all(codes, np.array([True, True])).tolist() == [2, 1, 0]
+    assert tokens_firing_of_all(codes, counted).tolist() == [1, 0, 0]
 
 
 def test_a_broken_token_is_found_by_its_code_and_by_its_norm():
