@@ -1,5 +1,6 @@
 """`interp` as a test runs it: in this process, with the exit code that a shell would see."""
 
+import signal
 import sys
 from unittest.mock import patch
 
@@ -20,3 +21,8 @@ def enter(project, monkeypatch):
     monkeypatch.chdir(project.root)
     for name, value in {**project.env, "CUDA_VISIBLE_DEVICES": ""}.items():
         monkeypatch.setenv(name, value)
+
+
+def interruptible():
+    """For Popen's preexec_fn: what a shell starts in the background ignores SIGINT, and so would all it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -14,6 +14,7 @@ import pytest
 
 from harness.cachedir import cache_dir, shown
 from harness.errors import EnvironmentFault
+from interp_tests.command import interruptible
 from interp_tests.project import REPO, make_project
 from interp_tests.test_plugin import FOUND, MET
 
@@ -70,7 +71,9 @@ def test_a_signal_leaves_a_partial_report_and_is_not_green(project, number):
     conftest(project, WAITS)
     env = {**os.environ, **project.env, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    with subprocess.Popen(command, cwd=project.root, env=env, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(
+        command, cwd=project.root, env=env, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
+    ) as run:
         while not (project.root / "judged").exists() and run.poll() is None:
             time.sleep(0.05)
         run.send_signal(number)

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from harness.cli.watching import changes, stamps
+from interp_tests.command import interruptible
 from interp_tests.language_root import HEAD, copy_root
 from interp_tests.project import REPO
 
@@ -27,7 +28,13 @@ class Watching:
         env = {**os.environ, "PYTHONPATH": str(REPO)}
         command = [sys.executable, "-m", "harness", "check", "--watch", *args]
         self.process = subprocess.Popen(
-            command, cwd=root, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            cwd=root,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=interruptible,
         )
         self.lines = queue.Queue()
         threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stdout], daemon=True).start()
