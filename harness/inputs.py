@@ -201,6 +201,11 @@ class Reading:
     promotions: tuple[str, ...] = ()
 
     @property
+    def rows(self) -> tuple[str, ...]:
+        """The keys of all that is read, whichever table of the store they are for."""
+        return (*dict([*self.prompts, *self.corpora]), *self.promotions)
+
+    @property
     def is_empty(self) -> bool:
         return not self.size
 

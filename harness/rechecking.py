@@ -10,6 +10,7 @@ from harness.spec import Spec
 from harness.verdict import Outcome, Verdict
 
 DTYPE: Literal["float32"] = "float32"
+_NOT = "not rechecked"
 
 
 def in_float32(spec: Spec) -> Spec | None:
@@ -40,4 +41,9 @@ def settled_by(verdict: Verdict, precise: Verdict) -> Verdict:
 
 
 def not_rechecked(verdict: Verdict, why: str) -> Verdict:
-    return verdict.with_(details={**verdict.details, DTYPE: f"not rechecked: {why}"})
+    return verdict.with_(details={**verdict.details, DTYPE: f"{_NOT}: {why}"})
+
+
+def lacks_recheck(verdict: Verdict) -> bool:
+    """Whether it was fragile and could not be judged in float32 here: elsewhere, or later, it may be."""
+    return str(verdict.details.get(DTYPE, "")).startswith(_NOT)

@@ -17,11 +17,12 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly, with_outlook
+from harness.kept import Kept, KeptVerdict
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
 from harness.planning import WHOLE, Shard
-from harness.rechecking import in_float32, not_rechecked, settled_by
+from harness.rechecking import in_float32, lacks_recheck, not_rechecked, settled_by
 from harness.redaction import redacted
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
@@ -49,6 +50,7 @@ class SpecSession:
     selected: what is read at once: the specs that were chosen, and all members of the families that were.
     strict: a claim that too many features meet, or that kills no mutant, is not met. mutate: judge mutants of every
     met claim's evidence; `stored` reads no model for them. exhibits: what the page shows of the evidence of each claim.
+    judged_before: the ids of the claims whose verdicts were kept from an earlier run (kept.py).
     """
 
     runner: Runner
@@ -56,8 +58,13 @@ class SpecSession:
     strict: bool = False
     mutate: Mutate = "no"
     exhibits: Exhibits = field(default_factory=Exhibits)
+    judged_before: set[str] = field(default_factory=set)
+    kept: Kept = field(init=False)
     _ready: bool = False
     _of_members: dict[str, Verdict] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kept = Kept(self.runner)
 
     def record(self, item: Spec | Broken | Family) -> Record:
         """Judge one item; everything selected is read before the first is judged. Never raises for a claim."""
@@ -70,7 +77,8 @@ class SpecSession:
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
         fingerprint = self.runner.code_key(item.subject)
-        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began)
+        kept = item.id in self.judged_before
+        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began, kept)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
@@ -90,7 +98,10 @@ class SpecSession:
         return [*specs, *changed]
 
     def controls(self, judged: Sequence[Spec]) -> list[Control]:
-        """The controls of a run that judged these claims, in whatever process: all that they read is in the store."""
+        """The controls of a run that judged these claims, in whatever process: all that they read is in the store.
+
+        In every run anew, also where all verdicts are an earlier run's: they are there to see what is broken today.
+        """
         return run_controls(judged, self._read)
 
     def _verdict(self, spec: Spec) -> Verdict:
@@ -119,15 +130,29 @@ class SpecSession:
         early = before_running(spec)
         if early is not None:
             return early
-        evidence, discovery = self._read(spec)
-        verdict = self._rechecked(spec, judge(spec, evidence, discovery))
-        verdict = with_outlook(spec, verdict, evidence)
-        self.exhibits.add(spec, evidence, verdict)
-        verdict = _answered(spec, strictly(verdict) if self.strict else verdict, evidence)
+        found = self.kept.find(spec)
+        verdict = self._judged_now(spec) if found is None else self._judged_before(spec, found)
+        verdict = strictly(verdict) if self.strict else verdict
         if self.mutate == "no" or verdict.outcome is not Outcome.MET:
             return verdict
         tried = verdict.with_(mutants=try_mutants(spec, verdict, self._read_or_not))
         return strictly_killing(tried) if self.strict else tried
+
+    def _judged_before(self, spec: Spec, found: KeptVerdict) -> Verdict:
+        self.exhibits.put_back(spec, found.card)
+        self.judged_before.add(spec.id)
+        return found.verdict
+
+    def _judged_now(self, spec: Spec) -> Verdict:
+        """From its evidence, and kept where nothing stood in the way."""
+        evidence, discovery = self._read(spec)
+        verdict = self._rechecked(spec, judge(spec, evidence, discovery))
+        verdict = with_outlook(spec, verdict, evidence)
+        self.exhibits.add(spec, evidence, verdict)
+        verdict = _answered(spec, verdict, evidence)
+        if not (lacks_recheck(verdict) or getattr(evidence.ask, "refused", False)):
+            self.kept.put(spec, verdict, self.exhibits.cards.get(spec.id))
+        return verdict
 
     def _rechecked(self, spec: Spec, verdict: Verdict) -> Verdict:
         """A fragile verdict beside that of the same claim with the models in float32, read now where they can be."""

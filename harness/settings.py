@@ -55,7 +55,7 @@ SETTINGS = (
     Setting("--require-run", "flag", "off", "a spec that cannot be judged fails, gpu specs too"),
     Setting("--mutate", "flag", "off", "judge mutants of every met claim's evidence"),
     Setting("--mutate-stored", "flag", "off", "as --mutate, from the store alone"),
-    Setting("--no-store", "flag", "off", "read everything again and keep nothing"),
+    Setting("--no-store", "flag", "off", "read and judge everything again, and keep nothing"),
     Setting("--failed-in", "flag", "off", "only the claims that failed in a run"),
 )
 

@@ -67,7 +67,7 @@ def warm(
 def _missing(needs: Sequence[Need], store: Store, shard: Shard) -> dict[str, list[str]]:
     """Subject -> the keys that are not held."""
     return {
-        reading.subject.name: [*dict([*reading.prompts, *reading.corpora]), *reading.promotions]
+        reading.subject.name: list(reading.rows)
         for group in plan(needs, store, shard).groups
         for reading in group.readings
     }

@@ -23,7 +23,7 @@ from interp_tests.test_plugin import FOUND, MET, UNMET
 COUNTS = [5, pytest.param(50, marks=pytest.mark.slow)]
 PROCESSES = [2, pytest.param(8, marks=pytest.mark.slow)]
 FLIPS = [100, pytest.param(1000, marks=pytest.mark.slow)]
-TABLES = ("codes", "residuals", "sums", "promotions", "weights")
+TABLES = ("codes", "residuals", "sums", "promotions", "weights", "verdicts")
 MANY = [f"{color[:-1]}, {i} times and more, as they said at the end of the day." for i in range(60) for color in COLOR]
 CLAIMS = f"""\
 {MET}{UNMET}- id: many

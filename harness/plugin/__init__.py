@@ -50,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--mutate-stored", action="store_true", help="as --mutate, but read no model: only what the store has"
     )
     group.addoption("--failed-in", metavar="RUN", help="only the claims that failed in a run: an id, or `latest`")
-    group.addoption("--no-store", action="store_true", help="read everything again and keep nothing")
+    group.addoption("--no-store", action="store_true", help="read and judge everything again, and keep nothing")
     parser.addini("interp_keep_runs", f"runs that reports/runs/ keeps; 0 keeps all ({DEFAULT_RUNS})", default="")
     parser.addini("interp_keep_days", f"days for which it keeps them; 0 keeps all ({DEFAULT_DAYS})", default="")
 

@@ -30,7 +30,7 @@ from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
-from harness.reports.unjudged import NOTHING_JUDGED, unjudged_lines
+from harness.reports.unjudged import NOTHING_JUDGED, kept_lines, unjudged_lines
 from harness.reports.write import reports_dir
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import with_counts
@@ -196,6 +196,8 @@ class Controller:
             terminalreporter.write_line(NOTHING_JUDGED, red=True)
         for line in unjudged_lines(self.records.values()):
             terminalreporter.write_line(line, red=True)
+        for line in kept_lines(self.records.values()):
+            terminalreporter.write_line(line)
         for line in (*self._unused(), *map(str, self.contradicting), *self.unwritten):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)

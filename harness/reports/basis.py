@@ -42,7 +42,7 @@ class _Asked:
     def __init__(self) -> None:
         self.sets: dict[str, list[str]] = {}
         self.subjects: dict[str, dict[str, str]] = {}
-        self._digests: dict[int, tuple[str, PromptSet]] = {}
+        self._digests: dict[int, tuple[str, tuple[Prompt, ...]]] = {}
         self._keys: dict[Prompt, str] = {}
         self._codes: dict[Subject, str] = {}
 
@@ -58,10 +58,11 @@ class _Asked:
         }
 
     def digest(self, prompts: PromptSet) -> str:
-        """The set is kept, so that its id() stays its own."""
-        if id(prompts) not in self._digests:
-            self._digests[id(prompts)] = set_digest(prompts, self.key), prompts
-        return self._digests[id(prompts)][0]
+        """Of its prompts, which several sets may share; they are kept, so that their id() stays their own."""
+        same = prompts.prompts
+        if id(same) not in self._digests:
+            self._digests[id(same)] = set_digest(prompts, self.key), same
+        return self._digests[id(same)][0]
 
     def key(self, prompt: Prompt) -> str:
         if prompt not in self._keys:

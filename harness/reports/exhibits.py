@@ -35,7 +35,7 @@ class Exhibits:
     cards: dict[str, str] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
     pictures: dict[str, str] = field(default_factory=dict)
-    _keys: dict[int, tuple[str, Codes]] = field(default_factory=dict)
+    _keys: dict[int, tuple[str, tuple[Prompt, ...]]] = field(default_factory=dict)
     _prompts: dict[tuple[int, int, int, int], tuple[Mask, dict[str, Any]]] = field(default_factory=dict)
 
     def add(self, spec: Spec, evidence: Evidence, verdict: Verdict) -> None:
@@ -49,6 +49,17 @@ class Exhibits:
         sets = [self._set(evidence, of_pictures if role[0] in beside else claim, *role, left) for role in roles]
         card = {"sets": sets, "examples": [_example(example) for example in left]}
         self.cards[spec.id] = json.dumps(card, separators=(",", ":"))
+
+    def put_back(self, spec: Spec, card: str | None) -> None:
+        """The card of a claim that was judged in an earlier run, with the texts and pictures that it names."""
+        if card is None:
+            return
+        self.cards[spec.id] = card
+        sets = spec.all_sets()
+        for shown in json.loads(card)["sets"]:
+            prompts = sets[shown["role"]]
+            self._key(prompts)
+            self._show_pictures(prompts.prompts[one["row"]] for one in shown["prompts"])
 
     def merge(self, given: Mapping[str, Any]) -> None:
         """Take in what another process sent (`to_plain`)."""
@@ -68,7 +79,7 @@ class Exhibits:
         prompts, pooled = evidence.prompts(role), evidence.pooled(role, claim, subject)
         part = slice(pooled.ptr[claim.feature], pooled.ptr[claim.feature + 1])
         codes, counted = evidence.codes(role, subject), evidence.counted(role, claim, subject)
-        key = self._key(prompts, codes)
+        key = self._key(prompts)
         wanted = _merged([*_extremes(pooled, claim.feature), *self._taken(examples, key, prompts.name)])
         return {
             "set": key,
@@ -92,15 +103,18 @@ class Exhibits:
             examples.remove(example)
             yield example.note, texts.index(escape(example.text))
 
-    def _key(self, prompts: PromptSet, codes: Codes) -> str:
-        """The set's place in `texts`. Codes are the same object for all claims on a set, so each is looked at once;
-        they are kept, so that their id() stays their own."""
-        if id(codes) not in self._keys:
+    def _key(self, prompts: PromptSet) -> str:
+        """The set's place in `texts`. Claims on a set share its prompts, so each is looked at once; they are kept, so
+        that their id() stays their own."""
+        if id(prompts.prompts) not in self._keys:
             shown = [escape(prompt.shown) for prompt in prompts.prompts]
             key = hashlib.sha256("\0".join(shown).encode("utf-8", "backslashreplace")).hexdigest()[:12]
             self.texts[key] = shown
-            self._keys[id(codes)] = key, codes
-        return self._keys[id(codes)][0]
+            self._keys[id(prompts.prompts)] = key, prompts.prompts
+        return self._keys[id(prompts.prompts)][0]
+
+    def _show_pictures(self, prompts: Iterable[Prompt]) -> None:
+        self.pictures |= {one.image.digest: one.image.path for one in prompts if one.image is not None}
 
     def _prompt_once(self, prompt: Prompt, row: int, codes: Codes, counted: Mask, feature: int) -> dict[str, Any]:
         """A prompt is made once for all claims about the feature that show it; what ids stand for is kept."""
@@ -117,7 +131,7 @@ class Exhibits:
         shown = {"row": row, **_tokens(codes, at, values, counted[at], places)}
         if prompt.image is None:
             return shown
-        self.pictures[prompt.image.digest] = prompt.image.path
+        self._show_pictures([prompt])
         return {**shown, "picture": prompt.image.digest, "patches": [_short(v) for v in values[image].tolist()]}
 
 

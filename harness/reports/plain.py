@@ -20,10 +20,20 @@ def to_plain(value: Any, lost: Lost | None = None) -> Any:
     if known is not None:
         return known(value, lost)
     if isinstance(value, Mapping):
-        return {(key := _clean(str(k))): _inside(key, v, lost) for k, v in value.items()}
+        return {(key := _key(k)): v if _is_plain(v) else _inside(key, v, lost) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_inside(i, v, lost) for i, v in enumerate(value)]
+        return [v if _is_plain(v) else _inside(i, v, lost) for i, v in enumerate(value)]
     return _converted(value, lost)
+
+
+def _is_plain(value: Any) -> bool:
+    """Most values are: so they are asked before anything is called for them."""
+    kind = type(value)
+    return (kind is str and value.isascii()) or (kind is float and math.isfinite(value)) or kind in _ALWAYS_PLAIN
+
+
+def _key(key: Any) -> str:
+    return key if type(key) is str and key.isascii() else _clean(str(key))
 
 
 def _inside(key: str | int, value: Any, lost: Lost) -> Any:
@@ -71,6 +81,7 @@ def _clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+_ALWAYS_PLAIN = (int, bool, type(None))
 _SCALARS: dict[type, Callable[[Any, Lost], Any]] = {
     type(None): lambda value, lost: None,
     bool: lambda value, lost: value,

@@ -33,7 +33,8 @@ class Record:
     this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None where
     this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is
     not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
-    measured. pages: the addresses of the features' public pages, where they have some.
+    measured. pages: the addresses of the features' public pages, where they have some. kept: an earlier run judged the
+    same claim on the same evidence by the same code (kept.py).
     """
 
     id: str
@@ -60,11 +61,19 @@ class Record:
     errors: tuple[Mistake, ...] = ()
     acceptable: dict[str, Any] | None = None
     pages: tuple[str, ...] = ()
+    kept: bool = False
     _told: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
-        cls, spec: Spec, verdict: Verdict, fingerprint: str, prompts: int, from_store: int, seconds: float
+        cls,
+        spec: Spec,
+        verdict: Verdict,
+        fingerprint: str,
+        prompts: int,
+        from_store: int,
+        seconds: float,
+        kept: bool = False,
     ) -> Record:
         """The record of a spec that was read, whether or not it could be judged."""
         chosen = () if verdict.feature is None else (verdict.feature,)
@@ -91,6 +100,7 @@ class Record:
             text=spec.text,
             acceptable=acceptable(spec, verdict),
             pages=public_pages(spec.subject.sae, spec.features or chosen),
+            kept=kept,
         ).in_plain_types()
 
     @classmethod
@@ -153,6 +163,7 @@ class Record:
                 "text": self.text,
                 "acceptable": self.acceptable,
                 "pages": self.pages,
+                "kept": self.kept,
             },
             lost,
         )
@@ -180,6 +191,7 @@ class Record:
             tags=tuple(known["tags"]),
             acceptable=known["acceptable"],
             pages=tuple(known.get("pages", ())),  # runs from before it had any
+            kept=known.get("kept", False),
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
         object.__setattr__(record, "_told", data)  # a report, the page and results.json ask for it again

@@ -1,4 +1,4 @@
-"""Why claims were not judged, for the last lines of a run: pytest's own short lines are cut at 80 characters."""
+"""What was not judged in this run, for its last lines: pytest's own short lines are cut at 80 characters."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def unjudged_lines(records: Iterable[Record]) -> list[str]:
     told = sorted(counts, key=lambda text: -counts[text])
     more = [f"... and {len(told) - MOST_REASONS} other reasons"] if len(told) > MOST_REASONS else []
     return [f"{counts[text]} not judged: {text}" for text in told[:MOST_REASONS]] + more
+
+
+def kept_lines(records: Iterable[Record]) -> list[str]:
+    """That verdicts are an earlier run's, and what judges them anew; nothing where none is."""
+    kept = sum(record.kept for record in records)
+    told = "1 verdict is" if kept == 1 else f"{kept:,} verdicts are"
+    same = "an earlier run's, of the same claims, evidence and code; --no-store judges anew"
+    return [f"{told} {same}"] if kept else []

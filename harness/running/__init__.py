@@ -24,6 +24,7 @@ from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.running.asking import Asker
 from harness.running.doors import Engine, read_here
 from harness.running.sinks import Apart, Aside, StoreSink
+from harness.running.standing import Standing
 from harness.spec import Spec
 from harness.sums import Sums
 
@@ -73,13 +74,20 @@ class Runner:
     _cache: dict[Any, Any] = field(default_factory=dict)
     _keys: dict[Prompt, str] = field(default_factory=dict)
     _code_keys: dict[Subject, str] = field(default_factory=dict)
+    _standing: Standing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._standing = Standing(self.log, self.code_key, self._rows_of)
 
     def ensure(self, specs: Iterable[Spec]) -> Plan:
         """Read what these specs need and the store lacks. A group that fails, fails its own specs only.
 
         Each process takes the lock of any cold group that is free, reads it, and waits only when all are taken.
         """
-        return self.read([need for spec in specs for need in spec.needs()])
+        asked = list(specs)
+        made = self.read([need for spec in asked for need in spec.needs()])
+        self._standing.take(made, asked)
+        return made
 
     def read(self, needs: Sequence[Need]) -> Plan:
         """Read what these needs ask for and the store lacks."""
@@ -111,6 +119,10 @@ class Runner:
             self._demand(subject, keys, found)
             self._sets[code, wanted] = concat([found[key] for key in keys])
         return self._sets[code, wanted]
+
+    def stands(self, spec: Spec) -> bool:
+        """Whether all that this spec reads is in the store, undamaged; of a spec that `ensure` was asked for."""
+        return self._standing.holds(spec)
 
     def residuals(self, subject: Subject, prompts: Sequence[Prompt]) -> NDArray[np.float32]:
         """The activations themselves, [n_tokens, d_in] fp32, aligned with the tokens of `codes`."""

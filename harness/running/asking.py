@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, repr=False)
 class Asker:
-    """Answers a kind that searches, prompt by prompt; the model stays in memory as long as the answers are wanted."""
+    """Answers a kind that searches, prompt by prompt; the model stays in memory as long as the answers are wanted.
+
+    refused: something that was asked for could not be read here.
+    """
 
     runner: Runner
     subject: Subject
+    refused: bool = False
     _kept: Any = None
 
     def __call__(self, prompts: Sequence[Prompt]) -> Codes | None:
         """The codes of these prompts, from the store or read now; None where they cannot be read here."""
+        found = self._found(prompts)
+        self.refused |= found is None
+        return found
+
+    def _found(self, prompts: Sequence[Prompt]) -> Codes | None:
         code, wanted = code_key(self.subject), {self.runner.key(prompt): prompt for prompt in prompts}
         missing = wanted.keys() - self.runner.store.have(code, set(wanted))
         if missing and not self._read(Reading(self.subject, code, tuple((k, wanted[k]) for k in sorted(missing)))):

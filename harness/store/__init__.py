@@ -107,6 +107,17 @@ class Store:
         self._keep_parts(code_key, parts)
         self._put("weights", code_key, [(SAMPLE_KEY, pack_weights(sample))])
 
+    def get_verdict(self, code_key: str, key: str) -> bytes | None:
+        """What was kept of one judged claim (harness/kept.py)."""
+        return dict(self._sound("verdicts", code_key, [key])).get(key)
+
+    def put_verdict(self, code_key: str, key: str, value: bytes) -> None:
+        self._put("verdicts", code_key, [(key, value)])
+
+    def drop_verdicts(self, before: float) -> None:
+        """Those kept before a moment, in seconds since 1970."""
+        self.database.write("DELETE FROM verdicts WHERE written < ?", [(before,)])
+
     def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]:
         """Which of these corpora have been read to their end."""
         return {key for key in corpus_keys if self._blocks(code_key, key) is not None}
@@ -250,7 +261,7 @@ class Overlay(Store):
         return self.behind._blocks(code_key, corpus_key) if own is None else own
 
 
-_KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights"), "prompt_key") | {"sums": "corpus_key"}
+_KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights", "verdicts"), "prompt_key") | {"sums": "corpus_key"}
 
 
 def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault | None]:

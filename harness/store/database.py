@@ -16,7 +16,7 @@ from harness.errors import EnvironmentFault
 
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 60.0  # a writer holds the lock for one batch: milliseconds, seconds on a slow disk
-LAYOUT = 3
+LAYOUT = 4
 SAMPLE_KEY = "sample"  # of the one row that `weights` has for a code key
 _TABLES = """
 CREATE TABLE codes (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
@@ -28,7 +28,7 @@ CREATE TABLE sums (code_key TEXT, corpus_key TEXT, block INTEGER, value BLOB, ch
 CREATE TABLE versions (code_key TEXT PRIMARY KEY, parts TEXT);
 """
 # Tables that later layouts have more; an older store gets them when it is next opened to write.
-SINCE = {"promotions": 2, "weights": 3}
+SINCE = {"promotions": 2, "weights": 3, "verdicts": 4}
 _LATER = """CREATE TABLE {} (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
                              PRIMARY KEY (code_key, prompt_key))"""
 _ELSEWHERE = "Set INTERP_STORE to another file, or run with --no-store."

@@ -12,13 +12,8 @@ from harness.store.database import SINCE
 if TYPE_CHECKING:
     from harness.store.database import Database
 
-TABLES = (
-    "residuals",
-    "codes",
-    "sums",
-    "promotions",
-    "weights",
-)  # in the order in which they are pruned: residuals are large and rarely asked
+# In the order in which they are pruned: verdicts are made again without a model, residuals are large and rarely asked.
+TABLES = ("verdicts", "residuals", "codes", "sums", "promotions", "weights")
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,9 @@ def rerun_command(record: Record) -> str:
     return f'pytest "{_NODE}{escape(test)}"'
 
 
+_KEPT = "an earlier run: the same claim, evidence and code"
+
+
 def _facts(record: Record) -> Iterator[tuple[str, str]]:
     if record.errors:
         yield from (("mistake", "\n".join(mistake_lines(error))) for error in record.errors)
@@ -128,7 +131,7 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "evidence", f"{record.prompts:,} prompts, {record.from_store:,} of them from the store"
     if record.fingerprint:
         yield "fingerprint", record.fingerprint
-    yield "judged in", f"{record.seconds:.3f} s"
+    yield "judged in", _KEPT if record.kept else f"{record.seconds:.3f} s"
 
 
 def _expected(record: Record) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,126 @@
+"""Verdicts kept from earlier runs: judging is a function of the claim, its evidence and this code, so it is done once.
+
+A kept verdict is looked up by a key over all of these, and given out only where the evidence itself still stands
+(Runner.stands), so a run that keeps everything still reads and checks every row of it. What is in the key:
+
+- the claim: every field of the Spec but those that say nothing of the verdict (_SAYS_NOTHING); sets by their prompts
+  with marks and groups in order, subjects as subjects.yaml has them;
+- the evidence: the code keys of all subjects (keys.py); the prompts' own keys follow from the sets;
+- the code: the text of every module of the harness, and the versions of Python and of what judging calculates with.
+
+Never kept: what was not run, what a search could not ask for, and a fragile verdict that could not be judged again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.errors import EnvironmentFault
+from harness.inputs import PromptSet
+from harness.keys import digest_of, installed_version
+from harness.reports.plain import Lost, put_back, to_plain
+from harness.reports.verdicts import verdict_dict, verdict_from
+from harness.running import Runner
+from harness.spec import Best, Spec
+from harness.verdict import Verdict
+
+DAYS = 30  # after which a verdict is made again: rows of claims and code that are gone must not pile up
+_SECONDS_A_DAY = 86400.0
+# What judging calculates with. torch and transformers make the evidence, and are in its code keys.
+_LIBRARIES = ("numpy", "scipy", "hypothesis", "google-re2", "pydantic")
+_SAYS_NOTHING = {"source", "text", "why", "owner", "tags", "severity", "family", "q", "loosened_because"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVerdict:
+    """A verdict as judged, before --strict and mutants, and the card that the page shows (exhibits.py)."""
+
+    verdict: Verdict
+    card: str | None
+
+
+@dataclass(slots=True, repr=False)
+class Kept:
+    """The kept verdicts of one process; where the store takes no more, they are judged again next time."""
+
+    runner: Runner
+    _texts: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    _tidied: bool = False
+
+    def find(self, spec: Spec) -> KeptVerdict | None:
+        """The verdict of the same claim on the same evidence by the same code; None where there is none."""
+        value = self._get(spec, self.key(spec)) if self.runner.stands(spec) else None
+        return None if value is None else KeptVerdict(_verdict(value), value["card"])
+
+    def put(self, spec: Spec, verdict: Verdict, card: str | None) -> None:
+        lost = Lost()
+        told = to_plain(verdict_dict(verdict), lost)
+        self._put(spec, self.key(spec), {"verdict": told, "not_finite": lost, "card": card})
+
+    def key(self, spec: Spec) -> str:
+        """64 hexadecimal digits."""
+        parts = {one.name: self._part(getattr(spec, one.name)) for one in fields(spec) if one.name not in _SAYS_NOTHING}
+        read = [self.runner.code_key(subject) for subject in spec.subjects]
+        return digest_of({**parts, "read": " ".join(read), "code": code_digest()})
+
+    def _part(self, value: Any) -> str:
+        """A field in words that say all of it. Sets and subjects are shared by many claims: each is put so once."""
+        if isinstance(value, Mapping):
+            return repr([(name, self._part(one)) for name, one in sorted(value.items())])
+        if isinstance(value, Best):
+            return f"{self._part(value.prompts)} {self._part(value.than)} {value.by}"
+        if not isinstance(value, PromptSet):
+            return repr(value)
+        same = value.prompts
+        if id(same) not in self._texts:  # the prompts are kept, so that their id() stays their own
+            told = repr(same).encode("utf-8", "backslashreplace")
+            self._texts[id(same)] = same, hashlib.sha256(told).hexdigest()
+        return f"{value.name!r} {self._texts[id(same)][1]}"
+
+    def _get(self, spec: Spec, key: str) -> dict[str, Any] | None:
+        value = self.runner.store.get_verdict(self.runner.code_key(spec.subject), key)
+        return None if value is None else json.loads(zlib.decompress(value))
+
+    def _put(self, spec: Spec, key: str, value: Mapping[str, Any]) -> None:
+        packed = zlib.compress(json.dumps(value).encode(), 1)
+        with suppress(EnvironmentFault):  # nothing is lost but the time to judge it again
+            self.runner.store.put_verdict(self.runner.code_key(spec.subject), key, packed)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        if not self._tidied:
+            self._tidied = True
+            self.runner.store.drop_verdicts(before=time.time() - DAYS * _SECONDS_A_DAY)
+
+
+def _verdict(value: Mapping[str, Any]) -> Verdict:
+    told = value["verdict"]
+    put_back(told, value["not_finite"])
+    return verdict_from(told)
+
+
+@cache
+def code_digest() -> str:
+    """sha256 of every module of the harness and of the versions that judging depends on: 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, text in _modules():
+        digest.update(name.encode() + b"\0" + hashlib.sha256(text).digest())
+    versions = [f"{name} {installed_version(name)}" for name in _LIBRARIES]
+    digest.update(" ".join([platform.python_version(), platform.machine(), *versions]).encode())
+    return digest.hexdigest()
+
+
+def _modules() -> Iterator[tuple[str, bytes]]:
+    root = Path(__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        yield file.relative_to(root).as_posix(), file.read_bytes()
