@@ -55,6 +55,7 @@ class Kept:
 
     runner: Runner
     _texts: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    _keys: dict[int, tuple[Spec, str]] = field(default_factory=dict)
     _tidied: bool = False
 
     def find(self, spec: Spec) -> KeptVerdict | None:
@@ -68,7 +69,12 @@ class Kept:
         self._put(spec, self.key(spec), {"verdict": told, "not_finite": lost, "card": card})
 
     def key(self, spec: Spec) -> str:
-        """64 hexadecimal digits."""
+        """64 hexadecimal digits; remembered, since what is not found is put."""
+        if id(spec) not in self._keys:
+            self._keys[id(spec)] = spec, self._key(spec)
+        return self._keys[id(spec)][1]
+
+    def _key(self, spec: Spec) -> str:
         parts = {one.name: self._part(getattr(spec, one.name)) for one in fields(spec) if one.name not in _SAYS_NOTHING}
         read = [self.runner.code_key(subject) for subject in spec.subjects]
         return digest_of({**parts, "read": " ".join(read), "code": code_digest()})

@@ -16,7 +16,7 @@ class Sums:
     """Sums over counted tokens (text, no specials, no padding), by block of contexts, in reading order.
 
     Shapes: [n_blocks] for n (tokens), hh, rr, hr, ee, cosine (sum of cos(h, r)), norm_ratio (sum of
-    |r|/|h|), l0 (sum of non-zero features); sum_h [n_blocks, d_in]; fired [n_blocks, d_sae] int64,
+    |r|/|h|), l0 (sum of non-zero features); sum_h [n_blocks, d_in]; fired [n_blocks, d_sae] int32 or int64,
     the tokens on which each feature fires. All sums fp64. A block is the jackknife's unit.
     """
 
@@ -29,7 +29,7 @@ class Sums:
     norm_ratio: Floats
     l0: Floats
     sum_h: Floats
-    fired: NDArray[np.int64]
+    fired: NDArray[np.signedinteger]
 
     @property
     def n_blocks(self) -> int:

@@ -120,12 +120,12 @@ class Store:
 
     def have_sums(self, code_key: str, corpus_keys: Collection[str]) -> set[str]:
         """Which of these corpora have been read to their end."""
-        return {key for key in corpus_keys if self._blocks(code_key, key) is not None}
+        return {key for key in corpus_keys if self._each_block(code_key, key, len) is not None}
 
     def get_sums(self, code_key: str, corpus_key: str) -> Sums | None:
         """All blocks of a corpus in reading order; None where it was not read to its end."""
-        blocks = self._blocks(code_key, corpus_key)
-        return None if blocks is None else concat_sums([unpack_sums(block) for block in blocks])
+        blocks = self._each_block(code_key, corpus_key, unpack_sums)
+        return None if blocks is None else concat_sums(blocks)
 
     def put_sums(self, code_key: str, parts: Mapping[str, str], corpus_key: str, block: int, sums: Sums) -> None:
         """Keep one part of a corpus's sums; a part without blocks, numbered next, says that the corpus has ended."""
@@ -139,7 +139,7 @@ class Store:
             yield from ((key, [value]) for key, value in self._sound(table, code_key, keys))
             return
         for key in keys:
-            if (blocks := self._blocks(code_key, key)) is not None:
+            if (blocks := self._each_block(code_key, key, bytes)) is not None:
                 yield key, [*blocks, b""]
 
     def parts(self, code_key: str) -> dict[str, str] | None:
@@ -204,20 +204,27 @@ class Store:
         return found
 
     def _sound_blocks(self, code_key: str, corpus_key: str) -> Iterator[tuple[int, bytes]]:
-        query = "SELECT block, value, checksum FROM sums WHERE code_key=? AND corpus_key=? ORDER BY block"
-        for block, value, stamp in self.database.read(query, (code_key, corpus_key)):
-            if stamp == checksum(value):
-                yield block, value
-            else:
-                where = (code_key, corpus_key, block)
-                self._drop("DELETE FROM sums WHERE code_key=? AND corpus_key=? AND block=?", where)
+        """One in memory at a time: those of a million tokens are 130 MB."""
+        query = "SELECT block FROM sums WHERE code_key=? AND corpus_key=? ORDER BY block"
+        for (block,) in self.database.read(query, (code_key, corpus_key)):
+            where = (code_key, corpus_key, block)
+            one = "SELECT value, checksum FROM sums WHERE code_key=? AND corpus_key=? AND block=?"
+            for value, stamp in self.database.read(one, where):
+                if stamp == checksum(value):
+                    yield block, value
+                else:
+                    self._drop("DELETE FROM sums WHERE code_key=? AND corpus_key=? AND block=?", where)
 
-    def _blocks(self, code_key: str, corpus_key: str) -> list[bytes] | None:
-        """A corpus's blocks up to its end mark, or None where one is missing."""
-        rows = list(self._sound_blocks(code_key, corpus_key))
-        values = [value for _, value in rows]
-        whole = [block for block, _ in rows] == list(range(len(rows))) and len(rows) > 1
-        return values[:-1] if whole and values[-1] == b"" and all(values[:-1]) else None
+    def _each_block(self, code_key: str, corpus_key: str, take: Callable[[bytes], Found]) -> list[Found] | None:
+        """What `take` makes of each of a corpus's blocks up to its end mark, or None where one is missing."""
+        found, ended = list[Found](), False
+        for n, (block, value) in enumerate(self._sound_blocks(code_key, corpus_key)):
+            if block != n or ended:
+                return None
+            ended = value == b""
+            if not ended:
+                found.append(take(value))
+        return found if ended and found else None
 
     def _put(self, table: str, code_key: str, rows: Sequence[tuple[str, bytes]]) -> None:
         self.database.write_together(insertion(table, code_key, key, None, value) for key, value in rows)
@@ -256,9 +263,9 @@ class Overlay(Store):
         yield from found.items()
         yield from self.behind._sound(table, code_key, [key for key in wanted if key not in found])
 
-    def _blocks(self, code_key: str, corpus_key: str) -> list[bytes] | None:
-        own = super()._blocks(code_key, corpus_key)
-        return self.behind._blocks(code_key, corpus_key) if own is None else own
+    def _each_block(self, code_key: str, corpus_key: str, take: Callable[[bytes], Found]) -> list[Found] | None:
+        own = super()._each_block(code_key, corpus_key, take)
+        return self.behind._each_block(code_key, corpus_key, take) if own is None else own
 
 
 _KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights", "verdicts"), "prompt_key") | {"sums": "corpus_key"}

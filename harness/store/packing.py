@@ -79,7 +79,8 @@ def unpack_sums(value: bytes) -> Sums:
     """What pack_sums wrote; raises Damaged."""
     kept = _load(value)
     try:
-        return Sums(**{name: kept[name] for name in _SUMS})
+        fired = kept["fired"].astype(np.int32)  # a block has 1,024 tokens, and a corpus a thousand blocks
+        return Sums(**{name: kept[name] for name in _SUMS if name != "fired"}, fired=fired)
     except KeyError as error:
         raise Damaged(str(error)) from error
 
