@@ -2,23 +2,26 @@
 
     .venv/bin/python benchmarks/gate.py [--rounds 3]
 
-The workload is read once (`interp warm`), judged once, and its numbers accepted as baselines; then warm runs and empty
-tests take turns. One more spec: 1,000 claims against 2,000 on the same prompts and pairs of sets, less the same slope
-of empty tests; claims of all kinds, then of fires_more alone. A run in a process that looks afterwards says whether
-torch was imported.
+The workload is read once (`interp warm`), judged once, and its numbers accepted as baselines; then warm runs, runs that
+judge all claims anew from the same evidence (the store's verdicts are deleted before each) and empty tests take turns.
+One more spec: 1,000 claims against 2,000 on the same prompts and pairs of sets, less the same slope of empty tests;
+claims of all kinds, then of fires_more alone; judged anew, and with its verdict kept. A run in a process that looks
+afterwards says whether torch was imported.
 """
 
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from measuring import PYTEST, empty_tests, env_of, gate, in_turns, interp, least, write
+from measuring import PYTEST, Timed, empty_tests, env_of, gate, in_turns, interp, least, write
 from workload import KINDS, write_claims, write_project
 
 IMPORTS = "import pytest, sys; pytest.main({words!r}); print('torch' in sys.modules)"
@@ -40,15 +43,31 @@ def imports_torch(root: Path) -> bool:
     return done.stdout.rstrip().endswith("True")
 
 
+def anew(root: Path) -> Timed:
+    """A run that finds all evidence in the store, and no verdict."""
+    with closing(sqlite3.connect(env_of(root)["INTERP_STORE"])) as store, store:
+        store.execute("DELETE FROM verdicts")
+    return gate(root)
+
+
 def beside_empty(root: Path, n: int, rounds: int) -> dict[str, dict[str, float]]:
-    times = in_turns(rounds, {"warm": lambda: gate(root), "empty": lambda: empty_tests(root, n)})
+    gate(root)  # what was accepted as baselines changed some claims
+    ways = {"warm": lambda: gate(root), "empty": lambda: empty_tests(root, n), "judged anew": lambda: anew(root)}
+    times = in_turns(rounds, ways)
     return {name: least(some) for name, some in times.items()}
 
 
 def one_more(few: dict[str, dict[str, float]], many: dict[str, dict[str, float]], n: int) -> dict[str, float]:
     """Milliseconds of CPU that each of the last n claims costs, and each empty test."""
-    claim, test = (1000 * (many[name]["cpu_s"] - few[name]["cpu_s"]) / n for name in ("warm", "empty"))
-    return {"claim_ms": claim, "empty_ms": test, "over_ms (bar 1)": claim - test}
+    names = ("judged anew", "warm", "empty")
+    claim, kept, test = (1000 * (many[name]["cpu_s"] - few[name]["cpu_s"]) / n for name in names)
+    return {
+        "claim_ms": claim,
+        "kept_ms": kept,
+        "empty_ms": test,
+        "over_ms (bar 1)": claim - test,
+        "kept_over_ms": kept - test,
+    }
 
 
 def measure(rounds: int) -> dict[str, Any]:
@@ -65,6 +84,7 @@ def measure(rounds: int) -> dict[str, Any]:
     return {
         "seconds": found,
         "warm / empty (bar 2.5)": standard["warm"]["cpu_s"] / standard["empty"]["cpu_s"],
+        "judged anew / empty": standard["judged anew"]["cpu_s"] / standard["empty"]["cpu_s"],
         "imports_torch": torch,
         "one more": {
             name: one_more(found[f"1000 {name}"], found[f"2000 {name}"], 1000) for name in ("all kinds", "fires_more")

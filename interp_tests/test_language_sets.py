@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from harness.errors import Source, SpecError
 from harness.inputs import Prompt
+from harness.language import sets
 from harness.language.prompts import with_marks
 from harness.language.sets import resolve_reference
+from harness.language.specs import load
+from harness.spec import Broken
 from interp_tests.language_root import ROOT_OF_CASES, codes_of, copy_root, prompts_of
 
 WORDS = {
@@ -156,3 +159,57 @@ def test_the_command_line_reads_shared_sets_too():
     found = resolve_reference(ROOT_OF_CASES, "prompts/words.yaml#color", allow_local=True)
     assert texts(found.prompts) == WORDS["color"]
     assert found.name == "prompts/words.yaml#color"
+
+
+TWO = "subjects: [small]\n{prompts}expect:\n  - {{id: a, feature: 1, fires_more: {{prompts: {one}, than: {other}}}}}\n"
+FILES = {"one": "prompts/words.yaml#color", "other": "prompts/words.yaml#animal"}
+
+
+def loaded_together(root, *suites):
+    """The sets of each suite's first claim, all read by one load."""
+    copy_root(root)
+    paths = [root / f"specs/{n}.yaml" for n in range(len(suites))]
+    for path, text in zip(paths, suites, strict=True):
+        path.write_text(text)
+    return [item.sets for item in load(root, paths).items]
+
+
+def test_a_set_of_a_file_is_one_for_all_suites(tmp_path):
+    """It is read and checked once: the suites hold the very same prompts."""
+    mine, yours = loaded_together(tmp_path, TWO.format(prompts="", **FILES), TWO.format(prompts="", **FILES))
+    assert mine["prompts"] is yours["prompts"]
+
+
+def test_a_suites_own_set_is_its_own(tmp_path):
+    """Two suites that call different texts by one name."""
+    own = [f'prompts: {{mine: ["{text} ball.", "More of {text}."]}}\n' for text in ("Red", "Blue")]
+    suites = [TWO.format(prompts=one, one="mine", other=FILES["other"]) for one in own]
+    red, blue = loaded_together(tmp_path, *suites)
+    assert texts(red["prompts"].prompts) == ["Red ball.", "More of Red."]
+    assert texts(blue["prompts"].prompts) == ["Blue ball.", "More of Blue."]
+    assert red["than"] is blue["than"]
+
+
+def test_a_set_that_changed_is_read_again_by_the_next_load(tmp_path):
+    """What is shared ends with the load: `check --watch` loads after every save."""
+    suite = TWO.format(prompts="", **FILES)
+    (before,) = loaded_together(tmp_path, suite)
+    path = tmp_path / "specs/prompts/words.yaml"
+    path.write_text(path.read_text().replace("The red door.", "The scarlet door."))
+    (after,) = [item.sets for item in load(tmp_path, [tmp_path / "specs/0.yaml"]).items]
+    assert texts(before["prompts"].prompts)[0] == "The red door."
+    assert texts(after["prompts"].prompts)[0] == "The scarlet door."
+
+
+def test_shared_sets_count_against_the_budget_of_each_file(tmp_path, monkeypatch):
+    """Whether a file holds too many prompts does not depend on the files that were read before it."""
+    monkeypatch.setattr(sets, "MAX_PROMPTS_OF_A_FILE", 4)
+    more = "  - {id: b, feature: 1, fires_more: {prompts: prompts/words.yaml#number, than: prompts/words.yaml#color}}\n"
+    suite = TWO.format(prompts="", **FILES) + more
+    copy_root(tmp_path)
+    paths = [tmp_path / f"specs/{n}.yaml" for n in range(2)]
+    for path in paths:
+        path.write_text(suite)
+    found = [[e.code for e in item.errors] for item in load(tmp_path, paths).items if isinstance(item, Broken)]
+    assert found == 2 * [["too_many_prompts"], ["too_many_prompts"]]
+    assert [type(item) for item in load(tmp_path, paths[1:]).items] == [Broken, Broken]

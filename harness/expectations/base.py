@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -229,21 +230,21 @@ class Expectation(BaseModel):
     @classmethod
     def roles(cls, what: str) -> tuple[str, ...]:
         """The fields that name a prompt set (or a corpus), in order."""
-        return tuple(
-            name
-            for name, info in cls.model_fields.items()
-            if any(isinstance(m, Role) and m.what == what for m in info.metadata)
-        )
+        return tuple(name for name, role in _roles_of(cls) if role.what == what)
 
     @classmethod
     def roles_beside(cls) -> tuple[str, ...]:
         """The roles whose prompts may stand in the claim's other sets too."""
-        return tuple(
-            name
-            for name, info in cls.model_fields.items()
-            if any(isinstance(m, Role) and m.beside for m in info.metadata)
-        )
+        return tuple(name for name, role in _roles_of(cls) if role.beside)
 
     def references(self, what: str) -> dict[str, Any]:
         """The roles of this claim that are filled, with what the reviewer wrote there."""
         return {name: getattr(self, name) for name in self.roles(what) if getattr(self, name) is not None}
+
+
+@cache
+def _roles_of(kind: type[Expectation]) -> tuple[tuple[str, Role], ...]:
+    """Asked several times for each claim, and the same for all claims of a kind."""
+    return tuple(
+        (name, meta) for name, info in kind.model_fields.items() for meta in info.metadata if isinstance(meta, Role)
+    )

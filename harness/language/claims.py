@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -256,6 +256,8 @@ class _ClaimReader:
 
     def check_overlap(self, sets: Mapping[str, PromptSet], below: Node) -> None:
         """A prompt on both sides of a comparison is a slip that only weakens it."""
+        if self.are_apart(sets.values()):
+            return
         seen: dict[tuple[str, str | None], str] = {}
         for role, prompts in sets.items():
             shared = [p for p in prompts.prompts if p.content in seen]
@@ -266,6 +268,14 @@ class _ClaimReader:
                 )
                 self.errors.append(below.value[role].error("overlapping_sets", message))
             seen.update((p.content, role) for p in prompts.prompts)
+
+    def are_apart(self, sets: Iterable[PromptSet]) -> bool:
+        known: set[tuple[str, str | None]] = set()
+        for contents in map(self.world.library.contents, sets):
+            if not known.isdisjoint(contents):
+                return False
+            known |= contents
+        return True
 
     def others(self, expectation: Expectation, below: Node) -> dict[str, Subject]:
         found = {}

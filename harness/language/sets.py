@@ -40,6 +40,7 @@ from harness.language.setforms import (
 from harness.language.shelves import Shelf, open_shelf, unread_claims
 
 T = TypeVar("T")
+Content = tuple[str, str | None]
 
 
 class Library:
@@ -52,6 +53,8 @@ class Library:
         self._placed: dict[tuple[str, str], list[Placed] | Mistakes] = {}
         self._files: dict[Path, list[Placed] | Mistakes] = {}
         self._sets: dict[tuple[str, tuple[str, ...], How], PromptSet] = {}
+        self._counted: set[tuple[str, tuple[str, ...], How]] = set()
+        self._contents: dict[int, tuple[PromptSet, frozenset[Content]]] = {}
         self._open: list[tuple[str, str]] = []
         self._spent: Counter[str] = Counter()
         self.used: set[tuple[str, str]] = set()
@@ -62,12 +65,23 @@ class Library:
         """The prompts that one role of a claim names; raises SpecError or Mistakes."""
         use, read = used(node)
         named = names_in(use)
-        key = (shelf.path, tuple(n.value for n in named), read)
-        if key not in self._sets:
+        names = tuple(n.value for n in named)
+        is_own = any(name in shelf.sets for name in names)
+        key, asked = (shelf.path if is_own else "", names, read), (shelf.path, names, read)
+        if asked not in self._counted:
             self._check_budget(shelf, node)
+        if key not in self._sets:  # what names files only is the same set for every suite
             self._sets[key] = self._set_of(named, shelf, read, node)
+        if asked not in self._counted:
+            self._counted.add(asked)
             self._spent[shelf.path] += len(self._sets[key].prompts)
         return self._sets[key]
+
+    def contents(self, prompts: PromptSet) -> frozenset[Content]:
+        """What the prompts of a set are, however they are read; looked at once, since many claims share a set."""
+        if id(prompts) not in self._contents:  # the set is kept, so that its id() stays its own
+            self._contents[id(prompts)] = prompts, frozenset(prompt.content for prompt in prompts.prompts)
+        return self._contents[id(prompts)][1]
 
     def _set_of(self, names: Sequence[Node], shelf: Shelf, read: How, node: Node) -> PromptSet:
         name = read.named(" + ".join(n.value for n in names))
