@@ -22,7 +22,6 @@ import yaml
 from measuring import ROOT, env_of, in_turns, interp, least, timed, write
 from workload import write_claims, write_project
 
-
 PROMPTS = "prompts:\n  s00:\n" + "".join(f"    - A red ball number {n}.\n" for n in range(20))
 
 
