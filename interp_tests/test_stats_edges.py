@@ -5,17 +5,29 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.codes import Kind, Pooled
 from harness.expectations.toy import codes_from_dense, toy_codes
+from harness.stats.auroc import auroc_within_all, weighted_auroc_of_all
 from harness.stats.company import cosines_with, jaccard_with
 from harness.stats.contrast import mean_of_all, rate_gap, rate_of_all
-from harness.stats.detectors import diffmean_scores
+from harness.stats.detectors import diffmean_scores, folds_of
 from harness.stats.fidelity import METRICS, blocks_of_codes, jackknife, mse_of_tokens, ratio_limits, sink_tokens
 from harness.stats.intervals import Limits, binomial_tail, median_limits
+from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.noise import noise_between
-from harness.stats.ranking import ranks_in_prompts, share_among_strongest
+from harness.stats.power import DRAWS, within_power
+from harness.stats.ranking import (
+    _resampled,
+    ranks_in_prompts,
+    ranks_of,
+    scores_of_all,
+    share_among_strongest,
+    share_among_top,
+)
 from harness.stats.tokens import share_of_all, strongest_tokens_of_all
 from harness.stats.transfer.aligned import AlignedRule
 from harness.stats.transfer.bands import MOST_L0_RATIO, band_of
@@ -215,6 +227,60 @@ def test_the_fewest_prompts_of_a_class_that_no_number_shows():
     assert fewest_pictures(AlignedRule(fires_above=1.0)) is None
     rule = AlignedRule()
     assert fewest_pictures() == next(n for n in range(1, 99) if rule.alpha ** (1 / n) >= rule.fires_above)
+
+
+def test_a_mean_auroc_needs_strata_and_both_sides_in_each():
+    """NaN for each feature without any; a stratum of one side is a mistake of whoever asks."""
+    pooled = silent(3)
+    assert np.isnan(auroc_within_all(pooled, np.ones(3, bool), np.full(3, -1), 0)).tolist() == [True] * 3
+    with pytest.raises(ValueError, match=r"^every stratum needs rows of both sides$"):
+        auroc_within_all(pooled, np.array([True, False, True]), np.array([0, 0, 1]), 2)
+    found = auroc_within_all(pooled, np.array([True, False, True]), np.array([0, 0, -1]), 1)
+    assert (found.dtype, found.tolist()) == (np.float64, [0.5] * 3)
+
+
+def test_units_are_dealt_to_the_folds_in_turn_from_the_first():
+    """Positives and negatives each for themselves; a template goes where its first prompt went."""
+    side = np.array([True, True, False, True, True, True, True, False, True])
+    assert folds_of(side, np.arange(9)).tolist() == [0, 1, 0, 2, 3, 4, 0, 1, 1]
+    assert folds_of(side, np.array([0, 0, 1, 2, 2, 3, 4, 1, 5])).tolist() == [0, 0, 0, 1, 1, 2, 3, 0, 4]
+    assert folds_of(side, np.arange(9)).dtype == np.int64
+
+
+def test_what_is_no_probability_is_named_and_nothing_else():
+    with pytest.raises(ValueError, match=r"^p is a probability; got \[-0.1, 1.5\]$"):
+        benjamini_hochberg([0.0, -0.1, 0.5, 1.5, 1.0])
+    assert benjamini_hochberg([0.0, 1.0]) == [0.0, 1.0]
+
+
+def test_power_inside_strata_counts_the_effect_too():
+    """Two of four strata reach an AUROC of .9, and each of the four is significant alone: half of all draws of one."""
+    apart = np.arange(20.0, 40.0), np.arange(20.0)
+    mixed = np.r_[np.arange(20.0, 36.0), np.arange(-4.0, 0.0)], np.arange(20.0)
+    strata = [apart, mixed, apart, mixed]
+    assert within_power(strata, 1, 0.9, 0.05) == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / DRAWS))
+    assert within_power(strata, 1, 0.8, 0.05) == 1.0, "exactly at the bound is met"
+    assert within_power(strata, 1, 0.9, 0.05) == within_power(strata, 1, 0.9, 0.05)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=20, deadline=None)
+def test_weighted_means_are_those_of_counting_each_row_as_often(seed):
+    """Under several weightings at once, silence as 0; and the share at the top is the same when sorted anew."""
+    rng = np.random.default_rng(seed)
+    tables = [np.round(rng.random((n, 4)) * (rng.random((n, 4)) < 0.6), 1) for n in (5, 3)]
+    positive, negative = (codes_of(one).pooled(np.ones(len(one), bool), "max") for one in tables)
+    weights = [rng.integers(0, 4, (6, len(one))) + 0.0 for one in tables]
+    for one in weights:
+        one[:, 0] += 1
+    found = scores_of_all(positive, negative, "mean", *weights)
+    for at in range(6):
+        means = [np.repeat(t, w[at].astype(int), axis=0).mean(0) for t, w in zip(tables, weights, strict=True)]
+        assert found[at].tolist() == pytest.approx((means[0] - means[1]).tolist(), abs=1e-6)
+    joined_once = share_among_top(positive, negative, "auroc", 2, 20, paired=False)
+    drawn = list(_resampled(5, 3, 20, paired=False, seed=0))
+    anew = sum((ranks_of(s) <= 2) for w in drawn for s in weighted_auroc_of_all(positive, negative, *w)) / 20
+    assert joined_once.tolist() == anew.tolist()
 
 
 def after_marks(words, marks):
