@@ -223,6 +223,7 @@ def test_the_store_keeps_a_sample_and_older_stores_get_room_for_it(tmp_path):
     Store(path).close()
     with closing(sqlite3.connect(path)) as old, old:
         old.execute("DROP TABLE weights")
+        old.execute("DROP TABLE verdicts")
         old.execute("PRAGMA user_version=2")
     assert Store(path, read_only=True).get_weights("code") is None
     store = Store(path)

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import fields, replace
 
 import pytest
+from pydantic import ValidationError
 
 from harness import kept
 from harness.errors import EnvironmentFault, Source
@@ -17,7 +18,8 @@ from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.running import Runner
 from harness.spec import Baseline, Best, Calibration, Spec
 from harness.stats.noise import Noise
-from harness.store import MemoryStore
+from harness.store import MemoryStore, Store
+from harness.store.packs import Row
 from harness.verdict import Measurement, Outcome, Verdict
 from interp_tests.project import make_project
 from interp_tests.report_cases import SUBJECT, spec
@@ -260,3 +262,23 @@ def test_mutants_of_a_kept_verdict_are_tried(project):
     tried = {record["id"]: record["mutants"] for record in project.results()["records"]}
     assert kept_of(project)["holds"]
     assert json.dumps(tried["color::holds"]).count("killed") > 0
+
+
+def test_a_store_from_before_verdicts_were_kept_takes_them(tmp_path):
+    """Layout 3: read-only it has none and is read on; opened to write it is given the table."""
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.execute("DROP TABLE verdicts")
+        old.execute("PRAGMA user_version=3")
+    assert Store(path, read_only=True).get_verdict("code", "key") is None
+    store = Store(path)
+    store.put_verdict("code", "key", b"value")
+    assert store.get_verdict("code", "key") == b"value"
+    assert store.stats()["verdicts"]["rows"] == 1
+
+
+def test_a_pack_brings_no_verdict(tmp_path):
+    """Evidence travels between machines; what was made of it is judged where it arrives."""
+    with pytest.raises(ValidationError, match="table"):
+        Row.model_validate({"table": "verdicts", "code_key": "c", "key": "k", "bytes": 1, "sha256": "0" * 64})

@@ -130,6 +130,7 @@ def test_a_store_from_before_is_given_the_table(tmp_path):
         old.execute("INSERT INTO versions VALUES ('code', '{}')")
         old.execute("DROP TABLE promotions")
         old.execute("DROP TABLE weights")
+        old.execute("DROP TABLE verdicts")
         old.execute("PRAGMA user_version=1")
     old.close()
     assert Store(path, read_only=True).have_promotions("code", ["3"]) == set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -92,12 +94,18 @@ def _undecidable(found: Promotions, feature: int, n: int) -> Verdict | None:
     return None
 
 
-def distinct(found: Promotions, feature: int) -> list[tuple[str, float]]:
+def distinct(found: Promotions, feature: int) -> Sequence[tuple[str, float]]:
     """The 10 most raised tokens of a feature that differ in more than case and spaces; blank ones left out."""
+    return _distinct(found.lists[feature])
+
+
+@lru_cache(maxsize=4096)
+def _distinct(listed: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+    """Remembered: every claim goes through the lists of the whole sample."""
     best: dict[str, float] = {}
-    for token, effect in found.lists[feature]:
+    for token, effect in listed:
         best.setdefault(plain(token), effect)
-    return [(text, effect) for text, effect in best.items() if text][:LISTED]
+    return tuple((text, effect) for text, effect in best.items() if text)[:LISTED]
 
 
 def _promotions(evidence: Evidence) -> Promotions:

@@ -74,6 +74,7 @@ class Runner:
     _cache: dict[Any, Any] = field(default_factory=dict)
     _keys: dict[Prompt, str] = field(default_factory=dict)
     _code_keys: dict[Subject, str] = field(default_factory=dict)
+    _promoted: dict[tuple[str, str], Promotions] = field(default_factory=dict)
     _standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,10 +144,13 @@ class Runner:
 
     def promotions(self, subject: Subject, features: Sequence[int]) -> Promotions:
         """What the decoder directions of these features and of the sample promote, from the store."""
-        rows = [SAMPLE, *map(str, features)]
-        found = self.store.get_promotions(self.code_key(subject), set(rows))
-        self._demand(subject, rows, found)
-        return joined(found[row] for row in dict.fromkeys(rows))
+        code, rows = self.code_key(subject), [SAMPLE, *map(str, features)]
+        unread = {row for row in rows if (code, row) not in self._promoted}
+        found = self.store.get_promotions(code, unread)
+        self._promoted |= {(code, row): one for row, one in found.items()}
+        here = {row: self._promoted[code, row] for row in rows if (code, row) in self._promoted}
+        self._demand(subject, rows, here)
+        return joined(here.values())
 
     def evidence(self, spec: Spec) -> Evidence:
         """Everything that judging this spec reads."""
