@@ -1,10 +1,11 @@
 """The plan is made of what the selected specs need, less what the store has."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 
 from harness.inputs import Corpus, ModelRef, Need, Prompt, SaeRef, Subject
 from harness.keys import code_key, corpus_key, prompt_key
-from harness.planning import plan
+from harness.planning import Shard, everything, plan
 
 
 @dataclass
@@ -127,3 +128,29 @@ def test_a_store_is_asked_for_nothing_that_nobody_wants():
         have_residuals = have_promotions = have_sums
 
     assert plan([Need(subject("one"), (A,))], Curt()).groups[0].n_prompts == 1
+
+
+def test_shards_part_prompts_corpora_and_rows_of_the_decoder_between_them():
+    """Of all that is asked for each shard has its own, and no two the same; every reading has its subject's key."""
+    one = subject("one")
+    texts = tuple(Prompt(f"text {i}") for i in range(20))
+    corpora = [Corpus(f"c{i}", f"c{i}.txt", f"{i:064}") for i in range(8)]
+    needs = [Need(one, texts, residuals=True), *(Need(one, corpus=c, grain="sums") for c in corpora)]
+    needs.append(Need(one, features=tuple(range(12)), grain="weights"))
+    (whole,) = everything(needs)
+    parts = [reading for n in (1, 2) for reading in everything(needs, Shard(n, 2))]
+    assert {part.code_key for part in (whole, *parts)} == {code_key(one)}
+    for of in (lambda r: {k for k, _ in r.prompts}, lambda r: {k for k, _ in r.corpora}, lambda r: set(r.promotions)):
+        halves = [of(part) for part in parts]
+        assert halves[0] | halves[1] == of(whole)
+        assert not halves[0] & halves[1]
+        assert all(key in Shard(n, 2) for n, half in zip((1, 2), halves, strict=True) for key in half)
+        assert all(halves)
+
+
+def test_a_shards_part_is_the_same_for_whoever_asks():
+    """By the first 16 digits of the key's sha256: machines that run different versions must agree."""
+    digits = {key: int(hashlib.sha256(key.encode()).hexdigest()[:16], 16) for key in ("a", "b", "c", "d")}
+    assert [[key in Shard(n, 3) for n in (1, 2, 3)] for key in digits] == [
+        [number % 3 == n for n in range(3)] for number in digits.values()
+    ]

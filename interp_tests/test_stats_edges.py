@@ -1,7 +1,7 @@
 """What statistics give at their edges: nothing to count, exactly at a bound, the last feature and the last token."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,12 +10,21 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.codes import Kind, Pooled
-from harness.expectations.toy import codes_from_dense, toy_codes
+from harness.expectations.toy import codes_from_dense, sums_of, toy_codes
 from harness.stats.auroc import auroc_within_all, weighted_auroc_of_all
 from harness.stats.company import cosines_with, jaccard_with
 from harness.stats.contrast import mean_of_all, rate_gap, rate_of_all
 from harness.stats.detectors import diffmean_scores, folds_of
-from harness.stats.fidelity import METRICS, blocks_of_codes, jackknife, mse_of_tokens, ratio_limits, sink_tokens
+from harness.stats.fidelity import (
+    METRICS,
+    blocks_of_codes,
+    blocks_of_sums,
+    jackknife,
+    mse_of_tokens,
+    ratio_limits,
+    sink_tokens,
+    value_of,
+)
 from harness.stats.intervals import Limits, binomial_tail, median_limits
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.noise import noise_between
@@ -93,8 +102,43 @@ def test_one_prompt_gives_no_limits_and_two_give_some():
         assert one == Limits(one.value, -math.inf, math.inf, -math.inf, math.inf)
         both = jackknife(metric, blocks_of_codes(two, two.counted(), np.array([0, 1])), 0.05)
         assert all(math.isfinite(getattr(both, field.name)) for field in fields(Limits))
-    assert ratio_limits(np.array([1.0]), np.array([2.0]), 0.05).low == -math.inf
-    assert math.isfinite(ratio_limits(np.array([1.0, 2.0]), np.array([2.0, 2.0]), 0.05).low)
+
+
+def test_a_rate_over_blocks_has_the_jackknifes_limits():
+    """Two blocks by hand: left out, they give 1 and .5, so the standard error is .25; one block gives none."""
+    found = ratio_limits(np.array([1.0, 2.0]), np.array([2.0, 2.0]), 0.05)
+    reach = scipy_stats.t.ppf([0.95, 0.975], 1) * 0.25
+    expected = Limits(0.75, 0.75 - reach[0], 0.75 + reach[0], 0.75 - reach[1], 0.75 + reach[1])
+    assert [getattr(found, f.name) for f in fields(Limits)] == pytest.approx(
+        [getattr(expected, f.name) for f in fields(Limits)]
+    )
+    alone = Limits(0.5, -math.inf, math.inf, -math.inf, math.inf)
+    assert ratio_limits(np.array([1.0]), np.array([2.0]), 0.05) == alone
+    assert math.isnan(ratio_limits(np.array([0.0]), np.array([0.0]), 0.05).value)
+
+
+def test_blocks_without_tokens_are_left_out_and_none_has_no_value():
+    empty = codes_of(np.ones((3, 2)), [0, 0, 1], kind=np.array([Kind.TEXT, Kind.TEXT, Kind.SPECIAL], np.uint8))
+    sums = blocks_of_sums(sums_of(empty))
+    assert (sums.n.tolist(), sums.n.dtype) == ([2.0], np.float64)
+    none = blocks_of_codes(empty, empty.counted(), np.array([-1, -1]))
+    assert math.isnan(value_of(METRICS["mse"], none))
+    assert blocks_of_codes(empty, empty.counted(), np.array([0, 1])).n.tolist() == [2.0, 0.0], "the last one too"
+
+
+def test_a_reconstruction_of_nothing_points_nowhere():
+    """Cosine 0 where only the reconstruction is 0, however small the activation; NaN where both are; 0 stored as a
+    value is no firing."""
+    small = codes_of([[1.0, 0.0]], h=[[0.5, 0.0]], r=[[0.0, 0.0]])
+    assert value_of(METRICS["cosine"], blocks_of_codes(small, small.counted(), np.array([0]))) == 0.0
+    nothing = codes_of([[1.0, 0.0]], h=[[0.0, 0.0]], r=[[0.0, 0.0]])
+    blocks = blocks_of_codes(nothing, nothing.counted(), np.array([0]))
+    assert math.isnan(value_of(METRICS["cosine"], blocks))
+    assert math.isnan(value_of(METRICS["fvu"], blocks))
+    stored = replace(
+        small, indptr=np.array([0, 2]), index=np.array([0, 1], np.int32), value=np.array([1, 0], np.float32)
+    )
+    assert value_of(METRICS["l0"], blocks_of_codes(stored, stored.counted(), np.array([0]))) == 1.0
 
 
 def test_activations_that_are_all_alike_have_no_fvu_and_nothing_has_a_ratio_over_0():

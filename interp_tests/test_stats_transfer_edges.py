@@ -1,0 +1,171 @@
+"""Classes of transfer exactly at their bounds, and what is left where nothing can be compared."""
+
+import math
+
+import numpy as np
+import pytest
+
+from harness.codes import Kind
+from harness.expectations.toy import codes_from_dense
+from harness.stats.auroc import SignedCodes
+from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, aligned
+from harness.stats.transfer.conditions import condition, rates_of_all
+from harness.stats.transfer.ratio import RATIO_CLASSES, ratio_of_means
+from harness.stats.transfer.reach import can_be_silent, can_fire, reachable_classes
+
+pytestmark = pytest.mark.filterwarnings("error")
+SHARES = AlignedRule(limits=False)
+
+
+def made(dense, prompt=None, kind=None):
+    """A condition from [n_tokens, d_sae], each token a prompt unless said otherwise."""
+    dense = np.asarray(dense, float)
+    rows = np.arange(len(dense)) if prompt is None else np.asarray(prompt)
+    h = np.ones((len(dense), 2))
+    codes = codes_from_dense(dense, h, h, rows, int(rows.max()) + 1, kind)
+    return condition(codes, codes.counted("all"))
+
+
+def named(found, feature=0):
+    return ALIGNED_CLASSES[found.classes[feature]]
+
+
+@pytest.mark.parametrize("signed", ["base", "adapted", "images"])
+def test_signed_codes_are_refused_wherever_they_are(signed):
+    """A log ratio and "silence is lowest" need values of 0 or more; an explicit 0 is none below."""
+    given = {name: made([[1.0], [0.0]]) for name in ("base", "adapted", "images")}
+    aligned(**given)
+    given[signed] = made([[-1.0], [1.0]])
+    message = r"^transfer is judged on activations of 0 or more; these codes are signed$"
+    with pytest.raises(SignedCodes, match=message):
+        aligned(**given)
+
+
+@pytest.mark.parametrize(("ratio", "kept"), [(0.4375, False), (0.5, True), (1.0, True), (2.0, True), (2.25, False)])
+def test_a_scale_at_the_ends_of_its_range_is_kept(ratio, kept):
+    """Without limits the mean stands for itself: half and twice are no change where those are the bounds."""
+    rule = AlignedRule(limits=False, scale=(0.5, 2.0))
+    values = np.array([[1.0], [2.0], [4.0]])
+    found = aligned(made(values), made(ratio * values), rule=rule)
+    assert (bool(found.kept[0]), bool(found.moved[0])) == (kept, not kept)
+    assert named(found) == ("stable" if kept else "rescaled")
+
+
+def firing_on(n, of, value=1.0):
+    return [[value] if i < n else [0.0] for i in range(of)]
+
+
+@pytest.mark.parametrize(("shared", "alike"), [(6, True), (5, False)])
+def test_a_pattern_is_alike_from_its_jaccard_on(shared, alike):
+    """6 of 10 firing tokens in both are .6; Pearson, over tokens on which either fires, is left out of it here."""
+    rule = AlignedRule(limits=False, alike=(0.6, -1.0), unlike=(0.3, -1.0))
+    base = made(firing_on(10, 20))
+    adapted = made(firing_on(shared, 20))
+    found = aligned(base, adapted, rule=rule)
+    assert found.jaccard[0] == shared / 10
+    assert bool(found.alike[0]) == alike
+    assert not found.unlike[0]
+
+
+@pytest.mark.parametrize(("shared", "unlike"), [(3, False), (2, True), (4, False)])
+def test_a_pattern_is_unlike_under_its_jaccard_only(shared, unlike):
+    """3 of 10 are .3, which is not under .3; .4 is neither."""
+    rule = AlignedRule(limits=False, fires_above=0.1, unlike=(0.3, -1.0))
+    found = aligned(made(firing_on(10, 20)), made(firing_on(shared, 20)), rule=rule)
+    assert bool(found.unlike[0]) == unlike
+    assert not found.alike[0]
+
+
+def test_pearson_at_its_bounds_counts_like_jaccard():
+    """A perfect correlation is alike from 1 on, and not under 1."""
+    base, adapted = made([[1.0], [2.0], [3.0], [0.0]]), made([[2.0], [4.0], [6.0], [0.0]])
+    found = aligned(base, adapted, rule=AlignedRule(limits=False, alike=(0.6, 1.0), unlike=(0.3, 1.0)))
+    assert found.pearson[0] == 1.0
+    assert (bool(found.alike[0]), bool(found.unlike[0])) == (True, False)
+
+
+@pytest.mark.parametrize(("n", "fires"), [(1, True), (0, False)])
+def test_a_feature_fires_from_its_rate_on(n, fires):
+    """1 of 5 prompts is .2 itself; silent is a rate of 0 whose limit is at most silent_below."""
+    found = aligned(made(firing_on(n, 5)), made(firing_on(n, 5)), rule=SHARES)
+    assert bool(found.base.fires[0]) == fires
+    assert bool(found.adapted.silent[0]) == (not fires)
+    assert bool(
+        aligned(
+            made(firing_on(0, 5)), made(firing_on(0, 5)), rule=AlignedRule(limits=False, silent_below=0.0)
+        ).base.silent[0]
+    )
+
+
+def test_what_pictures_showed_is_given_back():
+    """images: their own firing; a feature that fires on pictures only is new_vision, and none without pictures."""
+    text, pictures = made(firing_on(0, 5)), made(firing_on(4, 5))
+    found = aligned(text, text, pictures, rule=SHARES)
+    assert named(found) == "new_vision"
+    assert found.images.rates.share[0] == 0.8
+    assert found.base.rates.share[0] == 0.0
+    without = aligned(text, text, rule=SHARES)
+    assert (named(without), without.images) == ("dead", None)
+
+
+def test_where_the_scale_has_no_pairs_it_is_no_number():
+    found = aligned(made(firing_on(0, 4)), made(firing_on(4, 4)), rule=SHARES)
+    assert math.isnan(found.scale.mean[0])
+    assert found.scale.n[0] == 0
+    both = aligned(made(firing_on(4, 4)), made(firing_on(4, 4, 2.0)), rule=SHARES)
+    assert both.scale.mean[0] == pytest.approx(math.log(2))
+    assert (both.scale.low[0], both.scale.high[0]) == (both.scale.mean[0], both.scale.mean[0])
+
+
+def test_rates_of_no_prompts_are_nan_for_each_feature():
+    """Every token is a special one: no prompt is left."""
+    codes = codes_from_dense(
+        np.ones((2, 3)), np.ones((2, 2)), np.ones((2, 2)), np.arange(2), 2, np.full(2, Kind.SPECIAL, np.uint8)
+    )
+    found = rates_of_all(condition(codes, codes.counted("text")), 0.05)
+    assert np.isnan(found.share).tolist() == [True] * 3
+
+
+def test_limits_of_a_rate_are_whole_at_both_ends():
+    """0 of n has the low limit 0, n of n the high limit 1; in between both are inside."""
+    found = rates_of_all(made([[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 0, 0]]), 0.05)
+    assert found.low.tolist()[1] == 0.0
+    assert found.high.tolist()[0] == 1.0
+    assert found.low[0] == pytest.approx(0.05 ** (1 / 4))
+    assert found.high[1] == pytest.approx(1 - 0.05 ** (1 / 4))
+    assert 0 < found.low[2] < 0.25 < found.high[2] < 1
+    assert found.low.dtype == found.high.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("n", "rule", "fire", "silent"),
+    [
+        (0, SHARES, False, False),
+        (1, SHARES, True, True),
+        (0, AlignedRule(), False, False),
+        (1, AlignedRule(), False, False),
+        (1, AlignedRule(alpha=0.5, fires_above=0.5, silent_below=0.5), True, True),
+        (1, AlignedRule(alpha=0.5, fires_above=0.51, silent_below=0.49), False, False),
+    ],
+)
+def test_what_a_number_of_prompts_can_show(n, rule, fire, silent):
+    """Nothing without prompts; the exact limit at n of n, and at 0 of n, may be the bound itself."""
+    assert (can_fire(n, rule), can_be_silent(n, rule)) == (fire, silent)
+
+
+def test_a_scale_needs_two_prompts_unless_shares_stand_for_themselves():
+    one_fires = AlignedRule(alpha=0.3)
+    assert reachable_classes(1, 0, one_fires) == {"shifted"}
+    assert reachable_classes(2, 0, one_fires) == {"stable", "rescaled", "shifted"}
+    assert {"stable", "rescaled"} <= reachable_classes(1, 0, SHARES)
+    assert reachable_classes(1, 0) == frozenset()
+    assert reachable_classes(0, 0, SHARES) == frozenset()
+
+
+def test_the_ratio_of_two_silent_means_is_nought():
+    """A feature that fires in neither model is in neither list of the notebook's; no warning, no leftover memory."""
+    for _ in range(3):
+        np.full(64, 1.0)
+        found = ratio_of_means(made([[0.0, 1.0]]), made([[0.0, 1.0]]), made([[0.0, 0.0]]))
+        classes = [RATIO_CLASSES[number] for number in found.classes]
+        assert classes[0] not in ("shared", "stable"), classes
