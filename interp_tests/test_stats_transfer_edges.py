@@ -126,6 +126,15 @@ def test_rates_of_no_prompts_are_nan_for_each_feature():
     assert np.isnan(found.share).tolist() == [True] * 3
 
 
+def test_a_prompt_without_counted_tokens_is_no_unit():
+    """Of three prompts the middle one holds special tokens only."""
+    kind = np.array([Kind.TEXT, Kind.SPECIAL, Kind.TEXT], np.uint8)
+    h = np.ones((3, 2))
+    codes = codes_from_dense(np.ones((3, 1)), h, h, np.arange(3), 3, kind)
+    found = condition(codes, codes.counted("text"))
+    assert (found.unit.tolist(), found.n_units, found.n_tokens) == ([0, -1, 1], 2, 2)
+
+
 def test_limits_of_a_rate_are_whole_at_both_ends():
     """0 of n has the low limit 0, n of n the high limit 1; in between both are inside."""
     found = rates_of_all(made([[1, 0, 1], [1, 0, 0], [1, 0, 0], [1, 0, 0]]), 0.05)
