@@ -1,0 +1,174 @@
+"""Which prompts are one unit, and what ranks, normal tails and limits are to the last digit."""
+
+import math
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from harness.codes import Pooled
+from harness.stats.auroc import SignedCodes, in_order, joined, weighted_auroc_of_all
+from harness.stats.contrast import mean_of_all
+from harness.stats.intervals import Limits, auroc_limits, clopper_pearson, newcombe_auroc, rate_limits, welch_limits
+from harness.stats.permutation import doubled_midranks, normal_p, normal_tail, rank_sum, stratified_p
+from harness.stats.power import SURE, _rank_sum, _surely_significant, auroc_power
+from harness.stats.units import by_unit, design_of, kept, units_of
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def pooled(rows, lengths=None):
+    """A table of [n_prompts, d_sae] as pooled values."""
+    table = np.asarray(rows, float)
+    feature, prompt = np.nonzero(table.T)
+    ptr = np.r_[0, np.cumsum(np.bincount(feature, minlength=table.shape[1]))].astype(np.int64)
+    each = np.ones(len(table), np.int64) if lengths is None else np.asarray(lengths, np.int64)
+    return Pooled(ptr, prompt.astype(np.int32), table.T[feature, prompt], each)
+
+
+def dense(found):
+    return np.stack([found.column(f) for f in range(found.d_sae)], axis=1).tolist()
+
+
+def test_a_prompt_that_is_left_out_is_in_no_unit():
+    """-1, whether or not it shares a template; the others are numbered without a gap."""
+    use = np.array([True, False, True, True])
+    assert units_of([None] * 4).tolist() == [0, 1, 2, 3]
+    assert units_of([None] * 4, use).tolist() == [0, -1, 1, 2]
+    assert units_of(["a", "b", "a", None], use).tolist() == [0, -1, 0, 1]
+    assert kept(units_of([None] * 4, use)).tolist() == [0, 1, 2]
+    assert {units_of([None] * 2, None if u is None else u[:2]).dtype for u in (None, use)} == {np.dtype(np.int64)}
+
+
+def test_templates_are_compared_within_where_those_that_are_left_are_the_same():
+    """A template whose prompts are all left out on one side is not shared; then both sides are numbered alone."""
+    both = design_of(["a", "b", "b"], ["b", "a"])
+    assert (both.within, both.positive.tolist(), both.negative.tolist(), both.n) == (True, [0, 1, 1], [1, 0], 2)
+    without = design_of(["a", "b", "b"], ["b", "a"], np.array([True, False, False]))
+    assert (without.within, without.positive.tolist(), without.negative.tolist()) == (False, [0, -1, -1], [0, 1])
+    other = design_of(["a", "b", "b"], ["b", "a"], None, np.array([True, False]))
+    assert (other.within, other.positive.tolist(), other.negative.tolist()) == (False, [0, 1, 1], [0, -1])
+    left = design_of(["a", "b", "c"], ["b", "a", "c"], np.array([True, True, False]), np.array([True, True, False]))
+    assert (left.within, left.positive.tolist(), left.negative.tolist()) == (True, [0, 1, -1], [1, 0, -1])
+    assert design_of([None, None], [None]).within is False
+    assert design_of([None, None], [None]).n == 3
+    assert design_of(["a", None], ["a", None]).within is False, "a prompt of its own is shared with nobody"
+
+
+def test_a_unit_is_the_mean_of_its_prompts():
+    """Silence counts as 0; the length is the mean one, rounded; what is left out is in no mean."""
+    table = pooled([[4.0, 0.0, 1.0], [2.0, 0.0, 0.0], [8.0, 0.0, 3.0], [9.0, 9.0, 9.0]], lengths=[10, 13, 5, 99])
+    found = by_unit(table, np.array([0, 0, 1, -1]))
+    assert dense(found) == [[3.0, 0.0, 0.5], [8.0, 0.0, 3.0]]
+    assert found.lengths.tolist() == [12, 5]
+    assert found.lengths.dtype == np.int64
+    assert dense(by_unit(table, np.array([1, 0, -1, 1])))[1] == [6.5, 4.5, 5.0]
+    assert by_unit(table, np.arange(4)) is table, "each its own: nothing to do"
+    assert dense(by_unit(table, np.array([3, 2, 1, 0])))[0] == [9.0, 9.0, 9.0], "as many units, in another order"
+    assert dense(by_unit(table, np.array([0, 1, -1, -1]))) == [[4.0, 0.0, 1.0], [2.0, 0.0, 0.0]]
+
+
+def test_means_and_auroc_without_prompts_are_nan():
+    none, some = pooled(np.zeros((0, 2))), pooled([[1.0, 0.0], [2.0, 0.0]])
+    assert np.isnan(mean_of_all(none)).tolist() == [True, True]
+    for one, other in ((none, some), (some, none), (none, none)):
+        weights = np.ones((1, one.n_prompts)), np.ones((1, other.n_prompts))
+        assert np.isnan(weighted_auroc_of_all(one, other, *weights)).tolist() == [[True, True]]
+
+
+def test_signed_codes_and_other_widths_are_refused_in_words():
+    with pytest.raises(SignedCodes, match=r"^AUROC from sparse codes needs activations of 0 or more; these codes are"):
+        in_order(np.array([0]), np.array([-1.0]), np.array([0]))
+    in_order(np.array([0]), np.array([0.0]), np.array([0]))
+    with pytest.raises(ValueError, match=r"^codes of different widths: 2 and 3 features$"):
+        joined(pooled([[1.0, 1.0]]), pooled([[1.0, 1.0, 1.0]]))
+
+
+def test_doubled_midranks_are_twice_the_ranks_from_one():
+    found = doubled_midranks(np.array([3.0, 1.0, 3.0, 2.0]))
+    assert (found.tolist(), found.dtype) == ([7, 2, 7, 4], np.dtype(np.int64))
+    with pytest.raises(ValueError, match=r"^ranks need finite values$"):
+        doubled_midranks(np.array([1.0, math.nan]))
+    with pytest.raises(ValueError, match=r"^a rank sum needs values on both sides$"):
+        rank_sum(np.array([1.0]), np.array([]))
+
+
+def test_the_normal_tail_is_that_of_the_normal_distribution():
+    """With half a rank's correction, a whole doubled one; no spread, no p."""
+    for observed, mean, variance in ((10.0, 4.0, 9.0), (3.0, 4.0, 0.5), (4.5, 4.0, 1.0)):
+        expected = scipy_stats.norm.sf((observed - mean - 1) / math.sqrt(variance))
+        assert normal_tail(observed, mean, variance) == pytest.approx(expected)
+    assert normal_tail(10.0, 4.0, 0.0) == 1.0
+    same = rank_sum(np.ones(3), np.ones(4))
+    assert normal_p([same]) == 1.0
+    assert stratified_p([same]).value == 1.0
+    assert stratified_p([same]).exact is True
+
+
+def test_counting_that_would_take_too_long_is_not_exact():
+    """60 strata of 60 against 60: the normal approximation, and it says so."""
+    rng = np.random.default_rng(0)
+    strata = [rank_sum(rng.random(60), rng.random(60)) for _ in range(60)]
+    found = stratified_p(strata)
+    assert found.exact is False
+    assert found.value == normal_p(strata)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.05, 0.5, 0.999]))
+@settings(max_examples=25, deadline=None)
+def test_the_shortcut_of_power_is_the_normal_tail_at_a_hundredth_of_alpha(seed, alpha):
+    """Draw by draw what permutation.py's own approximation says; a draw without spread is never sure."""
+    rng = np.random.default_rng(seed)
+    n_positive, values = int(rng.integers(3, 30)), int(rng.integers(1, 6))
+    a = rng.multinomial(n_positive, np.full(values, 1 / values), 8)
+    b = rng.multinomial(int(rng.integers(3, 30)), np.sort(rng.dirichlet(np.ones(values)))[::-1], 8)
+    both = a + b
+    ranks = 2 * np.cumsum(both, axis=1) - both + 1
+    total = (a * ranks).sum(1)
+    found = _surely_significant(total, ranks, both, n_positive, alpha)
+    for i in range(8):
+        one = _rank_sum(int(total[i]), np.repeat(ranks[i], both[i]), n_positive)
+        p = normal_p([one])
+        if abs(p - alpha / SURE) > 1e-9:
+            assert bool(found[i]) == (p <= alpha / SURE), (p, alpha)
+
+
+def test_a_power_at_the_bound_itself_is_counted():
+    """All values alike: every draw has an AUROC of .5 and a p of 1, which are at least .5 and at most 1."""
+    same = np.ones(4)
+    assert auroc_power(same, same, 5, 5, 0.5, 1.0) == 1.0
+    assert auroc_power(same, same, 5, 5, 0.5, 0.99) == 0.0
+    assert auroc_power(same, same, 5, 5, 0.6, 1.0) == 0.0
+
+
+@pytest.mark.parametrize(("auroc", "n_pos", "n_neg"), [(0.5, 8, 8), (0.8, 5, 20), (0.95, 30, 12)])
+@pytest.mark.parametrize("tail", [0.05, 0.025])
+def test_newcombes_limits_solve_their_own_equation(auroc, n_pos, n_neg, tail):
+    """At each limit |theta - auroc| is z standard errors, on either side; at 0 and 1 one side is the end."""
+    z, n = scipy_stats.norm.isf(tail), (n_pos + n_neg) / 2
+    for theta in newcombe_auroc(auroc, n_pos, n_neg, tail):
+        terms = 2 * n - 1 - (3 * n - 3) / ((2 - theta) * (1 + theta))
+        assert abs(theta - auroc) == pytest.approx(z * math.sqrt(theta * (1 - theta) * terms / (n_pos * n_neg)))
+    low, high = newcombe_auroc(auroc, n_pos, n_neg, tail)
+    assert low < auroc < high
+    assert newcombe_auroc(1.0, n_pos, n_neg, tail)[1] == 1.0
+    assert newcombe_auroc(0.0, n_pos, n_neg, tail)[0] == 0.0
+    found = auroc_limits(auroc, n_pos, n_neg, 0.05)
+    assert (found.low, found.high) == newcombe_auroc(auroc, n_pos, n_neg, 0.025)
+
+
+def test_a_rate_has_the_exact_limits_of_both_kinds():
+    """One-sided at alpha, two-sided at 95 %."""
+    found = rate_limits(3, 10, 0.1)
+    exact = scipy_stats.binomtest(3, 10).proportion_ci(0.95, method="exact")
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+    assert (found.low1, found.high1) == clopper_pearson(3, 10, 0.1)
+    assert found.value == 0.3
+
+
+def test_constant_sides_have_a_difference_without_width():
+    found = welch_limits(np.array([2.0, 2.0]), np.array([0.5, 0.5, 0.5]), 0.05)
+    assert [getattr(found, f.name) for f in fields(Limits)] == [1.5] * 5
