@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: specs test long lint zoo bench browser clean
+.PHONY: specs test long lint zoo bench mutation browser clean
 
 specs: $(STAMP)
 	$(BIN)/python -m pytest
@@ -37,6 +37,11 @@ bench: $(STAMP)
 	for script in capture gate check census auroc memory growth wall_times report_page; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python benchmarks/capture.py --workload
+
+# An hour of two cores: which changed lines of our statistics, verdicts and planner no test notices.
+mutation: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[mutation]'
+	$(BIN)/python benchmarks/mutation.py
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
