@@ -50,7 +50,7 @@ settings.load_profile("mutants")
 @pytest.fixture(autouse=True, scope="session")
 def nothing_remembered():
     for one in gc.get_objects():
-        if isinstance(one, functools._lru_cache_wrapper) and str(one.__module__).startswith("harness."):
+        if type(one) is functools._lru_cache_wrapper and str(one.__module__).startswith("harness."):
             one.cache_clear()
 """
 KILLED = ("killed", "timeout", "segfault", "caught by type check")  # in mutmut's words

@@ -112,6 +112,8 @@ def test_a_rate_over_blocks_has_the_jackknifes_limits():
     assert [getattr(found, f.name) for f in fields(Limits)] == pytest.approx(
         [getattr(expected, f.name) for f in fields(Limits)]
     )
+    uneven = ratio_limits(np.array([1.0, 4.0]), np.array([2.0, 8.0]), 0.05)
+    assert uneven.low == uneven.high == 0.5, "left out, both give .5"
     alone = Limits(0.5, -math.inf, math.inf, -math.inf, math.inf)
     assert ratio_limits(np.array([1.0]), np.array([2.0]), 0.05) == alone
     assert math.isnan(ratio_limits(np.array([0.0]), np.array([0.0]), 0.05).value)
@@ -124,6 +126,33 @@ def test_blocks_without_tokens_are_left_out_and_none_has_no_value():
     none = blocks_of_codes(empty, empty.counted(), np.array([-1, -1]))
     assert math.isnan(value_of(METRICS["mse"], none))
     assert blocks_of_codes(empty, empty.counted(), np.array([0, 1])).n.tolist() == [2.0, 0.0], "the last one too"
+
+
+def test_blocks_that_hold_no_tokens_give_no_number_and_no_warning():
+    """Neither in all nor where the only block with tokens is left out."""
+    empty = codes_of(np.ones((3, 2)), [0, 0, 1], kind=np.array([Kind.TEXT, Kind.TEXT, Kind.SPECIAL], np.uint8))
+    blocks = blocks_of_codes(empty, empty.counted(), np.array([0, 1]))
+    none = blocks_of_codes(empty, np.zeros(3, bool), np.array([0, 1]))
+    for metric in METRICS.values():
+        assert math.isnan(value_of(metric, none))
+        found = jackknife(metric, blocks, 0.05)
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
+
+
+def test_a_reconstruction_of_a_silent_residual_is_infinitely_long():
+    zero = codes_of([[1.0, 0.0]], h=[[0.0, 0.0]], r=[[0.5, 0.0]])
+    assert value_of(METRICS["norm_ratio"], blocks_of_codes(zero, zero.counted(), np.array([0]))) == math.inf
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_activations_that_are_alike_but_for_rounding_have_no_fvu(size):
+    """Whatever their size; three that differ in the second digit have one."""
+    alike = codes_of(np.ones((7, 2)), h=np.full((7, 2), 0.1 * size), r=np.zeros((7, 2)))
+    assert math.isnan(value_of(METRICS["fvu"], blocks_of_codes(alike, alike.counted(), np.arange(7))))
+    h = np.array([[0.10, 0.10], [0.11, 0.10], [0.12, 0.10]]) * size
+    other = codes_of(np.ones((3, 2)), h=h, r=np.zeros((3, 2)))
+    assert value_of(METRICS["fvu"], blocks_of_codes(other, other.counted(), np.arange(3))) > 1
 
 
 def test_a_reconstruction_of_nothing_points_nowhere():
@@ -341,6 +370,10 @@ def test_the_token_after_a_mark_is_the_next_of_its_prompt():
     assert [codes.token[t] for t in found.after] == ["ball", "ball", "tree"]
     assert [int(codes.prompt[t]) for t in found.after] == [0, 2, 4]
     assert found.after.dtype == np.int64
+    codes, found = after_marks(["a ball", "red roof"], [((0, 1),), ((0, 3),)])
+    assert [codes.token[t] for t in found.after] == ["ball", "roof"], (
+        "the first and the very last token of a prompt too"
+    )
 
 
 def test_a_span_holds_the_tokens_that_it_overlaps():

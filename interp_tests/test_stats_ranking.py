@@ -10,6 +10,7 @@ from harness.expectations.toy import codes_from_dense
 from harness.stats.firing import live_of_all, not_finite_tokens, tokens_firing_of_all
 from harness.stats.levels import detected, max_of_all, median_firing_of_all
 from harness.stats.ranking import (
+    _among_highest,
     among_strongest,
     ranks_in_prompts,
     ranks_of,
@@ -220,6 +221,13 @@ def test_the_strongest_stay_so_in_the_share_of_resamples():
     assert found.tolist() == (seen / 60).tolist()
     assert found[4] == 0
     assert any(0 < share < 1 for share in found[:4])
+
+
+@pytest.mark.parametrize(("d_sae", "top"), [(9, 2), (40, 3), (40, 30), (3, 3), (3, 7)])
+def test_those_among_the_highest_are_those_of_a_whole_sort(d_sae, top):
+    """Ties at the border come in together or stay out together."""
+    score = np.random.default_rng(d_sae).integers(0, 2 * d_sae, (20, d_sae)).astype(float)
+    assert _among_highest(score, top).tolist() == [(ranks_of(row) <= top).tolist() for row in score]
 
 
 def test_a_feature_that_leads_everywhere_keeps_its_rank_in_every_resample():

@@ -84,6 +84,36 @@ def test_pearson_at_its_bounds_counts_like_jaccard():
     assert (bool(found.alike[0]), bool(found.unlike[0])) == (True, False)
 
 
+def test_pearson_does_not_change_with_the_size_of_activations():
+    values = np.array([[1.0], [2.0], [0.0], [0.0]]), np.array([[3.0], [1.0], [1.0], [0.0]])
+    large = aligned(*map(made, values), rule=SHARES).pearson[0]
+    small = aligned(*(made(one * 2.0**-20) for one in values), rule=SHARES).pearson[0]
+    assert small == pytest.approx(large)
+    assert 0 < large < 1
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("still", ["base", "adapted"])
+def test_what_is_constant_but_for_rounding_correlates_with_nothing(still, size):
+    """The squares of .1 over 3,000 tokens are not summed exactly: NaN, whatever its size, and 1 once it moves."""
+    flat = np.full((3000, 1), 0.1 * size)
+    moving = np.linspace(1, 2, 3000)[:, None]
+    assert math.isnan(pearson_of(flat, moving, still))
+    assert pearson_of(flat * moving, moving, still) == pytest.approx(1)
+
+
+def pearson_of(flat, moving, still):
+    given = {"base": made(moving), "adapted": made(moving), still: made(flat)}
+    return aligned(**given, rule=SHARES).pearson[0]
+
+
+def test_limits_of_a_scale_are_left_out_where_shares_stand_for_themselves():
+    """One prompt has no limits: kept without them, open with them."""
+    base, adapted = made([[1.0]]), made([[1.0]])
+    assert aligned(base, adapted, rule=SHARES).kept[0]
+    assert not aligned(base, adapted, rule=AlignedRule()).kept[0]
+
+
 @pytest.mark.parametrize(("n", "fires"), [(1, True), (0, False)])
 def test_a_feature_fires_from_its_rate_on(n, fires):
     """1 of 5 prompts is .2 itself; silent is a rate of 0 whose limit is at most silent_below."""

@@ -124,7 +124,7 @@ def blocks_of_sums(sums: Sums) -> Blocks:
 
 def value_of(metric: Metric, blocks: Blocks) -> float:
     """The metric over all blocks."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(invalid="ignore"):
         return float(metric(blocks.total())[0]) if blocks.n_blocks else math.nan
 
 
@@ -140,7 +140,7 @@ def jackknife(
         value = float(_over(np.float64(value), np.float64(value_of(metric, other)), by))
     if blocks.n_blocks < 2:
         return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # without the only block that has tokens nothing is left: 0 over 0
         left_out = metric(blocks.without_each())
         if other is not None:
             if other.n_blocks != blocks.n_blocks:
@@ -151,8 +151,7 @@ def jackknife(
 
 def _over(value: Any, other: Any, by: Over) -> Any:
     """A difference, or a ratio: NaN over 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return value - other if by == "difference" else value / np.where(other == 0, np.nan, other)
+    return value - other if by == "difference" else value / np.where(other == 0, np.nan, other)
 
 
 def jackknife_limits(value: float, left_out: Floats, alpha: float) -> Limits:
