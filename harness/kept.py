@@ -13,6 +13,7 @@ Never kept: what was not run, what a search could not ask for, and a fragile ver
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import platform
@@ -28,8 +29,8 @@ from typing import Any
 from harness.errors import EnvironmentFault
 from harness.inputs import PromptSet
 from harness.keys import digest_of, installed_version
-from harness.reports.plain import Lost, put_back, to_plain
-from harness.reports.verdicts import verdict_dict, verdict_from
+from harness.reports.plain import put_back
+from harness.reports.verdicts import PlainVerdict, verdict_from
 from harness.running import Runner
 from harness.spec import Best, Spec
 from harness.verdict import Verdict
@@ -56,17 +57,23 @@ class Kept:
     runner: Runner
     _texts: dict[int, tuple[Any, str]] = field(default_factory=dict)
     _keys: dict[int, tuple[Spec, str]] = field(default_factory=dict)
+    _plain: dict[str, tuple[Verdict, PlainVerdict]] = field(default_factory=dict)
     _tidied: bool = False
 
     def find(self, spec: Spec) -> KeptVerdict | None:
         """The verdict of the same claim on the same evidence by the same code; None where there is none."""
         value = self._get(spec, self.key(spec)) if self.runner.stands(spec) else None
-        return None if value is None else KeptVerdict(_verdict(value), value["card"])
+        return None if value is None else KeptVerdict(self._verdict(spec, value), value["card"])
 
     def put(self, spec: Spec, verdict: Verdict, card: str | None) -> None:
-        lost = Lost()
-        told = to_plain(verdict_dict(verdict), lost)
-        self._put(spec, self.key(spec), {"verdict": told, "not_finite": lost, "card": card})
+        plain = PlainVerdict.of(verdict)
+        self._plain[spec.id] = verdict, plain
+        self._put(spec, self.key(spec), {"verdict": plain.keys, "not_finite": plain.not_finite, "card": card})
+
+    def plain(self, spec: Spec, verdict: Verdict) -> PlainVerdict | None:
+        """Of a verdict that was put or found; None for another, as --strict and mutants make one. Given out once."""
+        same, plain = self._plain.pop(spec.id, (None, None))
+        return plain if same is verdict else None
 
     def key(self, spec: Spec) -> str:
         """64 hexadecimal digits; remembered, since what is not found is put."""
@@ -103,16 +110,18 @@ class Kept:
             self.runner.store.put_verdict(self.runner.code_key(spec.subject), key, packed)
             self._tidy()
 
+    def _verdict(self, spec: Spec, value: Mapping[str, Any]) -> Verdict:
+        plain = PlainVerdict(value["verdict"], value["not_finite"])
+        known = copy.deepcopy(plain.keys) if plain.not_finite else plain.keys
+        put_back(known, plain.not_finite)
+        verdict = verdict_from(known)
+        self._plain[spec.id] = verdict, plain
+        return verdict
+
     def _tidy(self) -> None:
         if not self._tidied:
             self._tidied = True
             self.runner.store.drop_verdicts(before=time.time() - DAYS * _SECONDS_A_DAY)
-
-
-def _verdict(value: Mapping[str, Any]) -> Verdict:
-    told = value["verdict"]
-    put_back(told, value["not_finite"])
-    return verdict_from(told)
 
 
 @cache

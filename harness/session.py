@@ -77,8 +77,8 @@ class SpecSession:
         verdict = self._verdict(item)
         prompts, from_store = self.runner.used(item)
         fingerprint = self.runner.code_key(item.subject)
-        kept = item.id in self.judged_before
-        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began, kept)
+        kept, plain = item.id in self.judged_before, self.kept.plain(item, verdict)
+        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began, kept, plain)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})

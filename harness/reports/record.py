@@ -18,7 +18,7 @@ from harness.reports.basis import Basis
 from harness.reports.machine import git_state, machine, versions
 from harness.reports.mistakes import Mistake
 from harness.reports.plain import Lost, put_back, to_plain
-from harness.reports.verdicts import verdict_dict, verdict_from
+from harness.reports.verdicts import PlainVerdict, verdict_from
 from harness.spec import Broken, Spec
 from harness.verdict import Outcome, Verdict
 
@@ -74,8 +74,10 @@ class Record:
         from_store: int,
         seconds: float,
         kept: bool = False,
+        plain: PlainVerdict | None = None,
     ) -> Record:
-        """The record of a spec that was read, whether or not it could be judged."""
+        """The record of a spec that was read, whether or not it could be judged. plain: of the verdict, where the
+        caller has it: long texts token by token make it most of the work."""
         chosen = () if verdict.feature is None else (verdict.feature,)
         return cls(
             id=spec.id,
@@ -101,7 +103,7 @@ class Record:
             acceptable=acceptable(spec, verdict),
             pages=public_pages(spec.subject.sae, spec.features or chosen),
             kept=kept,
-        ).in_plain_types()
+        ).in_plain_types(plain)
 
     @classmethod
     def broken(cls, broken: Broken) -> Record:
@@ -134,40 +136,39 @@ class Record:
         """One record of results.json (results.schema.json): JSON's types only; NaN is null, noted in not_finite."""
         return dict(self._told or self._as_dict())
 
-    def _as_dict(self) -> dict[str, Any]:
-        verdict, lost = verdict_dict(self.verdict), Lost()
-        data: dict[str, Any] = to_plain(
-            {
-                "id": self.id,
-                "file": self.source.path,
-                "line": self.source.line,
-                "column": self.source.column,
-                "suite": self.suite,
-                "kind": self.kind or None,
-                "subject": self.subject or None,
-                "device": self.device or None,
-                "features": self.features,
-                **verdict,
-                "severity": self.severity,
-                "xfail": self.xfail,
-                "alpha": self.alpha,
-                "scope": self.scope or None,
-                "q": self.q,
-                "errors": [error.to_dict() for error in self.errors],
-                "fingerprint": self.fingerprint or None,
-                "evidence": {"prompts": self.prompts, "from_store": self.from_store},
-                "seconds": self.seconds,
-                "why": self.why,
-                "owner": self.owner,
-                "tags": self.tags,
-                "text": self.text,
-                "acceptable": self.acceptable,
-                "pages": self.pages,
-                "kept": self.kept,
-            },
-            lost,
-        )
-        return {**data, "not_finite": lost}
+    def _as_dict(self, plain: PlainVerdict | None = None) -> dict[str, Any]:
+        verdict, lost = plain or PlainVerdict.of(self.verdict), Lost()
+        before = {
+            "id": self.id,
+            "file": self.source.path,
+            "line": self.source.line,
+            "column": self.source.column,
+            "suite": self.suite,
+            "kind": self.kind or None,
+            "subject": self.subject or None,
+            "device": self.device or None,
+            "features": self.features,
+        }
+        after = {
+            "severity": self.severity,
+            "xfail": self.xfail,
+            "alpha": self.alpha,
+            "scope": self.scope or None,
+            "q": self.q,
+            "errors": [error.to_dict() for error in self.errors],
+            "fingerprint": self.fingerprint or None,
+            "evidence": {"prompts": self.prompts, "from_store": self.from_store},
+            "seconds": self.seconds,
+            "why": self.why,
+            "owner": self.owner,
+            "tags": self.tags,
+            "text": self.text,
+            "acceptable": self.acceptable,
+            "pages": self.pages,
+            "kept": self.kept,
+        }
+        data = {**to_plain(before, lost), **verdict.keys, **to_plain(after, lost)}
+        return {**data, "not_finite": [*verdict.not_finite, *lost]}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Record:
@@ -197,9 +198,9 @@ class Record:
         object.__setattr__(record, "_told", data)  # a report, the page and results.json ask for it again
         return record
 
-    def in_plain_types(self) -> Record:
+    def in_plain_types(self, plain: PlainVerdict | None = None) -> Record:
         """The same record with Python's own types only, as its file or a worker's channel would give it back."""
-        return Record.from_dict(self._as_dict())
+        return Record.from_dict(self._as_dict(plain))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from harness.reports.plain import Lost, to_plain
 from harness.verdict import Example, Fate, Measurement, Outcome, Reason, Trial, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class PlainVerdict:
+    """The keys of a verdict in JSON's own types, and what they lost (plain.py)."""
+
+    keys: dict[str, Any]
+    not_finite: Lost
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> PlainVerdict:
+        lost = Lost()
+        return cls(to_plain(verdict_dict(verdict), lost), lost)
 
 
 def verdict_dict(verdict: Verdict) -> dict[str, Any]:
