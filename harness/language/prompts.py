@@ -33,6 +33,8 @@ class Placed:
 
 def with_marks(text: str, source: Source) -> Prompt:
     """`The [[red]] ball` -> the text without brackets, and (start, end) of each marked span in it."""
+    if "[[" not in text and "]]" not in text:
+        return Prompt(text)
     parts: list[str] = []
     marks: list[tuple[int, int]] = []
     length, begun, at = 0, None, 0

@@ -40,19 +40,14 @@ def nothing_to_count(tokens: str, sets: dict[str, PromptSet], claim: Node) -> It
 def _unread(reader: Subject, prompts: PromptSet, node: Node) -> Iterator[SpecError]:
     if reader.model.modality != "text":
         return
-    what = next((w for p in prompts.prompts if (w := _beyond_text(p))), None)
-    if what is not None:
+    beyond = next((p for p in prompts.prompts if p.image is not None or p.attention == "prefix"), None)
+    if beyond is not None:
+        what = "asks for prefix attention" if beyond.image is None else "holds pictures"
         yield node.error(
             "text_only_subject",
             f"{prompts.name} {what}, and {reader.name} reads text only; name a subject whose model has "
             "`modality: image_text`",
         )
-
-
-def _beyond_text(prompt: Prompt) -> str | None:
-    if prompt.image is not None:
-        return "holds pictures"
-    return "asks for prefix attention" if prompt.attention == "prefix" else None
 
 
 def _picture(prompt: Prompt) -> bool:

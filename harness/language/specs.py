@@ -27,6 +27,7 @@ from harness.language.shelves import Shelf, shelf_of
 from harness.language.subjects import FILE, load_subjects, pick_subject
 from harness.language.tags import checked_tags
 from harness.spec import Broken, Spec
+from harness.uncollected import uncollected
 
 _ODD = re.compile(r"[^\w .+/-]")
 _HANDLED = ("prompts", "expect")
@@ -51,6 +52,11 @@ class Loaded:
 
 def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
     """Read the suites under root/specs, or the given files and folders. Raises nothing for what reviewers write."""
+    with uncollected():
+        return _load(root, paths)
+
+
+def _load(root: Path, paths: Sequence[Path] | None) -> Loaded:
     folder = Folder(Path(os.path.abspath(root)))
     allowed = load_subjects(folder)
     reader = _Reader(folder, World(Library(folder), allowed))
