@@ -21,10 +21,11 @@ from harness.capture.promoting import promotions
 from harness.capture.saes import load_sae, weights_digest
 from harness.capture.samples import sample_of
 from harness.capture.sink import CaptureStats, Sink
+from harness.capture.tokenizing import Text, Tokenizing, tokenizing
 from harness.capture.tokens import Texts, Tokenized
 from harness.digests import verify
 from harness.errors import EnvironmentFault
-from harness.inputs import Corpus, Reading, Subject
+from harness.inputs import Corpus, Prompt, Reading, Subject
 from harness.keys import code_key
 from harness.progress import Meter
 from harness.sums import Sums
@@ -32,7 +33,6 @@ from harness.sums import Sums
 __all__ = ["CaptureStats", "Kept", "LoadedModel", "Residuals", "Sink", "read_model"]
 
 Progress = Callable[[str], None]
-_Text = tuple[str, int]  # prompt key, max_tokens: subjects of one model may differ in the latter
 
 
 @dataclass(slots=True)
@@ -93,12 +93,16 @@ class _Run:
     def read(self) -> dict[str, CaptureStats]:
         first, began = self.readings[0].subject, time.perf_counter()
         texts = self.kept.loaded.texts if self.kept.loaded else load_texts(first, self.progress)
-        tokenized = self._tokenized(texts)
-        if not tokenized and not any(r.corpora or r.promotions for r in self.readings):
-            return self.stats  # an empty prompt, met again in every run, must not load a model each time
-        loaded = self._loaded(first, texts)
-        throughs = [through for r in self.readings if (through := self._through(r, loaded)) is not None]
-        self._read_all(began, loaded, throughs, tokenized)
+        with tokenizing(texts, self._wanted()) as tokens:
+            if tokens.nothing_readable and not any(r.corpora or r.promotions for r in self.readings):
+                self._readable(tokens)
+                return self.stats  # an empty prompt, met again in every run, must not load a model each time
+            try:
+                loaded = self._loaded(first, texts)
+                throughs = [through for r in self.readings if (through := self._through(r, loaded)) is not None]
+            finally:
+                readable = self._readable(tokens)
+        self._read_all(began, loaded, throughs, readable)
         return self.stats
 
     def _loaded(self, first: Subject, texts: Texts) -> LoadedModel:
@@ -111,7 +115,7 @@ class _Run:
         return self.kept.loaded
 
     def _read_all(
-        self, began: float, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[_Text, Tokenized]
+        self, began: float, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[Text, Tokenized]
     ) -> None:
         shared, ready = self.stats[self.readings[0].subject.name], time.perf_counter()
         shared.load_seconds, before = ready - began, loaded.batches
@@ -146,25 +150,26 @@ class _Run:
                 self.sink.weights(reading.code_key, sample_of(loaded.model, sae, reading.subject.layer))
         return saes[reading.code_key]
 
-    def _wants(self, reading: Reading, text: _Text) -> bool:
+    def _wants(self, reading: Reading, text: Text) -> bool:
         return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens
 
-    def _tokenized(self, texts: Texts) -> dict[_Text, Tokenized]:
-        """Every distinct text once; one that cannot be read is a fault of its own."""
-        wanted = {(key, r.subject.max_tokens): prompt for r in self.readings for key, prompt in r.prompts}
-        found: dict[_Text, Tokenized] = {}
-        for text, prompt in wanted.items():
-            try:
-                found[text] = texts.tokenize(prompt, text[1])
-            except EnvironmentFault as fault:
-                for reading in self.readings:
-                    if self._wants(reading, text):
-                        self.sink.fault(reading.code_key, text[0], fault)
+    def _wanted(self) -> dict[Text, Prompt]:
+        """Every distinct text once."""
+        return {(key, r.subject.max_tokens): prompt for r in self.readings for key, prompt in r.prompts}
+
+    def _readable(self, tokens: Tokenizing) -> dict[Text, Tokenized]:
+        """The tokens of what can be read; what cannot is a fault of its own."""
+        found: dict[Text, Tokenized] = {}
+        for text, outcome in tokens.outcomes():
+            if isinstance(outcome, Tokenized):
+                found[text] = outcome
+                continue
+            for reading in self.readings:
+                if self._wants(reading, text):
+                    self.sink.fault(reading.code_key, text[0], outcome)
         return found
 
-    def _read_prompts(
-        self, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[_Text, Tokenized]
-    ) -> None:
+    def _read_prompts(self, loaded: LoadedModel, throughs: Sequence[_Through], texts: Mapping[Text, Tokenized]) -> None:
         keys = [text for text in texts if any(self._wants(t.reading, text) for t in throughs)]
         done, meter = 0, Meter(sum(len(texts[key]) for key in keys))
 
@@ -182,7 +187,7 @@ class _Run:
             if keys:
                 self.progress(meter.ended(done))
 
-    def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[_Text, Tokenized]]) -> None:
+    def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[Text, Tokenized]]) -> None:
         """The whole batch goes through the SAE, so that its shape is the same whatever was selected."""
         encoded = encode(batch.seen[through.hook], batch.real, through.sae)
         code_key, codes, residuals, first = through.reading.code_key, [], [], 0
