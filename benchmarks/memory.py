@@ -1,12 +1,11 @@
 """Peak memory of reading a corpus through an SAE of 16,384 features, and of judging from its sums.
 
-    .venv/bin/python benchmarks/memory.py [--read 10000 40000] [--sum 100000 1000000]
+    .venv/bin/python benchmarks/memory.py [--tokens 10000 100000 1000000]
 
---read: tiny-gemma2 and a random JumpReLU SAE (seeded) are loaded, a first prompt is read, and memory noted; then the
-corpus (sentences from a seed) is read into a store on disk. --sum: the same from the codes on, drawn in batches of
-1,024 tokens with 70 features each, since the products of a million tokens with an SAE take a quarter of an hour and
-more here: sums of each block, the store, and then density and reconstruction from the store. Each length is a process
-of its own; peaks are over what was resident before the first block. The bar: 300 MB over model and SAE.
+tiny-gemma2 and a random JumpReLU SAE (seeded) are loaded, a first prompt is read, and memory noted; then the corpus
+(sentences from a seed) is read into a store on disk as sums, and density and reconstruction are judged from the store.
+Each length is a process of its own; peaks are over what was resident before the first block. A million tokens take 200
+seconds of two cores. The bar: 300 MB over model and SAE.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ from typing import Any
 from measuring import ROOT, write
 
 D_SAE, PER_TOKEN, HOOK = 16_384, 70, "blocks.3.hook_resid_post"
-BATCH = 1024
 LENGTH = 30.0  # of tiny-gemma2's activations at this hook, about; it only sets how many features fire
 STATUS = Path("/proc/self/status")
 
@@ -87,38 +85,6 @@ def read(tokens: int, folder: Path) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - began, **judged(store, code, corpus_key(corpus), before)}
 
 
-def summed(tokens: int, folder: Path) -> dict[str, Any]:
-    import numpy as np
-
-    from harness.capture.corpora import added, ended, partial_sums
-    from harness.store import Store
-
-    store, random_ = Store(folder / "store.sqlite"), np.random.default_rng(0)
-    batch = drawn(random_)
-    before, began = noted(), time.perf_counter()
-    for block in range(-(-tokens // BATCH)):
-        batch = drawn(random_)
-        store.put_sums("code", {}, "corpus", block, added([partial_sums(batch, np.ones(BATCH, bool))]))
-    last = added([partial_sums(batch, np.ones(BATCH, bool))])
-    store.put_sums("code", {}, "corpus", block + 1, ended(last))
-    return {"seconds": time.perf_counter() - began, **judged(store, "code", "corpus", before)}
-
-
-def drawn(random_: Any) -> Any:
-    """One batch as `capture.encode` gives it: activations of width 128, the features that fire on each token."""
-    import numpy as np
-
-    from harness.capture.encode import Encoded
-
-    h = random_.normal(size=(BATCH, 128)).astype(np.float32)
-    length = (h.astype(np.float64) ** 2).sum(1)
-    index = random_.integers(0, D_SAE, BATCH * PER_TOKEN).astype(np.int32)
-    return Encoded(
-        indptr=np.arange(BATCH + 1) * PER_TOKEN, index=index, value=np.ones(len(index), np.float32),
-        hh=length, rr=0.81 * length, hr=0.9 * length, ee=0.01 * length, h=h, d_sae=D_SAE,
-    )  # fmt: skip
-
-
 def noted() -> float:
     """What is resident now; the peak starts here."""
     Path("/proc/self/clear_refs").write_text("5")
@@ -143,9 +109,9 @@ def judged(store: Any, code: str, corpus: str, before: float) -> dict[str, Any]:
     }
 
 
-def in_a_process(way: str, tokens: int) -> dict[str, Any]:
+def in_a_process(tokens: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as made:
-        words = [sys.executable, __file__, "--child", way, str(tokens), made]
+        words = [sys.executable, __file__, "--child", str(tokens), made]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr[-3000:])
@@ -154,13 +120,11 @@ def in_a_process(way: str, tokens: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--read", type=int, nargs="*", default=[10_000, 40_000])
-    parser.add_argument("--sum", type=int, nargs="*", default=[100_000, 1_000_000])
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--tokens", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        way, tokens, folder = given.child
-        print(json.dumps({"read": read, "sum": summed}[way](int(tokens), Path(folder))))
+        tokens, folder = given.child
+        print(json.dumps(read(int(tokens), Path(folder))))
     else:
-        found = {way: [in_a_process(way, n) for n in getattr(given, way)] for way in ("read", "sum")}
-        write("memory", {"d_sae": D_SAE, **found})
+        write("memory", {"d_sae": D_SAE, "lengths": [in_a_process(n) for n in given.tokens]})
