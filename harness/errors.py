@@ -47,8 +47,8 @@ class SpecError(Exception):
 class EnvironmentFault(Exception):
     """Something that a claim needs cannot be had here: weights, a device, the store.
 
-    `code` names the fault and is listed in docs/faults.md, `mend` says what to do about it. It fails the specs that need
-    the thing, and no others. Messages often quote a library, so tokens are taken out here.
+    `code` names the fault and is listed in docs/faults.md, `mend` says what to do about it. It fails the specs that
+    need the thing, and no others. Messages often quote a library, so tokens are taken out here.
     """
 
     def __init__(self, code: str, message: str, mend: str = "") -> None:
