@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness.answers import answers
 from harness.cachedir import cache_dir
@@ -75,15 +75,20 @@ class SpecSession:
         if isinstance(item, Family):
             return self._family_record(item, began)
         verdict = self._verdict(item)
-        prompts, from_store = self.runner.used(item)
+        prompts, from_store = self._used(verdict, item)
         fingerprint = self.runner.code_key(item.subject)
         kept, plain = item.id in self.judged_before, self.kept.plain(item, verdict)
         return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began, kept, plain)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
-        prompts, from_store = self.runner.used(*family.members)
+        prompts, from_store = self._used(verdict, *family.members)
         return family_record(family, verdict, prompts, from_store, time.perf_counter() - began)
+
+    def _used(self, verdict: Verdict, *specs: Spec) -> tuple[int, int]:
+        """(distinct prompts that a verdict was reached from, how many of them an earlier run had read)."""
+        read = [] if verdict.outcome is Outcome.NOT_RUN else [spec for spec in specs if before_running(spec) is None]
+        return self.runner.used(*read)
 
     def prepare(self) -> None:
         """Read what the selected specs lack, once."""
@@ -116,11 +121,11 @@ class SpecSession:
         try:
             return self._judge(spec)
         except Cold as cold:
-            return Verdict(Outcome.NOT_RUN, f"not run: {cold}", details={"cold": True})
+            return _not_run(f"not run: {cold}", cold.faults, cold=True)
         except Missing as missing:
-            return Verdict(Outcome.NOT_RUN, f"could not be run: {missing}")
+            return _not_run(f"could not be run: {missing}", missing.faults)
         except EnvironmentFault as fault:
-            return Verdict(Outcome.NOT_RUN, f"could not be run: {fault}")
+            return _not_run(f"could not be run: {fault}", [fault])
         except Exception as error:  # noqa: BLE001 - a kind that raises fails its own spec, with its trace in the record
             text = f"the kind {spec.kind} raised {type(error).__name__}: {error}. This is a fault of the harness."
             details = {"traceback": redacted(traceback.format_exc())}
@@ -177,6 +182,11 @@ class SpecSession:
         except Missing as missing:
             stored = f"{spec.subject.name} is not in the store, and no model was to be read"
             raise Unread(stored if self.mutate == "stored" else str(missing)) from missing
+
+
+def _not_run(finding: str, faults: Sequence[EnvironmentFault], **details: Any) -> Verdict:
+    codes = sorted({fault.code for fault in faults})
+    return Verdict(Outcome.NOT_RUN, finding, details={**details, "faults": codes})
 
 
 def _answered(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:

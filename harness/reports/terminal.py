@@ -49,11 +49,11 @@ def counts(records: Sequence[Record]) -> str:
 
 
 def measured_text(record: Record, interval: bool = True) -> str:
-    """`auroc 0.94 [0.83, 0.98]`; for a claim without a number, the reason for that."""
+    """`auroc 0.94 [0.83, 0.98]`; for a claim without a number, the reason or the codes of faults that it is for."""
     measured = record.verdict.measurement
     if measured is None:
         reason = record.errors[0].code if record.errors else record.verdict.reason
-        return str(reason or "-").replace("_", " ")
+        return str(reason or ", ".join(record.verdict.details.get("faults", ())) or "-").replace("_", " ")
     limits = f" [{number(measured.low)}, {number(measured.high)}]"
     known = interval and measured.low is not None and measured.high is not None
     unit = f" {measured.unit}" if measured.unit else ""

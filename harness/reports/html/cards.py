@@ -128,7 +128,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
         found = score(trials(record))
         yield "mutants", f"kills {found.killed} of {found.applicable} that can change its evidence"
     yield from _expected(record)
-    yield "evidence", f"{record.prompts:,} prompts, {record.from_store:,} of them from the store"
+    if record.prompts:
+        yield "evidence", f"{record.prompts:,} prompts, {record.from_store:,} of them from the store"
     if record.fingerprint:
         yield "fingerprint", record.fingerprint
     yield "judged in", _KEPT if record.kept else f"{record.seconds:.3f} s"
