@@ -8,7 +8,10 @@ A kept verdict is looked up by a key over all of these, and given out only where
 - the evidence: the code keys of all subjects (keys.py); the prompts' own keys follow from the sets;
 - the code: the text of every module of the harness, and the versions of Python and of what judging calculates with.
 
-Never kept: what was not run, what a search could not ask for, and a fragile verdict that could not be judged again.
+Nothing is written before the controls of the run held (`write`): a judge that was broken for a day, and mended without
+a letter of the code changing, leaves no verdict behind. Controls are kept with the verdicts that they stood beside
+(keptcontrols.py). Never kept: what was not run, what a search could not ask for, and a fragile verdict that could not
+be judged again.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import json
 import platform
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -27,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentFault
-from harness.inputs import PromptSet
+from harness.inputs import PromptSet, Subject
 from harness.keys import digest_of, installed_version
 from harness.reports.plain import put_back
 from harness.reports.verdicts import PlainVerdict, verdict_from
@@ -50,25 +53,50 @@ class KeptVerdict:
     card: str | None
 
 
+KeptRow = tuple[str, str, bytes]  # code key, key, packed value: what a process may send to the one that writes
+
+
 @dataclass(slots=True, repr=False)
 class Kept:
-    """The kept verdicts of one process; where the store takes no more, they are judged again next time."""
+    """The kept verdicts of one process; where the store takes no more, they are judged again next time.
+
+    made: what this process judged, until it is written.
+    """
 
     runner: Runner
+    made: list[KeptRow] = field(default_factory=list)
     _texts: dict[int, tuple[Any, str]] = field(default_factory=dict)
     _keys: dict[int, tuple[Spec, str]] = field(default_factory=dict)
     _plain: dict[str, tuple[Verdict, PlainVerdict]] = field(default_factory=dict)
-    _tidied: bool = False
 
     def find(self, spec: Spec) -> KeptVerdict | None:
         """The verdict of the same claim on the same evidence by the same code; None where there is none."""
-        value = self._get(spec, self.key(spec)) if self.runner.stands(spec) else None
+        value = self.get(spec.subject, self.key(spec)) if self.runner.stands(spec) else None
         return None if value is None else KeptVerdict(self._verdict(spec, value), value["card"])
 
     def put(self, spec: Spec, verdict: Verdict, card: str | None) -> None:
         plain = PlainVerdict.of(verdict)
         self._plain[spec.id] = verdict, plain
-        self._put(spec, self.key(spec), {"verdict": plain.keys, "not_finite": plain.not_finite, "card": card})
+        value = {"verdict": plain.keys, "not_finite": plain.not_finite, "card": card}
+        self.add(spec.subject, self.key(spec), value)
+
+    def get(self, subject: Subject, key: str) -> Any:
+        """What was written under a key; None where nothing was."""
+        value = self.runner.store.get_verdict(self.runner.code_key(subject), key)
+        return None if value is None else json.loads(zlib.decompress(value))
+
+    def add(self, subject: Subject, key: str, value: Any) -> None:
+        """Something in JSON's types, to be written with all others."""
+        self.made.append((self.runner.code_key(subject), key, zlib.compress(json.dumps(value).encode(), 1)))
+
+    def write(self, others: Iterable[KeptRow] = ()) -> None:
+        """Put what this process made, and what others sent, into the store; and drop what is older than DAYS."""
+        rows = [*self.made, *others]
+        self.made.clear()
+        if rows:
+            with suppress(EnvironmentFault):  # nothing is lost but the time to judge it again
+                self.runner.store.put_verdicts(rows)
+                self.runner.store.drop_verdicts(before=time.time() - DAYS * _SECONDS_A_DAY)
 
     def plain(self, spec: Spec, verdict: Verdict) -> PlainVerdict | None:
         """Of a verdict that was put or found; None for another, as --strict and mutants make one. Given out once."""
@@ -100,16 +128,6 @@ class Kept:
             self._texts[id(same)] = same, hashlib.sha256(told).hexdigest()
         return f"{value.name!r} {self._texts[id(same)][1]}"
 
-    def _get(self, spec: Spec, key: str) -> dict[str, Any] | None:
-        value = self.runner.store.get_verdict(self.runner.code_key(spec.subject), key)
-        return None if value is None else json.loads(zlib.decompress(value))
-
-    def _put(self, spec: Spec, key: str, value: Mapping[str, Any]) -> None:
-        packed = zlib.compress(json.dumps(value).encode(), 1)
-        with suppress(EnvironmentFault):  # nothing is lost but the time to judge it again
-            self.runner.store.put_verdict(self.runner.code_key(spec.subject), key, packed)
-            self._tidy()
-
     def _verdict(self, spec: Spec, value: Mapping[str, Any]) -> Verdict:
         plain = PlainVerdict(value["verdict"], value["not_finite"])
         known = copy.deepcopy(plain.keys) if plain.not_finite else plain.keys
@@ -117,11 +135,6 @@ class Kept:
         verdict = verdict_from(known)
         self._plain[spec.id] = verdict, plain
         return verdict
-
-    def _tidy(self) -> None:
-        if not self._tidied:
-            self._tidied = True
-            self.runner.store.drop_verdicts(before=time.time() - DAYS * _SECONDS_A_DAY)
 
 
 @cache

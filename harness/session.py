@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
 from harness.judging import before_running, judge, strictly, with_outlook
-from harness.kept import Kept, KeptVerdict
+from harness.kept import Kept, KeptRow, KeptVerdict
+from harness.keptcontrols import KeptControls
 from harness.mutants import derived_specs
 from harness.mutants.score import strictly_killing
 from harness.mutants.trying import Unread, try_mutants
@@ -102,12 +103,17 @@ class SpecSession:
         changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
         return [*specs, *changed]
 
-    def controls(self, judged: Sequence[Spec]) -> list[Control]:
+    def controls(self, judged: Sequence[Spec], earlier: Collection[str] = ()) -> list[Control]:
         """The controls of a run that judged these claims, in whatever process: all that they read is in the store.
 
-        In every run anew, also where all verdicts are an earlier run's: they are there to see what is broken today.
+        earlier: the ids of those whose verdicts are an earlier run's (keptcontrols.py); none: all is made anew.
         """
-        return run_controls(judged, self._read)
+        return run_controls(judged, self._read, KeptControls(self.kept, earlier))
+
+    def keep(self, controls: Sequence[Control], others: Iterable[KeptRow] = ()) -> None:
+        """Keep what was judged in this run, here and in other processes, unless a control misbehaved."""
+        if all(control.holds for control in controls):
+            self.kept.write(others)
 
     def _verdict(self, spec: Spec) -> Verdict:
         """Of a member of a family it is kept: its own test and the family's ask for it."""

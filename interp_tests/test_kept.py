@@ -1,9 +1,11 @@
 """Kept verdicts: a claim is judged once, and again as soon as anything that its verdict depends on is another."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -68,6 +70,11 @@ def kept_in(tmp_path, store=None):
     return Kept(runner)
 
 
+def put(mine, spec, card=None):
+    mine.put(spec, VERDICT, card)
+    mine.write()
+
+
 @pytest.mark.parametrize("name", [field.name for field in fields(Spec)])
 def test_every_field_of_a_claim_is_in_its_key_or_says_nothing_of_its_verdict(tmp_path, name):
     """Another value is another key, except of what a verdict does not depend on."""
@@ -121,7 +128,7 @@ def test_other_code_and_other_libraries_are_another_key(tmp_path, monkeypatch):
 def test_a_verdict_comes_back_as_it_was_put_with_what_json_has_no_word_for(tmp_path):
     mine = kept_in(tmp_path)
     assert mine.find(SPEC) is None
-    mine.put(SPEC, VERDICT, '{"sets":[]}')
+    put(mine, SPEC, '{"sets":[]}')
     found = mine.find(SPEC)
     assert (found.verdict, found.card) == (VERDICT, '{"sets":[]}')
     assert mine.find(replace(SPEC, features=(18,))) is None
@@ -130,7 +137,7 @@ def test_a_verdict_comes_back_as_it_was_put_with_what_json_has_no_word_for(tmp_p
 def test_a_subject_that_failed_in_this_run_is_judged_by_nobody(tmp_path):
     """Weights that are not what they were: an earlier run's verdict says nothing about them."""
     mine = kept_in(tmp_path)
-    mine.put(SPEC, VERDICT, None)
+    put(mine, SPEC)
     assert mine.find(SPEC) is not None
     mine.runner.log.note_fault(mine.runner.code_key(SUBJECT), WHOLE_SUBJECT, EnvironmentFault("weights_changed", "no"))
     assert mine.find(SPEC) is None
@@ -140,21 +147,21 @@ def test_a_claim_that_was_not_planned_has_no_verdict(tmp_path):
     """Nobody has looked whether its evidence is there."""
     mine = kept_in(tmp_path)
     stranger = replace(SPEC, id="unplanned")
-    mine.put(stranger, VERDICT, None)
+    put(mine, stranger)
     assert mine.find(stranger) is None
 
 
 def test_verdicts_of_long_ago_are_dropped_when_one_is_written(tmp_path, monkeypatch):
     mine = kept_in(tmp_path)
-    mine.put(SPEC, VERDICT, None)
+    put(mine, SPEC)
     late = Kept(mine.runner)
     now = kept.time.time()
     monkeypatch.setattr(kept.time, "time", lambda: now + (DAYS - 1) * 86400)
-    late.put(replace(SPEC, features=(18,)), VERDICT, None)
+    put(late, replace(SPEC, features=(18,)))
     assert mine.find(SPEC) is not None
     later = Kept(mine.runner)
     monkeypatch.setattr(kept.time, "time", lambda: now + (DAYS + 1) * 86400)
-    later.put(replace(SPEC, features=(19,)), VERDICT, None)
+    put(later, replace(SPEC, features=(19,)))
     assert mine.find(SPEC) is None
 
 
@@ -164,8 +171,8 @@ def test_a_store_that_takes_no_more_loses_nothing_but_time(tmp_path, monkeypatch
     def full(*args):
         raise EnvironmentFault("store_not_writable", "full")
 
-    monkeypatch.setattr(mine.runner.store, "put_verdict", full)
-    mine.put(SPEC, VERDICT, None)
+    monkeypatch.setattr(mine.runner.store, "put_verdicts", full)
+    put(mine, SPEC)
     assert mine.find(SPEC) is None
 
 
@@ -182,7 +189,7 @@ def project(tmp_path_factory):
     made = make_project(root / "repo", root / "store.sqlite")
     made.suite("color", MET + UNMET + TOO_FEW, prompts=FOUND)
     made.first = made.pytest("-q")
-    made.told, made.controls = records(made), made.results()["controls"]
+    made.told, made.controls = records(made), controls_of(made)[0]
     return made
 
 
@@ -213,12 +220,68 @@ def test_a_second_run_says_the_same_and_judges_nothing(project, options):
     assert "an earlier run's" not in project.first.stdout
 
 
-def test_controls_run_although_every_verdict_is_kept(project):
-    """They are there to see what is broken today."""
+def controls_of(project):
+    """Those of the last run, without where they are from, and whether any and all are an earlier run's."""
+    told = project.results()["controls"]
+    kept = {control.pop("kept") for control in told}
+    return told, kept
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "distributed"])
+def test_controls_are_an_earlier_runs_where_every_verdict_beside_them_is(project, options):
+    """They are in every run, and say of the same verdicts the same."""
+    project.pytest("-q", *options)
+    told, kept = controls_of(project)
+    assert (told, kept) == (project.controls, {True})
+    assert {"planted", "permuted_labels"} <= {control["name"] for control in told}
+
+
+def test_other_claims_have_other_controls(project):
+    """Half of the claims, all of them kept: what is drawn from them was not drawn before."""
+    project.pytest("-q", "-k", "holds")
+    assert kept_of(project) == {"holds": True}
+    assert controls_of(project)[1] == {False}
+
+
+def test_controls_are_made_anew_beside_a_claim_that_is_judged_anew(project):
+    path = project.root / "specs/color.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("than: plain}", "than: plain, auroc: {at_least: 0.99998}}", 1))
     project.pytest("-q")
-    assert kept_of(project)["holds"]
-    assert project.results()["controls"] == project.controls
-    assert {"planted", "permuted_labels"} <= {control["name"] for control in project.controls}
+    path.write_text(text)
+    assert kept_of(project) == {"holds": False, "fails": True, "three": False}
+    assert controls_of(project)[1] == {False}
+
+
+def test_mutants_have_controls_of_their_own_day(project):
+    """They are judged in every run."""
+    project.pytest("-q", "--mutate-stored")
+    assert controls_of(project) == (project.controls, {False})
+
+
+BROKEN = """
+from harness.expectations.fires_more import FiresMore
+from harness.verdict import Outcome
+FiresMore._outcome = lambda self, *given: Outcome.MET
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "distributed"])
+def test_a_judge_that_was_broken_leaves_no_verdict_behind(tmp_path, project, options):
+    """All is met, the controls say so, and the next run, by a judge that was mended, says what is true."""
+    store = shutil.copy(project.env["INTERP_STORE"], tmp_path)  # its evidence; the claims are none of its own
+    made = make_project(tmp_path / "repo", Path(store))
+    made.suite("broken", MET + UNMET, prompts=FOUND)
+    conftest = made.root / "conftest.py"
+    sound = conftest.read_text()
+    conftest.write_text(sound + BROKEN)
+    made.pytest("-q", *options)
+    assert set(made.outcomes().values()) == {"met"}
+    assert made.results()["run"]["invalid"]
+    conftest.write_text(sound)
+    made.pytest("-q", *options)
+    assert kept_of(made) == {"holds": False, "fails": False}
+    assert set(made.outcomes().values()) == {"met", "unmet"}
 
 
 def test_no_store_judges_anew(project):
@@ -273,7 +336,7 @@ def test_a_store_from_before_verdicts_were_kept_takes_them(tmp_path):
         old.execute("PRAGMA user_version=3")
     assert Store(path, read_only=True).get_verdict("code", "key") is None
     store = Store(path)
-    store.put_verdict("code", "key", b"value")
+    store.put_verdicts([("code", "key", b"value")])
     assert store.get_verdict("code", "key") == b"value"
     assert store.stats()["verdicts"]["rows"] == 1
 

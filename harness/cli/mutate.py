@@ -64,7 +64,9 @@ def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -
         session = open_session(specs, store, shared, lambda spec: False, say, strict, "stored" if stored else "all")
         records = {item.id: session.record(item) for item in loaded.items}
         decided = [s for s in specs if records[s.id].verdict.outcome in (Outcome.MET, Outcome.UNMET)]
-        return list(records.values()), session.controls(decided)
+        controls = session.controls(decided)
+        session.keep(controls)
+        return list(records.values()), controls
 
 
 def _document(records: list[Record], invalid: list[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A run whose controls misbehave shows nothing, whatever its claims say: it is inv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from harness.controls.base import Control, Sample, failed
 from harness.controls.examples import toys
@@ -16,34 +17,42 @@ from harness.controls.specials import specials_differ
 from harness.expectations.evidence import Evidence
 from harness.spec import Spec
 
-__all__ = ["Control", "run_controls"]
+__all__ = ["Control", "Keep", "Make", "run_controls"]
 
 Read = Callable[[Spec], tuple[Evidence, Evidence | None]]
+Make = Callable[[], list[Control]]
+Keep = Callable[[str, Sequence[Spec], Make], list[Control]]
 _PER_SUBJECT = (permuted_labels, equal_density, planted, specials_differ)
 
 
-def run_controls(judged: Sequence[Spec], read: Read) -> list[Control]:
+def anew(name: str, specs: Sequence[Spec], make: Make) -> list[Control]:
+    """Every control made now."""
+    return make()
+
+
+def run_controls(judged: Sequence[Spec], read: Read, keep: Keep = anew) -> list[Control]:
     """The controls of a run that judged these claims: those on toys once, the others for each subject.
 
-    read: the evidence of a claim, and what `best` chooses on; from the store, since all of it was judged already. The
-    same claims give the same controls in any order.
+    read: the evidence of a claim, and what `best` chooses on; from the store, since all of it was judged already.
+    keep: asked for the controls that stand beside some claims, makes them or knows them (keptcontrols.py). The same
+    claims give the same controls in any order.
     """
-    return [*_toys(judged), *(c for name in _subjects(judged) for c in _of_subject(name, judged, read))]
+    of_kinds, of_subjects = _by(judged, lambda spec: spec.kind), _by(judged, lambda spec: spec.subject.name)
+    made = [keep(f"toys of {kind}", specs, partial(_toys, kind)) for kind, specs in of_kinds]
+    made += [keep(name, specs, partial(_of_subject, Sample(name, specs, read))) for name, specs in of_subjects]
+    return [control for controls in made for control in controls]
 
 
-def _toys(judged: Sequence[Spec]) -> Iterator[Control]:
-    for kind in sorted({spec.kind for spec in judged}):
-        yield from _guarded(f"toys of {kind}", "", lambda: toys(kind))  # noqa: B023 - called before the loop goes on
+def _by(judged: Sequence[Spec], named: Callable[[Spec], str]) -> list[tuple[str, list[Spec]]]:
+    return [(name, [s for s in judged if named(s) == name]) for name in sorted(set(map(named, judged)))]
 
 
-def _subjects(judged: Sequence[Spec]) -> list[str]:
-    return sorted({spec.subject.name for spec in judged})
+def _toys(kind: str) -> list[Control]:
+    return list(_guarded(f"toys of {kind}", "", lambda: toys(kind)))
 
 
-def _of_subject(name: str, judged: Sequence[Spec], read: Read) -> Iterator[Control]:
-    sample = Sample(name, [spec for spec in judged if spec.subject.name == name], read)
-    for control in _PER_SUBJECT:
-        yield from _guarded(control.__name__, name, lambda: control(sample))  # noqa: B023 - as above
+def _of_subject(sample: Sample) -> list[Control]:
+    return [c for control in _PER_SUBJECT for c in _guarded(control.__name__, sample.subject, partial(control, sample))]
 
 
 def _guarded(name: str, subject: str, control: Callable[[], Control | None]) -> Iterator[Control]:

@@ -16,7 +16,10 @@ MOST_SPECS = 4  # of each subject: a bounded cost, whatever the run's size
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What became of one control. `met` of `tried` versions of it were met. finding: what was seen, in a sentence."""
+    """What became of one control. `met` of `tried` versions of it were met. finding: what was seen, in a sentence.
+
+    kept: it was made in an earlier run, beside the same claims, whose verdicts this run took from there.
+    """
 
     name: str
     subject: str
@@ -24,6 +27,7 @@ class Control:
     finding: str
     tried: int = 0
     met: int = 0
+    kept: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -19,7 +19,7 @@ from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
-from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, Controller, decorate, teller
+from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, VERDICTS_OUTPUT, Controller, decorate, teller
 from harness.plugin.stopping import interrupt_on_sigterm
 from harness.reports.actions import in_actions
 from harness.session import SpecSession, default_store, open_session
@@ -183,6 +183,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput") and spec_session is not None:
         config.workeroutput[CAPTURE_OUTPUT] = spec_session.runner.capture
         config.workeroutput[EXHIBITS_OUTPUT] = spec_session.exhibits.to_plain()
+        config.workeroutput[VERDICTS_OUTPUT] = spec_session.kept.made
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

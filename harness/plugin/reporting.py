@@ -14,12 +14,14 @@ from harness.contradictions import Contradiction, contradictions
 from harness.controls import Control
 from harness.history.ending import write_and_keep
 from harness.history.pruning import Limits
+from harness.kept import KeptRow
 from harness.keys import code_key
 from harness.language.specs import Loaded
 from harness.mutants import derived_specs
 from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import RECORD
+from harness.plugin.mustrun import mutants_asked
 from harness.progress import Teller
 from harness.redaction import redacted
 from harness.reports.basis import Basis
@@ -40,6 +42,7 @@ from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
 EXHIBITS_OUTPUT = "interp_exhibits"
+VERDICTS_OUTPUT = "interp_verdicts"
 _CUT_SHORT = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
 _TESTS = ("::test_spec[", "::test_family[")
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
@@ -99,6 +102,7 @@ class Controller:
         self.met_claims = False
         self.capture: dict[str, dict[str, Any]] = {}
         self.exhibits = Exhibits()
+        self.judged_apart: list[KeptRow] = []
         self.written: str = ""
         self.unwritten: list[str] = []
         self.contradicting: list[Contradiction] = []
@@ -121,6 +125,7 @@ class Controller:
         for name, counts in getattr(node, "workeroutput", {}).get(CAPTURE_OUTPUT, {}).items():
             self.capture[name] = with_counts(self.capture.get(name, {}), counts)
         self.exhibits.merge(getattr(node, "workeroutput", {}).get(EXHIBITS_OUTPUT, {}))
+        self.judged_apart += getattr(node, "workeroutput", {}).get(VERDICTS_OUTPUT, [])
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -134,7 +139,7 @@ class Controller:
             return
         self._join()
         if session.exitstatus not in _CUT_SHORT:
-            self.controls = self._controls()
+            self._control()
         run = self._run(session)
         self.invalid = run.invalid
         reports = reports_dir(session.config.rootpath)
@@ -159,13 +164,21 @@ class Controller:
         if session.exitstatus == pytest.ExitCode.OK and self.met_claims:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _controls(self) -> list[Control]:
-        """Made here, once, of what all processes judged: the same under any -n."""
+    def _control(self) -> None:
+        """The controls, made here, once, of what all processes judged: the same under any -n. Where they hold, what
+        was judged is kept."""
         from harness.plugin import LOADED, session_to_read_with
 
         decided = {r.id for r in self.records.values() if r.verdict.outcome in (Outcome.MET, Outcome.UNMET)}
         judged = [s for s in self.config.stash[LOADED].items if isinstance(s, Spec) and s.id in decided]
-        return session_to_read_with(self.config).controls(judged) if judged else []
+        session = session_to_read_with(self.config)
+        self.controls = session.controls(judged, self._earlier())
+        session.keep(self.controls, self.judged_apart)
+
+    def _earlier(self) -> set[str]:
+        """The claims for which this run judged nothing at all; mutants are judged."""
+        mutating = mutants_asked(self.config) != "no"
+        return set() if mutating else {record.id for record in self.records.values() if record.kept}
 
     def _join(self) -> None:
         """Every record with what the others say about it."""

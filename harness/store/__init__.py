@@ -111,8 +111,9 @@ class Store:
         """What was kept of one judged claim (harness/kept.py)."""
         return dict(self._sound("verdicts", code_key, [key])).get(key)
 
-    def put_verdict(self, code_key: str, key: str, value: bytes) -> None:
-        self._put("verdicts", code_key, [(key, value)])
+    def put_verdicts(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
+        """(code key, key, value) of each, in one transaction."""
+        self.database.write_together(insertion("verdicts", code, key, None, value) for code, key, value in rows)
 
     def drop_verdicts(self, before: float) -> None:
         """Those kept before a moment, in seconds since 1970."""
