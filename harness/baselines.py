@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.expectations.base import Accepted, Expectation
 from harness.expectations.bounds import Bound
-from harness.inputs import Prompt, PromptSet
+from harness.inputs import PromptSet
 from harness.keys import VERSION_FIELDS, code_parts, corpus_key, digest_of, prompt_key
 from harness.spec import Baseline, Spec
 from harness.verdict import Outcome, Reason, Verdict
@@ -20,10 +20,9 @@ FOLDER = "measured"  # under specs/
 _SHOWN = 12
 
 
-def set_digest(prompts: PromptSet, key: Callable[[Prompt], str] = prompt_key) -> str:
-    """sha256 of the prompts of a set with their groups and marks, in whatever order. key: prompt_key, or one that
-    remembers."""
-    each = sorted(f"{key(p)} {p.group!r} {p.marks!r}" for p in prompts.prompts)
+def set_digest(prompts: PromptSet) -> str:
+    """sha256 of the prompts of a set with their groups and marks, in whatever order."""
+    each = sorted(f"{prompt_key(p)} {p.group!r} {p.marks!r}" for p in prompts.prompts)
     return digest_of({"prompts": "\n".join(each)})
 
 

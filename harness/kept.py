@@ -32,6 +32,7 @@ from typing import Any
 from harness.errors import EnvironmentFault
 from harness.inputs import PromptSet, Subject
 from harness.keys import digest_of, installed_version
+from harness.reports.exhibits import Card
 from harness.reports.plain import put_back
 from harness.reports.verdicts import PlainVerdict, verdict_from
 from harness.running import Runner
@@ -47,10 +48,10 @@ _SAYS_NOTHING = {"source", "text", "why", "owner", "tags", "severity", "family",
 
 @dataclass(frozen=True, slots=True)
 class KeptVerdict:
-    """A verdict as judged, before --strict and mutants, and the card that the page shows (exhibits.py)."""
+    """A verdict as judged, before --strict and mutants, and the card that the page shows."""
 
     verdict: Verdict
-    card: str | None
+    card: Card
 
 
 KeptRow = tuple[str, str, bytes]  # code key, key, packed value: what a process may send to the one that writes
@@ -61,38 +62,59 @@ class Kept:
     """The kept verdicts of one process; where the store takes no more, they are judged again next time.
 
     made: what this process judged, until it is written.
+    _found: by key what the store has, None where it has nothing; looked up for many claims at once.
     """
 
     runner: Runner
     made: list[KeptRow] = field(default_factory=list)
+    _found: dict[str, bytes | None] = field(default_factory=dict)
     _texts: dict[int, tuple[Any, str]] = field(default_factory=dict)
     _keys: dict[int, tuple[Spec, str]] = field(default_factory=dict)
     _plain: dict[str, tuple[Verdict, PlainVerdict]] = field(default_factory=dict)
 
+    def look_up(self, specs: Iterable[Spec]) -> None:
+        """Ask the store for the verdicts of all these claims at once."""
+        wanted: dict[str, list[str]] = {}
+        for spec in specs:
+            wanted.setdefault(self.runner.code_key(spec.subject), []).append(self.key(spec))
+        for code, keys in wanted.items():
+            self._found |= {**dict.fromkeys(keys), **self.runner.store.get_verdicts(code, keys)}
+
     def find(self, spec: Spec) -> KeptVerdict | None:
         """The verdict of the same claim on the same evidence by the same code; None where there is none."""
-        value = self.get(spec.subject, self.key(spec)) if self.runner.stands(spec) else None
-        return None if value is None else KeptVerdict(self._verdict(spec, value), value["card"])
+        found = self.get(spec.subject, self.key(spec)) if self.runner.stands(spec) else None
+        if found is None:
+            return None
+        value, text = found
+        return KeptVerdict(self._verdict(spec, value), Card.of(text or None, value["roles"], value["pictures"]))
 
-    def put(self, spec: Spec, verdict: Verdict, card: str | None) -> None:
+    def put(self, spec: Spec, verdict: Verdict, card: Card) -> None:
         plain = PlainVerdict.of(verdict)
         self._plain[spec.id] = verdict, plain
-        value = {"verdict": plain.keys, "not_finite": plain.not_finite, "card": card}
-        self.add(spec.subject, self.key(spec), value)
+        value = {"verdict": plain.keys, "not_finite": plain.not_finite, "roles": card.roles, "pictures": card.pictures}
+        self.add(spec.subject, self.key(spec), value, card.text or "")
 
-    def get(self, subject: Subject, key: str) -> Any:
-        """What was written under a key; None where nothing was."""
-        value = self.runner.store.get_verdict(self.runner.code_key(subject), key)
-        return None if value is None else json.loads(zlib.decompress(value))
+    def get(self, subject: Subject, key: str) -> tuple[Any, str] | None:
+        """What was written under a key, and the text beside it; None where nothing was."""
+        if key not in self._found:
+            code = self.runner.code_key(subject)
+            self._found[key] = self.runner.store.get_verdicts(code, [key]).get(key)
+        value = self._found[key]
+        if value is None:
+            return None
+        told, _, text = zlib.decompress(value).decode().partition("\n")
+        return json.loads(told), text
 
-    def add(self, subject: Subject, key: str, value: Any) -> None:
-        """Something in JSON's types, to be written with all others."""
-        self.made.append((self.runner.code_key(subject), key, zlib.compress(json.dumps(value).encode(), 1)))
+    def add(self, subject: Subject, key: str, value: Any, text: str = "") -> None:
+        """Something in JSON's types, and a long text that is JSON already, to be written with all others."""
+        packed = zlib.compress(f"{json.dumps(value)}\n{text}".encode(), 1)
+        self.made.append((self.runner.code_key(subject), key, packed))
 
     def write(self, others: Iterable[KeptRow] = ()) -> None:
         """Put what this process made, and what others sent, into the store; and drop what is older than DAYS."""
         rows = [*self.made, *others]
         self.made.clear()
+        self._found.clear()
         if rows:
             with suppress(EnvironmentFault):  # nothing is lost but the time to judge it again
                 self.runner.store.put_verdicts(rows)

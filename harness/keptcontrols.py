@@ -28,7 +28,7 @@ class KeptControls:
         subject, key = specs[0].subject, self._key(name, specs)
         found = self.kept.get(subject, key) if all(spec.id in self.earlier for spec in specs) else None
         if found is not None:
-            return [replace(Control(**control), kept=True) for control in found]
+            return [replace(Control(**control), kept=True) for control in found[0]]
         made = make()
         if all(control.holds for control in made):
             self.kept.add(subject, key, [control.to_dict() for control in made])

@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -82,11 +82,13 @@ def code_key(subject: Subject) -> str:
     return digest_of(code_parts(subject))
 
 
+@lru_cache(maxsize=1 << 17)
 def prompt_key(prompt: Prompt) -> str:
     """The key of one input: its exact text, whether it may be cut at max_tokens, and, where they are not the default
     of plain text, the picture's bytes, the attention and the role in the chat template.
 
     The template and the configuration of the image processor are files beside the tokenizer's: its digest has them.
+    Remembered, since the plan, the store's rows and the run's record all ask.
     """
     parts = {"text": prompt.text, "truncate": str(prompt.truncate)}
     if prompt.image is not None:

@@ -138,21 +138,26 @@ class _Nothing:
 
 def _merge(needs: Iterable[Need]) -> dict[str, _Wanted]:
     wanted: dict[str, _Wanted] = {}
-    keys: dict[Prompt, str] = {}
+    merged: dict[tuple[str, int, bool], tuple[Prompt, ...]] = {}  # the prompts too, so that an id() stays their own
     for need in needs:
         want = wanted.setdefault(need.subject.name, _Wanted(need.subject))
-        for prompt in need.prompts:
-            if prompt not in keys:
-                keys[prompt] = prompt_key(prompt)
-            key = keys[prompt]
-            want.prompts.setdefault(key, prompt)
-            if need.residuals:
-                want.residuals.add(key)
+        same = need.subject.name, id(need.prompts), need.residuals
+        if same not in merged:  # many claims share the very tuple of a set: no prompt of it is hashed again
+            merged[same] = need.prompts
+            _merge_prompts(want, need)
         if need.corpus is not None:
             want.corpora.setdefault(corpus_key(need.corpus), need.corpus)
         if need.grain == "weights":
             want.promotions.update(dict.fromkeys([SAMPLE, *map(str, need.features)]))
     return wanted
+
+
+def _merge_prompts(want: _Wanted, need: Need) -> None:
+    for prompt in need.prompts:
+        key = prompt_key(prompt)
+        want.prompts.setdefault(key, prompt)
+        if need.residuals:
+            want.residuals.add(key)
 
 
 def _missing(want: _Wanted, known: Known) -> Reading:

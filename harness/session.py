@@ -62,6 +62,7 @@ class SpecSession:
     judged_before: set[str] = field(default_factory=set)
     kept: Kept = field(init=False)
     _ready: bool = False
+    _early: dict[str, Verdict | None] = field(default_factory=dict)
     _of_members: dict[str, Verdict] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class SpecSession:
 
     def _used(self, verdict: Verdict, *specs: Spec) -> tuple[int, int]:
         """(distinct prompts that a verdict was reached from, how many of them an earlier run had read)."""
-        read = [] if verdict.outcome is Outcome.NOT_RUN else [spec for spec in specs if before_running(spec) is None]
+        read = [] if verdict.outcome is Outcome.NOT_RUN else [spec for spec in specs if self._before(spec) is None]
         return self.runner.used(*read)
 
     def prepare(self) -> None:
@@ -96,10 +97,11 @@ class SpecSession:
         if not self._ready:
             self._ready = True
             self.runner.ensure(self.specs_read())
+            self.kept.look_up(self.selected)
 
     def specs_read(self) -> list[Spec]:
         """Whose evidence is read: not of specs that nothing can decide; of mutants where they are asked for."""
-        specs = [spec for spec in self.selected if before_running(spec) is None]
+        specs = [spec for spec in self.selected if self._before(spec) is None]
         changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
         return [*specs, *changed]
 
@@ -123,6 +125,12 @@ class SpecSession:
             self._of_members[spec.id] = self._judged(spec)
         return self._of_members[spec.id]
 
+    def _before(self, spec: Spec) -> Verdict | None:
+        """What no evidence can change; asked for when reading, judging and counting."""
+        if spec.id not in self._early:
+            self._early[spec.id] = before_running(spec)
+        return self._early[spec.id]
+
     def _judged(self, spec: Spec) -> Verdict:
         try:
             return self._judge(spec)
@@ -138,7 +146,7 @@ class SpecSession:
             return Verdict(Outcome.NOT_RUN, redacted(text), details=details)
 
     def _judge(self, spec: Spec) -> Verdict:
-        early = before_running(spec)
+        early = self._before(spec)
         if early is not None:
             return early
         found = self.kept.find(spec)
@@ -162,7 +170,7 @@ class SpecSession:
         self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, verdict, evidence)
         if not (lacks_recheck(verdict) or getattr(evidence.ask, "refused", False)):
-            self.kept.put(spec, verdict, self.exhibits.cards.get(spec.id))
+            self.kept.put(spec, verdict, self.exhibits.card(spec))
         return verdict
 
     def _rechecked(self, spec: Spec, verdict: Verdict) -> Verdict:

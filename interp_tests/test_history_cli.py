@@ -146,7 +146,9 @@ def test_a_run_edited_by_hand_is_named_and_left_out(here, tmp_path, monkeypatch)
     shutil.copytree(here.root / "reports", tmp_path / "reports")
     monkeypatch.setenv("INTERP_REPORTS", str(tmp_path / "reports"))
     path = tmp_path / "reports/runs" / here.alike[1] / "results.json"
-    path.write_text(path.read_text().replace('"outcome": "unmet"', '"outcome": "met"'))
+    before = path.read_text()
+    path.write_text(before.replace('"outcome":"unmet"', '"outcome":"met"'))
+    assert path.read_text() != before
     done = interp("history", "loses")
     assert here.alike[1] not in done.stdout
     assert f"{here.alike[1]} is left out" in done.stderr

@@ -16,6 +16,7 @@ from harness.expectations.base import Claim
 from harness.inputs import Corpus, Filled, Picture, Prompt, PromptSet, Subject
 from harness.kept import DAYS, Kept, code_digest
 from harness.rechecking import lacks_recheck, not_rechecked
+from harness.reports.exhibits import Card
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.running import Runner
 from harness.spec import Baseline, Best, Calibration, Spec
@@ -70,7 +71,10 @@ def kept_in(tmp_path, store=None):
     return Kept(runner)
 
 
-def put(mine, spec, card=None):
+NO_CARD = Card()
+
+
+def put(mine, spec, card=NO_CARD):
     mine.put(spec, VERDICT, card)
     mine.write()
 
@@ -128,9 +132,10 @@ def test_other_code_and_other_libraries_are_another_key(tmp_path, monkeypatch):
 def test_a_verdict_comes_back_as_it_was_put_with_what_json_has_no_word_for(tmp_path):
     mine = kept_in(tmp_path)
     assert mine.find(SPEC) is None
-    put(mine, SPEC, '{"sets":[]}')
+    card = Card('{"sets":[]}', ("prompts",), (("prompts", 1),))
+    put(mine, SPEC, card)
     found = mine.find(SPEC)
-    assert (found.verdict, found.card) == (VERDICT, '{"sets":[]}')
+    assert (found.verdict, found.card) == (VERDICT, card)
     assert mine.find(replace(SPEC, features=(18,))) is None
 
 
@@ -158,11 +163,11 @@ def test_verdicts_of_long_ago_are_dropped_when_one_is_written(tmp_path, monkeypa
     now = kept.time.time()
     monkeypatch.setattr(kept.time, "time", lambda: now + (DAYS - 1) * 86400)
     put(late, replace(SPEC, features=(18,)))
-    assert mine.find(SPEC) is not None
+    assert late.find(SPEC) is not None
     later = Kept(mine.runner)
     monkeypatch.setattr(kept.time, "time", lambda: now + (DAYS + 1) * 86400)
     put(later, replace(SPEC, features=(19,)))
-    assert mine.find(SPEC) is None
+    assert later.find(SPEC) is None
 
 
 def test_a_store_that_takes_no_more_loses_nothing_but_time(tmp_path, monkeypatch):
@@ -334,10 +339,10 @@ def test_a_store_from_before_verdicts_were_kept_takes_them(tmp_path):
     with closing(sqlite3.connect(path)) as old, old:
         old.execute("DROP TABLE verdicts")
         old.execute("PRAGMA user_version=3")
-    assert Store(path, read_only=True).get_verdict("code", "key") is None
+    assert Store(path, read_only=True).get_verdicts("code", ["key"]) == {}
     store = Store(path)
     store.put_verdicts([("code", "key", b"value")])
-    assert store.get_verdict("code", "key") == b"value"
+    assert store.get_verdicts("code", ["key"]) == {"key": b"value"}
     assert store.stats()["verdicts"]["rows"] == 1
 
 

@@ -19,12 +19,21 @@ from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import is_strict, must_run, mutants_asked
-from harness.plugin.reporting import CAPTURE_OUTPUT, EXHIBITS_OUTPUT, VERDICTS_OUTPUT, Controller, decorate, teller
+from harness.plugin.reporting import (
+    CAPTURE_OUTPUT,
+    CONTROLLER,
+    EXHIBITS_OUTPUT,
+    VERDICTS_OUTPUT,
+    Controller,
+    decorate,
+    teller,
+)
 from harness.plugin.stopping import interrupt_on_sigterm
 from harness.reports.actions import in_actions
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
 from harness.store import Store, open_or_overlay
+from harness.uncollected import settle, unsettle
 
 LOADED = pytest.StashKey[Loaded]()
 SHARED = pytest.StashKey[Path]()
@@ -56,6 +65,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    unsettle()
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        # Its plugin imports it at the end of every run, and would miss its generators' owners among what is settled.
+        import hypothesis  # noqa: F401
     given = getattr(config, "workerinput", {}).get(SHARED_INPUT)
     log = ActionsLog(config) if in_actions() and not given else None
     if log is not None:
@@ -67,7 +80,7 @@ def pytest_configure(config: pytest.Config) -> None:
     failedin.choose(config)
     config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
     if not given:
-        config.pluginmanager.register(Controller(config, log), "interp-specs-report")
+        config.pluginmanager.register(Controller(config, log), CONTROLLER)
         config.add_cleanup(interrupt_on_sigterm())
 
 
@@ -132,6 +145,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         mutants_asked(config),
         scratch=config.stash[SHARED] / SCRATCH,
     )
+    settle()
 
 
 def _tell_of_the_store(config: pytest.Config, line: str) -> None:

@@ -38,9 +38,11 @@ from harness.runlog import RUN_LOG, RunLog
 from harness.running import with_counts
 from harness.running.doors import open_picture
 from harness.spec import Spec
+from harness.uncollected import settle
 from harness.verdict import Outcome
 
 CAPTURE_OUTPUT = "interp_capture"
+CONTROLLER = "interp-specs-report"
 EXHIBITS_OUTPUT = "interp_exhibits"
 VERDICTS_OUTPUT = "interp_verdicts"
 _CUT_SHORT = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
@@ -75,6 +77,9 @@ def decorate(item: pytest.Item, report: pytest.TestReport) -> pytest.TestReport:
     if record is None or report.when != "call":
         return report
     report.interp_record = record.to_dict()  # type: ignore[attr-defined]
+    controller = item.config.pluginmanager.get_plugin(CONTROLLER)
+    if controller is not None:
+        controller.judged_here[record.id] = record
     item.user_properties += properties(record)  # JUnit's file takes them from the report of the teardown
     report.user_properties = list(item.user_properties)
     crash = getattr(report.longrepr, "reprcrash", None)
@@ -98,6 +103,7 @@ class Controller:
         self.log = log
         self.started = datetime.datetime.now(datetime.UTC)
         self.records: dict[str, Record] = {}
+        self.judged_here: dict[str, Record] = {}  # in this process: as they are, until their report comes by
         self.lost: list[str] = []
         self.met_claims = False
         self.capture: dict[str, dict[str, Any]] = {}
@@ -115,8 +121,8 @@ class Controller:
         data = getattr(report, "interp_record", None)
         self.met_claims |= any(test in report.nodeid for test in _TESTS)
         if data is not None:
-            record = Record.from_dict(data)
-            self.records[record.id] = record
+            name = data["id"]
+            self.records[name] = self.judged_here.pop(name) if name in self.judged_here else Record.from_dict(data)
         elif report.failed and any(test in report.nodeid for test in _TESTS):
             self.lost.append(report.nodeid)
 
@@ -149,6 +155,7 @@ class Controller:
         self._hand_on(run)
         if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        settle()
 
     def _hand_on(self, run: Run) -> None:
         """JUnit's file, which pytest has written by now, and GitHub's log. A fault is said and changes no verdict."""

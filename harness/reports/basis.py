@@ -43,7 +43,6 @@ class _Asked:
         self.sets: dict[str, list[str]] = {}
         self.subjects: dict[str, dict[str, str]] = {}
         self._digests: dict[int, tuple[str, tuple[Prompt, ...]]] = {}
-        self._keys: dict[Prompt, str] = {}
         self._codes: dict[Subject, str] = {}
 
     def claim(self, spec: Spec) -> dict[str, Any]:
@@ -61,18 +60,13 @@ class _Asked:
         """Of its prompts, which several sets may share; they are kept, so that their id() stays their own."""
         same = prompts.prompts
         if id(same) not in self._digests:
-            self._digests[id(same)] = set_digest(prompts, self.key), same
+            self._digests[id(same)] = set_digest(prompts), same
         return self._digests[id(same)][0]
-
-    def key(self, prompt: Prompt) -> str:
-        if prompt not in self._keys:
-            self._keys[prompt] = prompt_key(prompt)
-        return self._keys[prompt]
 
     def named(self, prompts: PromptSet) -> str:
         key = self.digest(prompts)[:_DIGITS]
         if key not in self.sets:
-            self.sets[key] = [self.key(prompt) for prompt in prompts.prompts]
+            self.sets[key] = [prompt_key(prompt) for prompt in prompts.prompts]
         return key
 
     def subject(self, subject: Subject) -> str:

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,22 @@ from harness.verdict import Example, Verdict
 
 MOST_SETS = 6
 WINDOW = 240  # tokens shown of one prompt, around its peak: a page of long prompts must stay a page
+
+
+class Card(NamedTuple):
+    """What the page shows of one claim, and what that names: the roles of its sets, and rows of theirs with pictures.
+
+    text: JSON; None for a claim that is not about one feature.
+    """
+
+    text: str | None = None
+    roles: tuple[str, ...] = ()
+    pictures: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(cls, text: str | None, roles: Sequence[str], pictures: Iterable[Sequence[Any]]) -> Card:
+        """From JSON, which knows lists only."""
+        return cls(text, tuple(roles), tuple((role, row) for role, row in pictures))
 
 
 @dataclass(slots=True)
@@ -50,16 +66,22 @@ class Exhibits:
         card = {"sets": sets, "examples": [_example(example) for example in left]}
         self.cards[spec.id] = json.dumps(card, separators=(",", ":"))
 
-    def put_back(self, spec: Spec, card: str | None) -> None:
+    def card(self, spec: Spec) -> Card:
+        """A claim's own, to be put back where it is not judged again."""
+        text = self.cards.get(spec.id)
+        sets = [] if text is None else json.loads(text)["sets"]
+        shown = {(one["role"], prompt["row"]) for one in sets for prompt in one["prompts"] if "picture" in prompt}
+        return Card(text, tuple(dict.fromkeys(one["role"] for one in sets)), tuple(sorted(shown)))
+
+    def put_back(self, spec: Spec, card: Card) -> None:
         """The card of a claim that was judged in an earlier run, with the texts and pictures that it names."""
-        if card is None:
+        if card.text is None:
             return
-        self.cards[spec.id] = card
+        self.cards[spec.id] = card.text
         sets = spec.all_sets()
-        for shown in json.loads(card)["sets"]:
-            prompts = sets[shown["role"]]
-            self._key(prompts)
-            self._show_pictures(prompts.prompts[one["row"]] for one in shown["prompts"])
+        for role in card.roles:
+            self._key(sets[role])
+        self._show_pictures(sets[role].prompts[row] for role, row in card.pictures)
 
     def merge(self, given: Mapping[str, Any]) -> None:
         """Take in what another process sent (`to_plain`)."""

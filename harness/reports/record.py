@@ -171,15 +171,18 @@ class Record:
         return {**data, "not_finite": [*verdict.not_finite, *lost]}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Record:
-        """The record that `to_dict` was made from; KeyError where a field is missing."""
+    def from_dict(cls, data: Mapping[str, Any], verdict: Verdict | None = None) -> Record:
+        """The record that `to_dict` was made from; KeyError where a field is missing.
+
+        verdict: the one that its keys stand for, where the caller has it in plain types.
+        """
         known = copy.deepcopy(dict(data)) if data["not_finite"] else dict(data)
         put_back(known, known["not_finite"])
         record = cls(
             id=known["id"],
             suite=known["suite"],
             source=Source(known["file"], known["line"], known["column"]),
-            verdict=verdict_from(known),
+            verdict=verdict or verdict_from(known),
             kind=known["kind"] or "",
             subject=known["subject"] or "",
             device=known["device"] or "",
@@ -199,8 +202,11 @@ class Record:
         return record
 
     def in_plain_types(self, plain: PlainVerdict | None = None) -> Record:
-        """The same record with Python's own types only, as its file or a worker's channel would give it back."""
-        return Record.from_dict(self._as_dict(plain))
+        """The same record with Python's own types only, as its file or a worker's channel would give it back.
+
+        plain: what its verdict was made from (kept.py), or makes; of a verdict that was kept nothing is made again.
+        """
+        return Record.from_dict(self._as_dict(plain), self.verdict if plain and self.kept else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from harness.reports.plain import Lost, to_plain
@@ -21,6 +22,10 @@ class PlainVerdict:
     def of(cls, verdict: Verdict) -> PlainVerdict:
         lost = Lost()
         return cls(to_plain(verdict_dict(verdict), lost), lost)
+
+
+# In C: a verdict has hundreds of tokens, and a run a thousand verdicts.
+_of_example, _of_token = itemgetter("text", "value", "role", "note"), itemgetter("token", "activation")
 
 
 def verdict_dict(verdict: Verdict) -> dict[str, Any]:
@@ -52,8 +57,8 @@ def _example_dict(example: Example) -> dict[str, Any]:
 
 
 def _example(data: Mapping[str, Any]) -> Example:
-    tokens = tuple((one["token"], one["activation"]) for one in data["tokens"])
-    return Example(data["text"], data["value"], data["role"], data["note"], tokens)
+    text, value, role, note = _of_example(data)
+    return Example(text, value, role, note, tuple(map(_of_token, data["tokens"])))
 
 
 def _trials(data: Sequence[Mapping[str, Any]] | None) -> tuple[Trial, ...] | None:

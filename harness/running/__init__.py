@@ -72,7 +72,6 @@ class Runner:
     _same_sets: dict[tuple[str, int], tuple[tuple[Prompt, ...], Codes]] = field(default_factory=dict)
     _rows: dict[tuple[str, int], tuple[tuple[Prompt, ...], frozenset[tuple[str, str]]]] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
-    _keys: dict[Prompt, str] = field(default_factory=dict)
     _code_keys: dict[Subject, str] = field(default_factory=dict)
     _promoted: dict[tuple[str, str], Promotions] = field(default_factory=dict)
     _standing: Standing = field(init=False)
@@ -115,7 +114,7 @@ class Runner:
 
     def _codes_of(self, subject: Subject, code: str, wanted: tuple[Prompt, ...]) -> Codes:
         if (code, wanted) not in self._sets:
-            keys = [self.key(prompt) for prompt in wanted]
+            keys = [prompt_key(prompt) for prompt in wanted]
             found = self.store.get(code, set(keys))
             self._demand(subject, keys, found)
             self._sets[code, wanted] = concat([found[key] for key in keys])
@@ -129,7 +128,7 @@ class Runner:
         """The activations themselves, [n_tokens, d_in] fp32, aligned with the tokens of `codes`."""
         import numpy as np
 
-        keys = [self.key(prompt) for prompt in prompts]
+        keys = [prompt_key(prompt) for prompt in prompts]
         found = self.store.get_residuals(self.code_key(subject), set(keys))
         self._demand(subject, keys, found)
         return np.concatenate([found[key] for key in keys])
@@ -204,12 +203,12 @@ class Runner:
         from harness.capture.engine import read_model
 
         verify(subject)
-        wanted, apart = {self.key(p): p for p in prompts}, Apart()
+        wanted, apart = {prompt_key(p): p for p in prompts}, Apart()
         reading = Reading(subject, self.code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
         read_model([reading], apart, self.progress, one_by_one=one_by_one)
         for fault in apart.faults:
             raise fault
-        return concat([apart.found[self.key(p)] for p in prompts])
+        return concat([apart.found[prompt_key(p)] for p in prompts])
 
     def used(self, *specs: Spec) -> tuple[int, int]:
         """(distinct prompts of these specs, how many of them were in the store before this run)."""
@@ -237,7 +236,7 @@ class Runner:
         """(code key, prompt key) of each, looked up by the tuple, which stays alive with it."""
         known = self._rows.get((code, id(prompts)))
         if known is None:
-            known = self._rows[code, id(prompts)] = prompts, frozenset((code, self.key(p)) for p in prompts)
+            known = self._rows[code, id(prompts)] = prompts, frozenset((code, prompt_key(p)) for p in prompts)
         return known[1]
 
     def code_key(self, subject: Subject) -> str:
@@ -245,11 +244,6 @@ class Runner:
         if subject not in self._code_keys:
             self._code_keys[subject] = code_key(subject)
         return self._code_keys[subject]
-
-    def key(self, prompt: Prompt) -> str:
-        if prompt not in self._keys:
-            self._keys[prompt] = prompt_key(prompt)
-        return self._keys[prompt]
 
     def _verify(self, subjects: Iterable[Subject]) -> None:
         for subject in subjects:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.codes import Codes, concat
 from harness.errors import EnvironmentFault
 from harness.inputs import Prompt, Reading, Subject
-from harness.keys import code_key
+from harness.keys import code_key, prompt_key
 
 if TYPE_CHECKING:
     from harness.running import Runner
@@ -34,12 +34,12 @@ class Asker:
         return found
 
     def _found(self, prompts: Sequence[Prompt]) -> Codes | None:
-        code, wanted = code_key(self.subject), {self.runner.key(prompt): prompt for prompt in prompts}
+        code, wanted = code_key(self.subject), {prompt_key(prompt): prompt for prompt in prompts}
         missing = wanted.keys() - self.runner.store.have(code, set(wanted))
         if missing and not self._read(Reading(self.subject, code, tuple((k, wanted[k]) for k in sorted(missing)))):
             return None
         found = self.runner.store.get(code, set(wanted))
-        return concat([found[self.runner.key(p)] for p in prompts]) if found.keys() >= wanted.keys() else None
+        return concat([found[prompt_key(p)] for p in prompts]) if found.keys() >= wanted.keys() else None
 
     def _read(self, reading: Reading) -> bool:
         if not self.runner.may_read(self.subject):

@@ -107,9 +107,9 @@ class Store:
         self._keep_parts(code_key, parts)
         self._put("weights", code_key, [(SAMPLE_KEY, pack_weights(sample))])
 
-    def get_verdict(self, code_key: str, key: str) -> bytes | None:
-        """What was kept of one judged claim (harness/kept.py)."""
-        return dict(self._sound("verdicts", code_key, [key])).get(key)
+    def get_verdicts(self, code_key: str, keys: Collection[str]) -> dict[str, bytes]:
+        """What was kept of judged claims, by key (harness/kept.py)."""
+        return dict(self._sound("verdicts", code_key, keys))
 
     def put_verdicts(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
         """(code key, key, value) of each, in one transaction."""

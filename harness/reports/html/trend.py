@@ -26,10 +26,10 @@ def trend_of(values: Sequence[float | None]) -> Trend | None:
     if len(known) < 2:
         return None
     low, high = min(known), max(known)
-    places = [
-        None if v is None or not math.isfinite(v) else _place(i, v, len(values), low, high)
-        for i, v in enumerate(values)
-    ]
+    shown = list(enumerate(values))
+    if low == high and len(known) == len(values):  # most claims: one stroke
+        shown = [shown[0], shown[-1]]
+    places = [None if v is None or not math.isfinite(v) else _place(i, v, len(values), low, high) for i, v in shown]
     told = f"{number(low)} to {number(high)}" if high > low else f"{number(low)} throughout"
     now = "not measured now" if places[-1] is None else f"now {number(values[-1])}"
     return Trend(_path(places), places[-1], f"last {len(values)} runs: {told}, {now}")
