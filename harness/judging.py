@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -119,7 +120,7 @@ def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:
     if spec.together == "all":
         verdicts = [_judge_feature(spec, evidence, f) for f in spec.features]
         shown = min(verdicts, key=lambda v: _WORST_FIRST.index(v.outcome))
-        return _summed_up(shown, verdicts, p=max(_ps(verdicts), default=None))
+        return _summed_up(shown, verdicts, p=_largest_p(verdicts))
     verdicts = [_judge_feature(spec, evidence, f, spec.claim.alpha / m) for f in spec.features]
     shown = max(verdicts, key=lambda v: _any_rank(v))
     return _summed_up(shown, verdicts, p=min(1.0, m * min(_ps(verdicts))) if _ps(verdicts) else None)
@@ -137,6 +138,11 @@ def _summed_up(shown: Verdict, verdicts: Sequence[Verdict], p: float | None) -> 
 
 def _ps(verdicts: Iterable[Verdict]) -> list[float]:
     return [v.p for v in verdicts if v.p is not None]
+
+
+def _largest_p(verdicts: Sequence[Verdict]) -> float | None:
+    """One that could not be measured counts as 1, as in a family; None where none has a p."""
+    return max(1.0 if v.p is None or math.isnan(v.p) else v.p for v in verdicts) if _ps(verdicts) else None
 
 
 def _found_on(spec: Spec) -> list[PromptSet]:

@@ -13,7 +13,7 @@ from harness.controls import permuting, run_controls
 from harness.expectations import comparing, fires_more
 from harness.expectations.evidence import Evidence
 from harness.expectations.fires_more import FiresMore
-from harness.expectations.toy import rows
+from harness.expectations.toy import row, rows
 from harness.reports.json import content_digest
 from harness.stats.intervals import binomial_tail
 from harness.stats.permutation import P
@@ -41,7 +41,8 @@ def misbehaving(found):
 
 
 def outcome_always(monkeypatch, outcome):
-    monkeypatch.setattr(FiresMore, "_outcome", lambda self, *given: outcome)
+    honest = FiresMore._auroc_part
+    monkeypatch.setattr(FiresMore, "_auroc_part", lambda self, *given: replace(honest(self, *given), outcome=outcome))
 
 
 def test_an_honest_run_has_every_control_and_all_hold():
@@ -52,6 +53,15 @@ def test_an_honest_run_has_every_control_and_all_hold():
     assert found["permuted_labels"].tried >= permuting.DRAWS
     assert (found["equal_density"].tried, found["equal_density"].met) == (9, 0)
     assert (found["planted"].tried, found["planted"].met) == (4, 2)
+
+
+def test_a_range_of_aurocs_is_met_by_no_more_deals_than_its_p_allows():
+    """Limits alone would be: nearly every deal of labels lies between hardly over one half and 1."""
+    rng = np.random.default_rng(0)
+    given = {role: [row(f"a red n{i}", red=v) for i, v in enumerate(rng.random(40))] for role in ("prompts", "than")}
+    spec, evidence = toy_spec("fires_more", {"auroc": {"between": [0.51, 1]}}, given)
+    found = controls((spec, evidence))
+    assert (found["permuted_labels"].tried, found["permuted_labels"].holds) == (permuting.DRAWS, True)
 
 
 def test_a_claim_of_marked_tokens_has_its_marks_moved():
@@ -192,9 +202,11 @@ MET = """\
   fires_more: {prompts: color, than: plain, auroc: {at_least: .6}}
 """
 ALWAYS_MET = """\
+from dataclasses import replace
 from harness.expectations.fires_more import FiresMore
 from harness.verdict import Outcome
-FiresMore._outcome = lambda self, *given: Outcome.MET
+honest = FiresMore._auroc_part
+FiresMore._auroc_part = lambda self, *given: replace(honest(self, *given), outcome=Outcome.MET)
 """
 
 

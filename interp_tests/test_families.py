@@ -7,11 +7,14 @@ from subprocess import CompletedProcess
 
 import pytest
 
+from harness.expectations.toy import rows
 from harness.families import families_of, judge_family, severity_of
+from harness.judging import judge
 from harness.language.specs import load
 from harness.spec import Broken
 from harness.verdict import Outcome, Reason, Verdict, inconclusive
 from interp_tests.language_root import HEAD, copy_root, load_suite, specs_of
+from interp_tests.mutant_cases import compared, toy_spec
 from interp_tests.plain_twins.multiplicity import q_values
 from interp_tests.project import COLOR, PLAIN, make_project
 from interp_tests.test_plugin import FOUND
@@ -111,6 +114,19 @@ def test_a_member_that_cannot_be_measured_counts_as_p_1(tmp_path, unmeasured):
     assert unmeasured.word.replace("_", " ") + ", so p 1" in verdict.finding
     assert severity_of(found, verdict) == "fail"
     assert verdict.outcome is Outcome.UNMET, "the other member's q is above, too"
+
+
+def test_a_feature_that_cannot_be_measured_counts_as_p_1_inside_a_claim_of_all():
+    """`together: all` is as unproven as its worst feature, to the family as well; `any` has its own correction."""
+    spec, evidence = compared()
+    both = replace(spec, features=(0, 4), together="all")
+    verdict = judge(both, evidence)
+    assert verdict.details["together"] == ["0: met", "4: inconclusive: dead"]
+    assert verdict.p == 1.0
+    assert judge(replace(spec, features=(0,)), evidence).p < 0.001
+    assert judge(replace(both, together="any"), evidence).p < 0.001
+    rate, given = toy_spec("fire_rate", {}, {"prompts": rows(20, "the red ball", red=3)})
+    assert judge(replace(rate, features=(0, 4), together="all"), given).p is None
 
 
 def test_where_only_members_without_evidence_are_above_nothing_is_refuted(tmp_path):

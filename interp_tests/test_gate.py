@@ -29,6 +29,7 @@ CLAIMS = f"""
 - {{id: warned, feature: 888, severity: warn, fires_more: {{prompts: plain, than: color}}}}
 - {{id: awaited, feature: 267, xfail: known, fires_more: {{prompts: plain, than: color}}}}
 - {{id: undecided, feature: 196, severity: warn, fires_more: {{prompts: few, than: color}}}}
+- {{id: rare, feature: 407, fire_rate: {{prompts: prompts/categories.yaml#code, rate: {{at_most: .5}}}}}}
 - {{id: any, features: [731, 5], together: any, fires_more: {NUMBERS}}}
 """
 FEW = {"few": ["for i in range(3): print(i)", "x = [1, 2]"]}
@@ -255,6 +256,15 @@ def test_anything_but_met_blocks(here, script, feature, why, says):
     assert why in found
     assert says in text
     assert "feature 731:" not in text
+
+
+def test_a_feature_that_no_claim_shows_to_fire_blocks(here, script):
+    """A met claim of rarity names no prompt where it should fire: a mistyped number could meet as much."""
+    why, text = blocked(script, 731, 407)
+    assert why == {Why.NEVER_FIRES}
+    assert "feature 407: no claim shows that it fires" in text
+    assert "feature 731:" not in text
+    assert passed(script)[731].activation is not None
 
 
 def test_a_claim_that_was_not_judged_blocks(here, script):

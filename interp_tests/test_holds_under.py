@@ -70,8 +70,8 @@ def evidence_with(n, failures, claim):
 
 def test_a_rate_is_of_the_examples_whose_originals_fire():
     """Originals on which the feature is silent are left out of n, with a warning; none at all is dead."""
-    half = [*rows(10, RED, red=3), *rows(20, RED)[10:]]
-    verdict = kind(mode="rate").judge(evidence_of_rows(prompts=half, drawn=rows(20, OLD)), CLAIM)
+    most = [*rows(14, RED, red=3), *rows(20, RED)[14:]]
+    verdict = kind(mode="rate").judge(evidence_of_rows(prompts=most, drawn=rows(20, OLD)), CLAIM)
     assert verdict.outcome is Outcome.MET
     assert verdict.measurement.n < 100
     assert f"{100 - verdict.measurement.n} examples do not count" in verdict.warnings[0]
@@ -85,6 +85,17 @@ def test_a_search_says_nothing_where_most_originals_are_silent():
     verdict = kind().judge(evidence_of_rows(prompts=few, drawn=rows(20, OLD)), CLAIM)
     assert verdict.reason is Reason.TOO_SPARSE
     assert kind().judge(swapped(20, 0), CLAIM).outcome is Outcome.MET
+
+
+@pytest.mark.parametrize("scope", ["population", "sample"])
+def test_a_rate_says_nothing_where_most_originals_are_silent(scope):
+    """35 of 35 would show nine of ten, but of 100 drawn they stand for themselves only; `meeting` says so, too."""
+    some, claim = [*rows(7, RED, red=3), *rows(20, RED)[7:]], dataclasses.replace(CLAIM, scope=scope)
+    evidence = evidence_of_rows(prompts=some, drawn=rows(20, OLD))
+    verdict = kind(mode="rate").judge(evidence, claim)
+    assert verdict.reason is Reason.TOO_SPARSE
+    assert 29 <= verdict.measurement.value < 50
+    assert not kind(mode="rate").meeting(evidence, claim)[0]
 
 
 def test_an_edit_that_leaves_the_activation_alone_makes_nothing_weaker():

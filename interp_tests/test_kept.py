@@ -265,9 +265,11 @@ def test_mutants_have_controls_of_their_own_day(project):
 
 
 BROKEN = """
+from dataclasses import replace
 from harness.expectations.fires_more import FiresMore
 from harness.verdict import Outcome
-FiresMore._outcome = lambda self, *given: Outcome.MET
+honest = FiresMore._auroc_part
+FiresMore._auroc_part = lambda self, *given: replace(honest(self, *given), outcome=Outcome.MET)
 """
 
 

@@ -25,12 +25,8 @@ def judged(kind, example, evidence=None, **changes):
 
 def with_codes(evidence, change):
     """The same evidence with each role's codes changed."""
-    return Evidence(
-        sets=evidence.sets,
-        codes_of={key: change(codes) for key, codes in evidence.codes_of.items()},
-        sums_of=evidence.sums_of,
-        residuals_of=evidence.residuals_of,
-    )
+    changed = {key: change(codes) for key, codes in evidence.codes_of.items()}
+    return dataclasses.replace(evidence, codes_of=changed, cache={})
 
 
 def met_example(kind, mutant=None):
@@ -106,13 +102,43 @@ def test_declared_mutants_are_those_that_exist_and_apply(kind):
     assert frozenset().union(*claims) == kind.mutants
 
 
+def silenced(share):
+    """The feature of an example, and with it some others, silent on so many of the prompts, picked by a seed."""
+
+    def change(codes):
+        quiet = np.random.default_rng(0).random(codes.n_prompts) < share
+        fires = ~(quiet[codes.prompt[np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))]] & (codes.index < 4))
+        return dataclasses.replace(codes, value=np.where(fires, codes.value, 0).astype(np.float32))
+
+    return change
+
+
+@pytest.mark.parametrize("scope", ["population", "sample"])
+@pytest.mark.parametrize("quiet", [0.0, 0.4, 0.6, 0.9])
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)
-def test_a_met_claim_reaches_its_bound_by_the_effect_alone(kind, example):
-    """Whatever `judge` finds met, `meeting` has too, for every feature: mutants are sorted out by it."""
-    mask = expectation_of(kind, example).meeting(evidence_of(example), claim_of(example))
+def test_a_met_claim_reaches_its_bound_by_the_effect_alone(kind, example, quiet, scope):
+    """Whatever `judge` finds met, `meeting` has too, for every feature, however many prompts are silent: mutants and
+    the control equal_density are sorted out by it."""
+    evidence = with_codes(evidence_of(example), silenced(quiet)) if quiet else evidence_of(example)
+    mask = expectation_of(kind, example).meeting(evidence, dataclasses.replace(claim_of(example), scope=scope))
     if mask is not None:
-        met = [f for f in range(D_SAE) if judged(kind, example, feature=f).outcome is Outcome.MET]
-        assert mask[met].all()
+        met = [
+            f
+            for f in range(D_SAE)
+            if not mask[f] and judged(kind, example, evidence, feature=f, scope=scope).outcome is Outcome.MET
+        ]
+        assert not met
+
+
+def test_silenced_prompts_are_silent():
+    """What the test above is made of: a share of prompts on which the feature no longer fires."""
+    example = met_example(kinds()["fire_rate"])
+    evidence = evidence_of(example)
+    codes = with_codes(evidence, silenced(0.6)).codes("prompts")
+    fires = np.count_nonzero(codes.pooled(codes.counted()).dense(), axis=0)
+    assert 0 < fires[0] < codes.n_prompts * 0.6
+    assert fires[1] == fires[0]
+    assert fires[5] == np.count_nonzero(evidence.codes("prompts").pooled(codes.counted()).column(5))
 
 
 @pytest.mark.parametrize("kind", [k for k in kinds().values() if "wrong_feature" in k.mutants], ids=lambda k: k.kind)

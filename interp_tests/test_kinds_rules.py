@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.errors import EnvironmentFault
@@ -265,6 +267,152 @@ def test_mean_and_max_are_for_samples_only():
     verdict = claimed("activation", evidence, max={"at_least": 1})
     assert (verdict.reason, "scope: sample" in verdict.finding) == (Reason.UNDERPOWERED, True)
     assert claimed("activation", evidence, SAMPLE, max={"at_least": 3}, mean={"at_most": 3.2}).outcome is Outcome.MET
+
+
+def test_a_range_over_chance_needs_the_p_as_well():
+    """Limits inside the range and p <= alpha: met. p over alpha, as a deal of labels has it, is never met."""
+    a, b = [float(i) for i in range(6, 46)], [float(i) + 0.5 for i in range(40)]
+    evidence = evidence_of_rows(prompts=values(*a), than=values(*b))
+    verdict = claimed("fires_more", evidence, auroc={"between": [0.51, 0.95]})
+    assert (verdict.outcome, verdict.p <= 0.05) == (Outcome.MET, True)
+    assert "fires more on" in verdict.finding
+    assert claimed("fires_more", evidence, auroc={"between": [0.51, 0.7]}).reason is Reason.UNDERPOWERED
+    assert claimed("fires_more", evidence, auroc={"between": [0.95, 1]}).outcome is Outcome.UNMET
+    loose = evidence_of_rows(prompts=values(*a[:20]), than=values(*(x + 6 for x in b[:20])))
+    chance = claimed("fires_more", loose, auroc={"between": [0.501, 1]})
+    assert chance.p > 0.05
+    assert chance.outcome is Outcome.UNMET
+    assert "does not fire more" in chance.finding
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 100), st.integers(5, 14), st.sampled_from(["at_least", "between"]))
+def test_a_claim_of_more_is_met_with_a_p_only(seed, n, word):
+    """Whatever the numbers and the bound: no claim of fires_more or fires_at is met with a p over alpha."""
+    rng = np.random.default_rng(seed)
+    bound = {"at_least": 0.6} if word == "at_least" else {"between": [0.51, 1]}
+    a, b = rng.integers(0, 4, n) + rng.integers(0, 2), rng.integers(0, 4, n)
+    verdict = claimed("fires_more", evidence_of_rows(prompts=values(*a), than=values(*b)), auroc=bound)
+    assert verdict.outcome is not Outcome.MET or verdict.p <= 0.05
+    marked = [
+        row(f"the [[red]] w{i} x y z", red=v, x=w, y=u) for i, (v, w, u) in enumerate(zip(a, b, b[::-1], strict=True))
+    ]
+    verdict = claimed("fires_at", evidence_of_rows(prompts=marked), auroc=bound)
+    assert verdict.outcome is not Outcome.MET or verdict.p <= 0.05
+
+
+@pytest.mark.parametrize("bound", [{"at_most": 0.2}, {"between": [0, 0.2]}])
+def test_a_rank_that_silence_would_have_needs_a_feature_that_fires(bound):
+    """A dead or mistyped number is never among the strongest; one that fires, and does not rank, meets the claim."""
+    silent = evidence_of_rows(prompts=rows(20, COLOR))
+    assert claimed("top_feature", silent, among=1, rate=bound).reason is Reason.DEAD
+    assert claimed("top_feature", silent, SAMPLE, among=1, rate=bound).reason is Reason.DEAD
+    weak = evidence_of_rows(prompts=rows(20, COLOR, red=0.1))
+    assert claimed("top_feature", weak, among=1, rate=bound).outcome is Outcome.MET
+    assert claimed("top_feature", silent, among=1).outcome is Outcome.UNMET
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "side"),
+    [
+        ("fire_rate", {"rate": {"between": [0.01, 1]}}, "high"),
+        ("fire_rate", {"rate": {"between": [0, 0.5]}}, "low"),
+        ("fire_rate", {"rate": {"at_least": 0}}, "high"),
+        ("density", {"rate": {"between": [0.01, 0.02]}}, "high"),
+        ("top_feature", {"rate": {"between": [0.1, 0.2]}}, "high"),
+        ("activation", {"median": {"between": [1, 9]}}, "high"),
+        ("activation", {"median": {"between": [0, 9]}}, "low"),
+        ("activation", {"median": {"at_least": 0.01}, "mean": {"at_most": 1000}}, "high"),
+        ("activation", {"median": {"at_most": 3}, "mean": {"at_most": 1000}}, "low"),
+        ("selective", {"than": "p", "precision": {"at_most": 0.5}}, "low"),
+        ("selective", {"than": "p", "precision": {"between": [0, 0.5]}}, "low"),
+        ("selective", {"than": "p", "precision": {"at_most": 0.5}, "recall": {"at_least": 0.1}}, "high"),
+        ("promotes", {"tokens": ["a"], "share": {"between": [0, 0.5]}}, "low"),
+        ("top_tokens", {"tokens": ["a"], "share": {"between": [0.2, 1]}}, "high"),
+        ("top_tokens", {"tokens": ["a"], "share": {"at_most": 0.2}, "lift": {"at_most": 2}}, "low"),
+    ],
+)
+def test_a_bound_that_excludes_silence_is_gated_by_its_null(kind, fields, side):
+    """Of several bounds that must all hold, one that asks for firing is enough."""
+    given = fields if kind == "promotes" else {"prompts": "p", **fields}
+    assert kinds()[kind].model_validate(given).side() == side
+
+
+def test_a_difference_of_ties_shows_nothing_of_other_prompts():
+    """Under `pool: any` 5 that all fire and 5 that do not differ by 1; for prompts like these that is no limit."""
+    evidence, claim = evidence_of_rows(prompts=rows(5, COLOR, red=3), than=rows(5, PLAIN)), {"at_least": 0.99}
+    tied = dataclasses.replace(CLAIM, pool="any")
+    verdict = claimed("fires_more", evidence, tied, mean_difference=claim)
+    assert (verdict.reason, verdict.measurement.value) == (Reason.UNDERPOWERED, 1)
+    assert verdict.measurement.low is verdict.measurement.high is None
+    sample = dataclasses.replace(tied, scope="sample")
+    assert claimed("fires_more", evidence, sample, mean_difference=claim).outcome is Outcome.MET
+
+
+def test_short_prompts_are_a_confound_where_silence_is_claimed():
+    """The other direction: one word leaves a feature little to fire on. Longer prompts speak for the claim."""
+    long, words = "the red ball rolled over the hill", [row(f"w{i}") for i in range(14)]
+    evidence = evidence_of_rows(prompts=words, but_fires_on=rows(5, long, red=3))
+    verdict = claimed("silent_on", evidence)
+    assert verdict.reason is Reason.LENGTH_CONFOUND
+    assert "prompts of but_fires_on are 8 times as long as those of prompts" in verdict.finding
+    assert claimed("silent_on", evidence, dataclasses.replace(CLAIM, pool="mean")).outcome is Outcome.MET
+    sample = claimed("silent_on", evidence, SAMPLE)
+    assert (sample.outcome, "8 times as long" in sample.warnings[0]) == (Outcome.MET, True)
+    other = evidence_of_rows(prompts=rows(14, long.replace("red", "old")), but_fires_on=rows(5, "the red", red=3))
+    assert (claimed("silent_on", other).outcome, claimed("silent_on", other).warnings) == (Outcome.MET, ())
+    near = evidence_of_rows(prompts=rows(14, PLAIN), but_fires_on=rows(5, COLOR + " far off", red=3))
+    assert "1.4 times as long" in claimed("silent_on", near).warnings[0]
+
+
+def test_a_low_precision_is_helped_by_long_prompts_of_the_other_set():
+    """For precision at_most the confound lies the other way round than for at_least."""
+    long = "the red ball rolled over the hill and away again"
+    evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, long, red=3))
+    assert claimed("selective", evidence, precision={"at_most": 0.9}).reason is Reason.LENGTH_CONFOUND
+    assert claimed("selective", evidence, precision={"at_least": 0.8}).outcome is Outcome.UNMET
+
+
+def test_an_approximate_p_is_labelled_in_every_kind_that_has_one():
+    """120 against 120 distinct values: the warning, and p_exact in the details, since families correct it."""
+    rng = np.random.default_rng(0)
+    evidence = evidence_of_rows(prompts=values(*(rng.random(120) + 1.2)), than=values(*(rng.random(120) + 1)))
+    for kind in ("fires_more", "distinguishes"):
+        verdict = claimed(kind, evidence)
+        assert verdict.details["p_exact"] is False
+        assert any("normal approximation" in warning for warning in verdict.warnings)
+    few = evidence_of_rows(prompts=values(*(rng.random(20) + 1.2)), than=values(*(rng.random(20) + 1)))
+    for kind in ("fires_more", "distinguishes"):
+        verdict = claimed(kind, few)
+        assert verdict.details["p_exact"] is True
+        assert not verdict.warnings
+
+
+def test_pooled_values_that_are_all_zero_compare_nothing():
+    """`pool: last` where the last token never fires: no effect was refuted, in a sample neither."""
+    evidence = evidence_of_rows(prompts=rows(10, COLOR, red=3), than=rows(10, PLAIN))
+    for kind, fields in (("fires_more", {}), ("distinguishes", {"top": 8}), ("beats_keywords", {})):
+        verdict = claimed(kind, evidence, dataclasses.replace(SAMPLE, pool="last"), **fields)
+        assert verdict.reason is Reason.TOO_SPARSE, (kind, verdict.finding)
+        assert "`pool: last`" in verdict.finding
+        assert claimed(kind, evidence, SAMPLE, **fields).reason is not Reason.TOO_SPARSE
+
+
+@pytest.mark.parametrize("claim", [CLAIM, SAMPLE], ids=["population", "sample"])
+def test_a_set_without_a_counted_token_is_named(claim):
+    """More prompts, or a claim of these none only, would not mend it."""
+    empty = [(), (), ()]
+    for kind, roles in (
+        ("fires_more", ("than", "prompts")),
+        ("distinguishes", ("prompts", "than")),
+        ("beats_keywords", ("than", "prompts")),
+        ("selective", ("prompts", "than")),
+        ("silent_on", ("prompts", "but_fires_on")),
+    ):
+        verdict = claimed(kind, evidence_of_rows(**{roles[0]: empty, roles[1]: rows(20, COLOR, red=3)}), claim)
+        assert verdict.reason is Reason.TOO_FEW_PROMPTS
+        assert f"no prompt of {roles[0]} has a counted token" in verdict.finding
+        assert "these no only" not in verdict.finding
 
 
 def test_a_sample_claim_has_no_p_and_no_limits():

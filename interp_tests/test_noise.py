@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from harness.expectations.bounds import Bound
 from harness.expectations.noise import USUAL_FLOAT32, USUAL_HALF, Margin, closest, noise_of
-from harness.expectations.results import Part, only
+from harness.expectations.results import Part, by_effect_and_p, only
 from harness.expectations.toy import codes_from_dense, rows
 from harness.judging import judge
 from harness.rechecking import in_float32, not_rechecked, settled_by
@@ -93,6 +93,22 @@ def test_the_margin_is_from_what_decided_to_the_bound(outcome, limits, bound, di
     margin = Part("auroc", limits, bound, outcome, 20).margin
     assert margin.distance == pytest.approx(distance)
     assert margin.measure == "auroc"
+
+
+@pytest.mark.parametrize(
+    ("p", "limits", "bound", "outcome", "distance"),
+    [
+        (0.01, Limits(0.888, 0.8075, 0.95, 0.79, 0.96), Bound(at_least=0.8), Outcome.MET, 0.088),
+        (0.3, Limits(0.6, 0.4, 0.69, 0.3, 0.7), Bound(at_least=0.7), Outcome.UNMET, 0.1),
+        (0.01, Limits(0.6, 0.52, 0.69, 0.5, 0.7), Bound(at_least=0.7), Outcome.UNMET, 0.01),  # the limit alone refutes
+        (0.01, Limits(0.7, 0.62, 0.78, 0.6, 0.8), Bound(between=(0.6, 0.9)), Outcome.MET, 0.02),
+    ],
+)
+def test_where_effect_and_p_decide_the_margin_is_the_effects(p, limits, bound, outcome, distance):
+    """A limit near the bound decided nothing; p has no margin of its own."""
+    part = by_effect_and_p("auroc", limits, bound, p, 0.05, 20, True)
+    assert part.outcome is outcome
+    assert part.margin.distance == pytest.approx(distance)
 
 
 def test_an_undecided_part_or_one_of_unknown_noise_has_no_margin():

@@ -9,7 +9,10 @@ from harness.expectations import kinds
 from harness.expectations.nulls import null_of, says_little
 from harness.expectations.toy import claim_of, evidence_of, evidence_of_rows, expectation_of, rows
 from harness.judging import strictly
+from harness.mutants import Case
+from harness.mutants.wrong_feature import tokens_fired
 from harness.verdict import Outcome, Reason, Verdict
+from interp_tests.mutant_cases import toy_spec
 from interp_tests.project import make_project
 
 EXAMPLES = [
@@ -65,6 +68,62 @@ def test_a_dead_feature_is_not_counted():
         fires[codes.prompt[token], codes.index[codes.indptr[token] : codes.indptr[token + 1]]] = True
     null = null_of(expectation, evidence, claim)
     assert (null.meeting, null.live) == (int(fires.all(axis=0).sum()), int(fires.any(axis=0).sum())) == (4, 7)
+
+
+def seen():
+    """Twenty captions with pictures: feature 0 fires on image tokens only, as feature 3 does on some of both."""
+    return rows(20, "<image> <image> <image> a red ball", **{"<image>": 2})
+
+
+@pytest.mark.parametrize(("tokens", "alive"), [("text", False), ("image", True), ("all", True)])
+def test_live_is_on_tokens_that_the_claim_counts(tokens, alive):
+    """What fires on image tokens alone is not live for a claim about text, and no mutant of it either."""
+    evidence = evidence_of_rows(prompts=seen())
+    expectation = kinds()["fire_rate"].model_validate({"prompts": "prompts"})
+    claim = replace(claim_of(kinds()["fire_rate"].examples[0]), tokens=tokens)
+    codes = evidence.codes("prompts")
+    counted = codes.counted(tokens)
+    fires = {f for f in range(8) if (codes.token_column(f)[counted] != 0).any()}
+    assert (0 in fires) is alive
+    assert null_of(expectation, evidence, claim).live == len(fires)
+    spec, _ = toy_spec("fire_rate", {}, {"prompts": seen()}, tokens=tokens)
+    assert set(np.flatnonzero(tokens_fired(Case(spec, (1,), evidence)))) == fires
+
+
+@pytest.mark.parametrize("method", ["aligned", "ratio_of_means"])
+def test_pictures_beside_a_claim_are_counted_as_the_claim_reads_them(method):
+    """transfers with pictures: image tokens there, text elsewhere; the ratio pools captions, too."""
+    given = {"prompts": rows(60, "the old ball"), "prompts@adapted": rows(60, "the old ball"), "images@adapted": seen()}
+    evidence = evidence_of_rows(**given)
+    fields = {"to": "adapted", "as": "new_vision", "prompts": "prompts", "images": "images", "method": method}
+    expectation, claim = kinds()["transfers"].model_validate(fields), claim_of(kinds()["fire_rate"].examples[0])
+    by_hand = dict.fromkeys(range(8), False)
+    for (role, _), codes in evidence.codes_of.items():
+        counted = codes.counted("text" if role == "prompts" else "image" if method == "aligned" else "all")
+        for f in by_hand:
+            by_hand[f] |= bool((codes.token_column(f)[counted] != 0).any())
+    assert by_hand[0]
+    assert null_of(expectation, evidence, claim).live == sum(by_hand.values())
+
+
+def test_the_hint_fits_the_kind():
+    """near misses where there is a contrast to exchange; a claim without one is told what else to do."""
+    expectation, evidence, claim = fire_rate(0.5)
+    assert "Contrast it" not in null_of(expectation, evidence, claim).warning()
+    assert "fires_more against near misses" in null_of(expectation, evidence, claim).warning()
+    more = kinds()["fires_more"].model_validate({"prompts": "prompts", "than": "than", "auroc": {"at_least": 0.1}})
+    both = evidence_of_rows(prompts=rows(20, "a red ball", red=3), than=rows(20, "an old ball"))
+    assert "Contrast it with near misses" in null_of(more, both, claim).warning()
+
+
+def test_a_range_that_excludes_silence_is_gated():
+    """`between` and at_least alike; a range that begins at 0 is met by most features by nature."""
+    _, evidence, claim = fire_rate(0.5)
+    for bound, gated in (([0.01, 1], True), ([0, 1], False)):
+        expectation = kinds()["fire_rate"].model_validate({"prompts": "prompts", "rate": {"between": bound}})
+        null = null_of(expectation, evidence, claim)
+        assert null.share > 0.05
+        assert says_little(expectation, null) is gated
 
 
 def test_only_claims_of_firing_more_are_gated():

@@ -123,6 +123,22 @@ def test_welch_limits_are_scipys(a, b):
         assert found.low1 == pytest.approx(one_sided.low, rel=1e-6, abs=1e-6)
 
 
+FEW_VALUES = st.lists(st.integers(0, 2).map(lambda i: i / 10), min_size=2, max_size=6)
+
+
+@SETTINGS
+@given(FEW_VALUES, FEW_VALUES, st.sampled_from([0.01, 0.05, 0.3]))
+def test_welch_limits_are_those_of_the_plain_twin(a, b, alpha):
+    """On few values, most of them ties: where neither side varies, no limit is finite."""
+    from scipy.stats import t
+
+    found = welch_limits(np.array(a), np.array(b), alpha)
+    for tail, limits in ((alpha, (found.low1, found.high1)), (0.025, (found.low, found.high))):
+        value, *wanted = twin.welch(a, b, tail, t.ppf)
+        assert found.value == pytest.approx(value, abs=1e-12)
+        assert limits == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+
+
 def test_welch_is_not_the_pooled_interval():
     """Unequal variances and sizes: the pooled t interval is another."""
     from scipy import stats

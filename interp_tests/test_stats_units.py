@@ -1,7 +1,6 @@
 """Which prompts are one unit, and what ranks, normal tails and limits are to the last digit."""
 
 import math
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -12,7 +11,14 @@ from scipy import stats as scipy_stats
 from harness.codes import Pooled
 from harness.stats.auroc import SignedCodes, in_order, joined, weighted_auroc_of_all
 from harness.stats.contrast import mean_of_all
-from harness.stats.intervals import Limits, auroc_limits, clopper_pearson, newcombe_auroc, rate_limits, welch_limits
+from harness.stats.intervals import (
+    auroc_limits,
+    clopper_pearson,
+    mean_limits,
+    newcombe_auroc,
+    rate_limits,
+    welch_limits,
+)
 from harness.stats.permutation import doubled_midranks, normal_p, normal_tail, rank_sum, stratified_p
 from harness.stats.power import SURE, _rank_sum, _surely_significant, auroc_power
 from harness.stats.units import by_unit, design_of, kept, units_of
@@ -169,6 +175,16 @@ def test_a_rate_has_the_exact_limits_of_both_kinds():
     assert found.value == 0.3
 
 
-def test_constant_sides_have_a_difference_without_width():
-    found = welch_limits(np.array([2.0, 2.0]), np.array([0.5, 0.5, 0.5]), 0.05)
-    assert [getattr(found, f.name) for f in fields(Limits)] == [1.5] * 5
+@pytest.mark.parametrize("n", [2, 5, 40])
+@pytest.mark.parametrize("level", [1.0, 0.1])  # the variance of equal tenths is not 0 in floating point
+def test_sides_that_do_not_vary_say_nothing_of_other_prompts(n, level):
+    """A difference of ties has no limits, paired or not; one value that differs gives it some."""
+    ties, other = np.full(n, level), np.full(n + 1, 3 * level)
+    for found in (welch_limits(other, ties, 0.05), mean_limits(other, 0.05)):
+        assert math.isfinite(found.value)
+        assert (found.low1, found.high1, found.low, found.high) == (-math.inf, math.inf, -math.inf, math.inf)
+    vary = other.copy()
+    vary[0] += level
+    for found in (welch_limits(vary, ties, 0.05), welch_limits(ties, vary, 0.05), mean_limits(vary, 0.05)):
+        assert found.low < found.value < found.high
+        assert math.isfinite(found.low1 + found.high1)

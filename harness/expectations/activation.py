@@ -55,8 +55,7 @@ class Activation(Expectation):
         return {name: bound for name in _STATISTICS if (bound := getattr(self, name)) is not None}
 
     def side(self) -> Side:
-        sides = {side_of(bound) for bound in self._bounds().values()}
-        return sides.pop() if len(sides) == 1 else "none"
+        return side_of(*self._bounds().values())
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return self._needs_sample(claim) or self._too_few(sets, claim, units_in(sets, "prompts"))

@@ -196,6 +196,10 @@ class Expectation(BaseModel):
         """Which subjects read the prompts (or the corpus) of a role; None is the spec's own."""
         return (None, *self.other_subjects())
 
+    def counted_as(self, role: str, claim: Claim) -> Claim:
+        """How a role's tokens are counted: as the claim says, but for kinds that read pictures beside it."""
+        return claim
+
     def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
         """Raises Unfit where the claim can make nothing of its sets; cheap, since every load of the suite asks."""
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask, concat
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
+from harness.expectations.bounds import Bound, claims_more, more_than
+from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import (
     ENOUGH_TO_REFUTE,
     FEWEST,
@@ -24,7 +24,7 @@ from harness.expectations.comparing import (
     unit_rows,
 )
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import side_of, within_bound
+from harness.expectations.rates import within_bound
 from harness.expectations.results import Part, bound_text, by_value, only, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.toy import row, rows
@@ -62,14 +62,21 @@ class BeatsKeywords(Expectation):
     prompts: SetRef = Field(description="What the feature should tell apart.")
     than: SetRef = Field(description="What from; the baseline's other class.")
     margin: Bound = Field(
-        Bound(at_least=0.0), description="Bound on the AUROC of the feature minus that of the baseline."
+        Bound(at_least=0.0),
+        json_schema_extra=more_than(0.0),
+        description="Bound on the AUROC of the feature minus that of the baseline.",
     )
     and_diffmean: bool = Field(
         False, description="Beat DiffMean too: the difference of mean activations, for which activations are kept."
     )
 
+    @field_validator("margin")
+    @classmethod
+    def _claims_more(cls, bound: Bound) -> Bound:
+        return claims_more(bound, "beats_keywords", 0.0)
+
     def side(self) -> Side:
-        return side_of(self.margin)
+        return "high"
 
     def needs_residuals(self, role: str = "prompts") -> bool:
         return self.and_diffmean
@@ -121,16 +128,16 @@ class BeatsKeywords(Expectation):
         if bad is not None:
             return bad
         found = compared(evidence, claim, *_ROLES)
-        few, sparse = _cannot_fit(found.design, evidence.sets), None
+        few = no_units(evidence, claim, _ROLES) or _cannot_fit(found.design, evidence.sets)
         if claim.scope == "population":
             few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *_ROLES)
-            sparse = too_sparse(found, feature_of(claim, len(found.auroc)))
+        sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim)
         return few or dead(evidence, claim, _ROLES) or sparse or length_confound(evidence, claim, *_ROLES)
 
     def _part(self, rival: _Rival, margin: float, p: P, claim: Claim, n: int, total: int) -> Part:
         outcome = by_value(self.margin, margin)
-        if claim.scope == "population" and self.margin.at_least is not None:
-            outcome = _outcome(margin >= self.margin.low, p.value <= claim.alpha, n)
+        if claim.scope == "population":
+            outcome = _outcome(self.margin.holds(margin), p.value <= claim.alpha, n)
         return Part(f"margin over {rival.name}", only(margin), self.margin, outcome, total)
 
     def _rivals(self, evidence: Evidence, claim: Claim) -> list[_Rival]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -45,6 +45,28 @@ class Bound(BaseModel):
         if self.between is not None:
             return f"between {self.between[0]:g} and {self.between[1]:g}"
         return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+
+
+def claims_more(bound: Bound, kind: str, chance: float, instead: str = "") -> Bound:
+    """The bound of a number that is `chance` where nothing differs, in a claim of more; ValueError with the mend.
+
+    A range from chance or below holds what does not differ, and no p could ever bear it out.
+    """
+    at = f"{chance:g}".replace("0.", ".")
+    if bound.at_most is not None:
+        raise ValueError(f"{kind} claims more, so it takes at_least (or between, from over {at}){instead}")
+    if bound.between is not None and bound.low <= chance:
+        raise ValueError(
+            f"{kind} claims more, and {at} is no difference; this range begins at {bound.low:g}: raise its lower edge "
+            f"above {at}, or write at_least"
+        )
+    return bound
+
+
+def more_than(chance: float) -> dict[str, Any]:
+    """What `claims_more` asks for, as an editor can check it."""
+    edge = {"prefixItems": [{"exclusiveMinimum": chance}]}
+    return {"not": {"required": ["at_most"]}, "properties": {"between": edge}}
 
 
 class Over(BaseModel):

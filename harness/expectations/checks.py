@@ -7,6 +7,7 @@ import numpy as np
 from harness.codes import Mask
 from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim
+from harness.expectations.bounds import Bound
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short
 from harness.stats.firing import live_of_all, not_finite_tokens
@@ -89,6 +90,13 @@ def dead(evidence: Evidence, claim: Claim, roles: tuple[str, ...], hint: str = "
     )
 
 
+def dead_at_rest(
+    evidence: Evidence, claim: Claim, roles: tuple[str, ...], bound: Bound, hint: str = ""
+) -> Verdict | None:
+    """Where a bound holds at 0, silence would meet it, and a mistyped number with it; at_least is refuted by a 0."""
+    return dead(evidence, claim, roles, hint) if bound.holds(0.0) else None
+
+
 def named(evidence: Evidence, roles: tuple[str, ...]) -> str:
     return " and ".join(evidence.prompts(role).name for role in roles)
 
@@ -101,6 +109,18 @@ def left_out(evidence: Evidence, claim: Claim, roles: tuple[str, ...]) -> tuple[
         "are left out"
         for role, n in empty.items()
         if n
+    )
+
+
+def no_units(evidence: Evidence, claim: Claim, roles: tuple[str, ...]) -> Verdict | None:
+    """Inconclusive where a set has not one counted token, which no prompt more and no `scope: sample` would mend."""
+    empty = [evidence.prompts(role).name for role in roles if not evidence.pooled(role, claim).lengths.any()]
+    if not empty:
+        return None
+    return inconclusive(
+        Reason.TOO_FEW_PROMPTS,
+        f"no prompt of {' or '.join(empty)} has a counted token: look at `tokens` ({claim.tokens}) and at the set.",
+        measurement=Measurement("counted tokens", 0, sum(len(evidence.prompts(role)) for role in roles)),
     )
 
 

@@ -137,19 +137,29 @@ def auroc_outlook(found: Comparison, feature: int, low: float, alpha: float, nam
     return outlook_of(power, names, effect, design.n, unit)
 
 
-def too_sparse(found: Comparison, feature: int, examples: tuple[Example, ...] = ()) -> Verdict | None:
-    """Inconclusive where the feature fires on under 5 units of both sets: ties at 0 compare nothing."""
-    firing = found.n_firing(feature)
-    if firing >= FEWEST:
+def too_sparse(found: Comparison, feature: int, claim: Claim, examples: tuple[Example, ...] = ()) -> Verdict | None:
+    """Inconclusive where the feature fires on under 5 units of both sets, or for `scope: sample` on none: ties at 0
+    compare nothing."""
+    firing, fewest = found.n_firing(feature), FEWEST if claim.scope == "population" else 1
+    if firing >= fewest:
         return None
     n = found.positive.n_prompts + found.negative.n_prompts
+    needs = f"{fewest} that fire" if fewest > 1 else f"one that is not 0 under `pool: {claim.pool}`"
+    sample = ", or write `scope: sample` to claim it of these only" if claim.scope == "population" and firing else ""
     return inconclusive(
         Reason.TOO_SPARSE,
-        f"feature {feature} fires on {firing} of {n} prompts; a comparison needs {FEWEST} that fire: add "
-        f"{FEWEST - firing} on which it does, or write `scope: sample` to claim it of these only.",
+        f"feature {feature} fires on {firing} of {n} prompts; a comparison needs {needs}: add {fewest - firing} on "
+        f"which it does{sample}.",
         measurement=Measurement("firing prompts", firing, n),
         examples=examples,
     )
+
+
+def inexact_warning(p: P | None) -> tuple[str, ...]:
+    """What is said beside a p that was not counted out."""
+    if p is None or p.exact:
+        return ()
+    return ("p is the tie-corrected normal approximation: too many prompts to count exactly",)
 
 
 def smallest_p_of(sets: Mapping[str, PromptSet], positive: str, negative: str) -> float | None:

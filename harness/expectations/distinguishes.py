@@ -11,10 +11,11 @@ from pydantic import Field
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
+from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import (
     Comparison,
     compared,
+    inexact_warning,
     set_design,
     smallest_p_of,
     too_few_to_compare,
@@ -81,15 +82,16 @@ class Distinguishes(Expectation):
         feature = feature_of(claim, len(ranks))
         rank, share = float(ranks[feature]), float(self._stability(evidence, claim)[feature])
         outcome = self._outcome(rank, share, claim)
-        if claim.scope == "population" and outcome is not Outcome.UNMET:  # a rank far off is no matter of few that fire
-            sparse = too_sparse(found, feature)
+        if outcome is not Outcome.UNMET:  # a rank far off is no matter of few that fire
+            sparse = too_sparse(found, feature, claim)
             if sparse is not None:
                 return sparse
+        p = found.p(feature) if claim.scope == "population" else None
         part = Part("rank", only(rank), Bound(at_most=self.top), outcome, found.design.n)
         return verdict_of(
             [part],
             self._finding(evidence, claim, found, rank, share),
-            p=found.p(feature).value if claim.scope == "population" else None,
+            p=p.value if p else None,
             also=(
                 Measurement("share of resamples within the top", share, RESAMPLES),
                 Measurement("auroc", float(found.auroc[feature]), found.design.n),
@@ -100,7 +102,9 @@ class Distinguishes(Expectation):
             warnings=(
                 *left_out(evidence, claim, ("prompts", "than")),
                 *length_warning(evidence, claim, "prompts", "than"),
+                *inexact_warning(p),
             ),
+            details={"p_exact": p.exact} if p else {},
         )
 
     def _undecidable(self, evidence: Evidence, claim: Claim) -> Verdict | None:
@@ -108,9 +112,10 @@ class Distinguishes(Expectation):
         bad = broken(evidence, claim, roles)
         if bad is not None:
             return bad
-        design, few = compared(evidence, claim, *roles).design, None
+        few = no_units(evidence, claim, roles)
         if claim.scope == "population":
-            few = too_few_to_compare(design, claim.alpha, evidence.sets, *roles)
+            design = compared(evidence, claim, *roles).design
+            few = few or too_few_to_compare(design, claim.alpha, evidence.sets, *roles)
         return few or dead(evidence, claim, roles) or length_confound(evidence, claim, *roles)
 
     def _outcome(self, rank: float, share: float, claim: Claim) -> Outcome:

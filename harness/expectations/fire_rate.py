@@ -10,7 +10,7 @@ from pydantic import Field
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead, feature_of, left_out
+from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -31,6 +31,8 @@ from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.units import count_units
 from harness.verdict import Example, Outcome, Verdict
+
+_USE_SILENT_ON = " Use silent_on, which takes a set on which it does fire."
 
 
 class FireRate(Expectation):
@@ -68,7 +70,7 @@ class FireRate(Expectation):
         undecidable = (
             broken(evidence, claim, ("prompts",))
             or too_few_for_rate(evidence.sets, "prompts", self.rate, claim, n)
-            or self._dead(evidence, claim)
+            or dead_at_rest(evidence, claim, ("prompts",), self.rate, _USE_SILENT_ON)
         )
         if undecidable is not None:
             return undecidable
@@ -82,12 +84,6 @@ class FireRate(Expectation):
             examples=self._examples(evidence, claim),
             warnings=left_out(evidence, claim, ("prompts",)),
         )
-
-    def _dead(self, evidence: Evidence, claim: Claim) -> Verdict | None:
-        """A rate of 0 refutes at_least; it never proves at_most, which a mistyped number would meet too."""
-        if not self.rate.holds(0.0):
-            return None
-        return dead(evidence, claim, ("prompts",), " Use silent_on, which takes a set on which it does fire.")
 
     def _examples(self, evidence: Evidence, claim: Claim) -> tuple[Example, ...]:
         if self.side() == "low":

@@ -10,16 +10,16 @@ from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, claims_more, more_than
 from harness.expectations.checks import broken, dead, feature_of, signed_codes_fault
-from harness.expectations.comparing import ENOUGH_TO_REFUTE
+from harness.expectations.comparing import ENOUGH_TO_REFUTE, inexact_warning
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook, outlook_of
 from harness.expectations.rates import within_bound
 from harness.expectations.results import (
     Part,
     bound_text,
-    by_limits,
+    by_effect_and_p,
     by_value,
     measured,
     only,
@@ -32,7 +32,7 @@ from harness.expectations.showing import MOST_SHOWN, examples_at
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes
-from harness.stats.intervals import Limits, rate_limits
+from harness.stats.intervals import rate_limits
 from harness.stats.permutation import P
 from harness.stats.power import within_power
 from harness.stats.units import count_units, units_of
@@ -57,15 +57,15 @@ class FiresAt(Expectation):
 
     prompts: SetRef = Field(description="A set with `marks: true`; [[...]] marks where the feature should fire.")
     auroc: Bound = Field(
-        Bound(at_least=0.9), description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect."
+        Bound(at_least=0.9),
+        json_schema_extra=more_than(0.5),
+        description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect.",
     )
 
     @field_validator("auroc")
     @classmethod
     def _claims_more(cls, bound: Bound) -> Bound:
-        if bound.at_most is not None:
-            raise ValueError("fires_at claims that marked tokens fire more, so auroc takes at_least (or between)")
-        return bound
+        return claims_more(bound, "fires_at", 0.5)
 
     def side(self) -> Side:
         return "high"
@@ -105,27 +105,22 @@ class FiresAt(Expectation):
         few = _too_few_tokens(marked, claim, evidence) or dead(evidence, claim, ("prompts",))
         if few is not None:
             return few
-        limits = rate_limits(value * marked.n, marked.n, claim.alpha) if p else only(value)
-        found = Part("auroc", limits, self.auroc, self._outcome(limits, marked.n, claim, p), marked.n, "")
+        found = self._auroc_part(value, marked.n, claim, p)
         return verdict_of(
             [found],
             self._finding(evidence, claim, found, p),
             p=p.value if p else None,
             also=_also(marked, feature, claim),
             examples=_examples(evidence, claim, marked, feature),
-            warnings=_warnings(evidence, claim, marked),
+            warnings=(*_warnings(evidence, claim, marked), *inexact_warning(p)),
             details={"p_exact": p.exact} if p else {},
         )
 
-    def _outcome(self, limits: Limits, n: int, claim: Claim, p: P | None) -> Outcome:
+    def _auroc_part(self, value: float, n: int, claim: Claim, p: P | None) -> Part:
         if p is None:
-            return by_value(self.auroc, limits.value)
-        if self.auroc.at_least is None:
-            return by_limits(self.auroc, limits)
-        if limits.value >= self.auroc.low and p.value <= claim.alpha:
-            return Outcome.MET
-        refuted = limits.value < self.auroc.low and p.value > claim.alpha and n >= ENOUGH_TO_REFUTE
-        return Outcome.UNMET if refuted or limits.high1 < self.auroc.low else Outcome.INCONCLUSIVE
+            return Part("auroc", only(value), self.auroc, by_value(self.auroc, value), n)
+        limits = rate_limits(value * n, n, claim.alpha)
+        return by_effect_and_p("auroc", limits, self.auroc, p.value, claim.alpha, n, n >= ENOUGH_TO_REFUTE)
 
     def _finding(self, evidence: Evidence, claim: Claim, found: Part, p: P | None) -> str:
         verb = {Outcome.MET: "fires", Outcome.UNMET: "does not fire", Outcome.INCONCLUSIVE: "may or may not fire"}

@@ -10,13 +10,14 @@ from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
+from harness.expectations.bounds import Bound, claims_more, more_than
+from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import (
     ENOUGH_TO_REFUTE,
     Comparison,
     auroc_outlook,
     compared,
+    inexact_warning,
     set_design,
     smallest_p_of,
     too_few_to_compare,
@@ -27,7 +28,7 @@ from harness.expectations.outlook import Outlook
 from harness.expectations.results import (
     Part,
     bound_text,
-    by_limits,
+    by_effect_and_p,
     by_value,
     measured,
     only,
@@ -40,16 +41,17 @@ from harness.expectations.results import (
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
-from harness.stats.intervals import Limits, rate_limits
+from harness.stats.intervals import rate_limits
 from harness.stats.permutation import P
-from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
+from harness.verdict import Example, Measurement, Outcome, Verdict
 
 
 class FiresMore(Expectation):
     """The feature fires more on `prompts` than on `than`.
 
     AUROC: the chance that a prompt of the first set has a higher activation than one of the second, ties half.
-    Met if the AUROC reaches the bound and its exact permutation p is at most alpha.
+    Met if the AUROC reaches the bound and its exact permutation p is at most alpha; for `between` its limits must lie
+    inside, too.
     """
 
     kind: ClassVar[str] = "fires_more"
@@ -62,7 +64,9 @@ class FiresMore(Expectation):
     prompts: SetRef = Field(description="Where the feature should fire.")
     than: SetRef = Field(description="Where it should fire less; near misses make the claim worth more.")
     auroc: Bound = Field(
-        Bound(at_least=0.75), description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect."
+        Bound(at_least=0.75),
+        json_schema_extra=more_than(0.5),
+        description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect.",
     )
     mean_difference: Bound | None = Field(
         None, description="Bound on mean activation on `prompts` minus that on `than`; both bounds must hold."
@@ -74,9 +78,7 @@ class FiresMore(Expectation):
     @field_validator("auroc")
     @classmethod
     def _claims_more(cls, bound: Bound) -> Bound:
-        if bound.at_most is not None:
-            raise ValueError("fires_more claims more, so auroc takes at_least (or between); for less, use silent_on")
-        return bound
+        return claims_more(bound, "fires_more", 0.5, "; for less, use silent_on")
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if claim.scope == "sample":
@@ -87,7 +89,7 @@ class FiresMore(Expectation):
         return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
 
     def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
-        """Of the AUROC's bound; `between` is decided by limits, and has none."""
+        """Of the AUROC's bound; `between` asks for limits, too, and has none."""
         if claim.scope == "sample" or self.auroc.at_least is None:
             return None
         found = compared(evidence, claim, "prompts", "than")
@@ -123,38 +125,30 @@ class FiresMore(Expectation):
         if bad is not None:
             return bad
         found = compared(evidence, claim, *roles)
-        few = None
+        few = no_units(evidence, claim, roles)
         if claim.scope == "population":
-            few = too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles)
-        return few or _no_units(evidence, found) or dead(evidence, claim, roles) or self._unfit(evidence, claim, found)
+            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles)
+        return few or dead(evidence, claim, roles) or self._unfit(evidence, claim, found)
 
     def _unfit(self, evidence: Evidence, claim: Claim, found: Comparison) -> Verdict | None:
         """Too sparse, or of unlike lengths in the direction that helps the claim."""
-        if claim.scope == "population":
-            sparse = too_sparse(found, feature_of(claim, len(found.auroc)), _examples(evidence, claim))
-            if sparse is not None:
-                return sparse
-        return length_confound(evidence, claim, "prompts", "than")
+        sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim, _examples(evidence, claim))
+        return sparse or length_confound(evidence, claim, "prompts", "than")
 
     def _parts(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> list[Part]:
-        limits = found.auroc_limits(feature, claim.alpha) if p is not None else only(float(found.auroc[feature]))
-        parts = [Part("auroc", limits, self.auroc, self._outcome(limits, found, claim, p), found.design.n)]
+        parts = [self._auroc_part(found, feature, claim, p)]
         if self.mean_difference is not None:
             difference = found.difference(feature, claim.alpha)
             parts.append(part("mean difference", difference, self.mean_difference, claim, found.design.n))
         return parts
 
-    def _outcome(self, limits: Limits, found: Comparison, claim: Claim, p: P | None) -> Outcome:
-        """at_least: by effect and p. Other bounds: by the limits."""
+    def _auroc_part(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> Part:
+        n, value = found.design.n, float(found.auroc[feature])
         if p is None:
-            return by_value(self.auroc, limits.value)
-        if self.auroc.at_least is None:
-            return by_limits(self.auroc, limits)
-        if limits.value >= self.auroc.low and p.value <= claim.alpha:
-            return Outcome.MET
+            return Part("auroc", only(value), self.auroc, by_value(self.auroc, value), n)
         enough = min(found.design.n_positive, found.design.n_negative) >= ENOUGH_TO_REFUTE
-        refuted = limits.value < self.auroc.low and p.value > claim.alpha and enough
-        return Outcome.UNMET if refuted or limits.high1 < self.auroc.low else Outcome.INCONCLUSIVE
+        limits = found.auroc_limits(feature, claim.alpha)
+        return by_effect_and_p("auroc", limits, self.auroc, p.value, claim.alpha, n, enough)
 
     def _finding(self, evidence: Evidence, claim: Claim, found: Comparison, parts: list[Part], p: P | None) -> str:
         first = parts[0]
@@ -165,11 +159,10 @@ class FiresMore(Expectation):
         return f"feature {claim.feature} {_verb(worst(parts).outcome, claim, p)} {sets}: {shown}"
 
     def _warnings(self, evidence: Evidence, claim: Claim, p: P | None) -> tuple[str, ...]:
-        approximate = ("p is the tie-corrected normal approximation: too many prompts to count exactly",)
         return (
             *left_out(evidence, claim, ("prompts", "than")),
             *length_warning(evidence, claim, "prompts", "than"),
-            *(approximate if p is not None and not p.exact else ()),
+            *inexact_warning(p),
         )
 
 
@@ -180,15 +173,6 @@ def _verb(outcome: Outcome, claim: Claim, p: P | None) -> str:
         Outcome.MET: "fires more on",
         Outcome.UNMET: "fires more, but less than claimed, on" if differs else "does not fire more, as claimed, on",
     }.get(outcome, "fires more, perhaps less than claimed, on" if differs else "cannot be told to fire more on")
-
-
-def _no_units(evidence: Evidence, found: Comparison) -> Verdict | None:
-    """A set without a single counted token cannot be compared."""
-    sides = {"prompts": found.design.n_positive, "than": found.design.n_negative}
-    empty = [evidence.prompts(role).name for role, n in sides.items() if n == 0]
-    if not empty:
-        return None
-    return inconclusive(Reason.TOO_FEW_PROMPTS, f"no prompt of {' or '.join(empty)} has a counted token.")
 
 
 def _also(

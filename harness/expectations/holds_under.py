@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -29,7 +29,7 @@ from harness.inputs import Prompt, PromptSet
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 DRAWN = "drawn"  # the role of the examples' prompts
-LEAST_USABLE = 0.5  # of the examples drawn, for "no counterexample" to say something about them
+LEAST_USABLE = 0.5  # of the examples drawn: fewer, and what the edits do to them says nothing about the others
 _MOST_DRAWS = 1000
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
@@ -166,7 +166,7 @@ class HoldsUnder(Expectation):
 
     def _meets(self, found: Held, claim: Claim) -> Mask:
         usable, holds = found.usable.sum(axis=0), found.holds.sum(axis=0)
-        enough = usable >= LEAST_USABLE * len(found.usable)
+        enough = _enough(usable, len(found.usable))
         if self.mode == "rate":
             return np.asarray(enough & within_bound(self.bound, holds / np.maximum(usable, 1)))
         clear = usable - holds <= most_too_close(claim.noise) * usable
@@ -184,7 +184,7 @@ class HoldsUnder(Expectation):
 
     def _rate(self, tried: Tried) -> Verdict:
         shows = tried.claim.scope == "sample" or reachable(self.bound, tried.n, tried.claim.alpha)
-        return tried.silent(shows) or tried.rate(self.bound)
+        return tried.silent(shows and _enough(tried.n, len(tried.examples))) or tried.rate(self.bound)
 
     def _search(self, tried: Tried, population: tuple[Prompt, ...]) -> Verdict:
         pins = self._pins(population)
@@ -197,11 +197,16 @@ class HoldsUnder(Expectation):
             language = Language(population, self.edits, self._required)
             least = smallest(self.relation, language, self.draws, self.seed, tried.examples, tried.values)
             return tried.refuted(least, f"{tried.k} of {tried.n} examples speak against it; {least.how}")
-        return tried.silent(tried.n >= LEAST_USABLE * len(tried.examples)) or tried.close() or tried.none_found()
+        return tried.silent(_enough(tried.n, len(tried.examples))) or tried.close() or tried.none_found()
 
     @property
     def _names(self) -> tuple[str, ...]:
         return tuple(edit.name for edit in self.edits)
+
+
+def _enough(usable: Any, drawn: int) -> Any:
+    """Whether the examples that count, of one feature or of each, can stand for those drawn: in both modes."""
+    return usable >= LEAST_USABLE * drawn
 
 
 _RED, _OLD = "the [[red]] ball rolled", "the old ball rolled"

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation
+from harness.expectations.checks import live
 from harness.expectations.evidence import Evidence
-from harness.stats.firing import live_of_all
 
 MOST_NULL = 0.05  # a claim that one live feature in twenty meets says little about the one that it names
 
 
 @dataclass(frozen=True, slots=True)
 class Null:
-    """`meeting` of `live` features reach the claim's bound, the effect alone. live: fires on at least one token of the
-    spec's own prompts, pictures or corpus, in any subject that reads them, unless the kind compares with others."""
+    """`meeting` of `live` features reach the claim's bound, the effect alone. live: fires on at least one counted
+    token of the spec's own prompts, pictures or corpus, in any subject that reads them, unless the kind compares with
+    others. contrasts: the claim names a set that it fires more than on, which can be exchanged for a harder one."""
 
     meeting: int
     live: int
     what: str = "live features"
+    contrasts: bool = True
 
     @property
     def share(self) -> float:
         return self.meeting / self.live
 
     def warning(self) -> str:
+        mend = "Contrast it with near misses (specs/prompts/near-misses.yaml has some), or raise the bound"
+        if not self.contrasts:
+            mend = "Tighten the bound, or claim a contrast beside it: fires_more against near misses"
         return (
-            f"{self.meeting:,} of {self.live:,} {self.what} meet this bound, too: it says little about this one. "
-            "Contrast it with near misses (specs/prompts/near-misses.yaml has some), or raise the bound"
+            f"{self.meeting:,} of {self.live:,} {self.what} meet this bound, too: it says little about this one. {mend}"
         )
 
 
@@ -40,9 +43,10 @@ def null_of(expectation: Expectation, evidence: Evidence, claim: Claim) -> Null 
     meeting = expectation.meeting(evidence, claim)
     if meeting is None:
         return None
-    compared, what = expectation.compared(evidence) or (_live(evidence, claim), "live features")
+    compared, what = expectation.compared(evidence) or (_live(expectation, evidence, claim), "live features")
     n = int(compared.sum())
-    return Null(int((meeting & compared).sum()), n, what) if n else None
+    contrasts = "than" in expectation.references("prompts")
+    return Null(int((meeting & compared).sum()), n, what, contrasts) if n else None
 
 
 def says_little(expectation: Expectation, null: Null) -> bool:
@@ -50,13 +54,7 @@ def says_little(expectation: Expectation, null: Null) -> bool:
     return expectation.side() == "high" and null.share > MOST_NULL
 
 
-def _live(evidence: Evidence, claim: Claim) -> Mask:
-    policy = claim.special_tokens
-    read = [
-        evidence.memo(
-            ("live", id(codes), policy), partial(live_of_all, codes, codes.counted("all", policy)), keep=codes
-        )
-        for codes in evidence.codes_of.values()
-    ]
+def _live(expectation: Expectation, evidence: Evidence, claim: Claim) -> Mask:
+    read = [live(evidence, expectation.counted_as(role, claim), role, by) for role, by in evidence.codes_of]
     summed = [sums.fired.any(axis=0) for sums in evidence.sums_of.values()]
     return np.asarray(np.logical_or.reduce([*read, *summed]))

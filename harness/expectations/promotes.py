@@ -15,7 +15,7 @@ from harness.expectations.base import Claim, KindExample, Side
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import within_bound
+from harness.expectations.rates import side_of, within_bound
 from harness.expectations.results import Part, bound_text, by_value, only, verdict_of
 from harness.expectations.wanted import WantedTokens, plain
 from harness.promotion import Promotions
@@ -40,7 +40,7 @@ class Promotes(WantedTokens):
     share: Bound = Field(Bound(at_least=0.6), description="Bound on the share of its 10 most raised distinct tokens.")
 
     def side(self) -> Side:
-        return "low" if self.share.at_most is not None else "high"
+        return side_of(self.share)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' lists are inside the bound, [d_sae]; False for those without a list."""

@@ -23,9 +23,13 @@ from harness.stats.units import Units, by_unit, count_units, units_of
 from harness.verdict import Verdict
 
 
-def side_of(bound: Bound) -> Side:
-    """high for at_least, low for at_most, none for between."""
-    return "high" if bound.at_least is not None else "low" if bound.at_most is not None else "none"
+def side_of(*bounds: Bound | None) -> Side:
+    """Of bounds that must all hold: low where a number of 0, silence, is inside each of them, else high."""
+    return "low" if all(bound is None or _lets_silence(bound) for bound in bounds) else "high"
+
+
+def _lets_silence(bound: Bound) -> bool:
+    return bound.at_least is None and (bound.at_most is not None or bound.holds(0.0))
 
 
 def units_used(evidence: Evidence, claim: Claim, role: str) -> Units:

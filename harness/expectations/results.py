@@ -34,7 +34,10 @@ _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One bounded number of a claim and how it came out; a claim with several holds if all hold."""
+    """One bounded number of a claim and how it came out; a claim with several holds if all hold.
+
+    by_effect: the number itself decided, beside a p; else its limits, where it has any.
+    """
 
     name: str
     limits: Limits
@@ -42,6 +45,7 @@ class Part:
     outcome: Outcome
     n: int
     unit: str = ""
+    by_effect: bool = False
 
     @property
     def measurement(self) -> Measurement:
@@ -55,8 +59,9 @@ class Part:
         return Margin(known, self.limits.value, min(distances)) if known and distances else None
 
     def _decided(self) -> Iterator[tuple[float, float]]:
-        """(the number that decided, the edge of the bound that it was held against); by a p the number itself did."""
-        low, high, value = self.limits.low1, self.limits.high1, self.limits.value
+        """(the number that decided, the edge of the bound that it was held against)."""
+        value = self.limits.value
+        low, high = (value, value) if self.by_effect else (self.limits.low1, self.limits.high1)
         sides = (low, self.bound.low, low >= self.bound.low), (high, self.bound.high, high <= self.bound.high)
         if self.outcome is Outcome.MET:
             yield from ((limit if inside else value, edge) for limit, edge, inside in sides if math.isfinite(edge))
@@ -93,6 +98,21 @@ def by_value(bound: Bound, value: float) -> Outcome:
     if not math.isfinite(value):
         return Outcome.INCONCLUSIVE
     return Outcome.MET if bound.holds(value) else Outcome.UNMET
+
+
+def by_effect_and_p(name: str, limits: Limits, bound: Bound, p: float, alpha: float, n: int, enough: bool) -> Part:
+    """A part of a claim of more: met if the effect reaches the bound and p <= alpha.
+
+    Unmet if the limits lie outside the bound, or the effect is under it with p > alpha and `enough` units to say so.
+    The upper edge of a range has no p of its own: there both limits must lie inside as well.
+    """
+    at_limits, value = by_limits(bound, limits), limits.value
+    reaches = value >= bound.low if bound.at_least is not None else at_limits is Outcome.MET
+    refuted = enough and value < bound.low and p > alpha
+    if reaches and p <= alpha:
+        return Part(name, limits, bound, Outcome.MET, n, by_effect=bound.at_least is not None)
+    outcome = Outcome.UNMET if refuted or at_limits is Outcome.UNMET else Outcome.INCONCLUSIVE
+    return Part(name, limits, bound, outcome, n, by_effect=refuted)
 
 
 def judged(bound: Bound, limits: Limits, claim: Claim) -> Outcome:

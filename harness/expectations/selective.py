@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
+from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import out_of, too_few_for_rate, unit_shares, units_used, within_bound
+from harness.expectations.rates import out_of, side_of, too_few_for_rate, unit_shares, units_used, within_bound
 from harness.expectations.results import Part, against, fewest, part, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.toy import rows
@@ -70,7 +70,12 @@ class Selective(Expectation):
         return self
 
     def side(self) -> Side:
-        return "low" if self.precision.at_most is not None else "high"
+        return side_of(self.precision, self.recall, self.false_positives)
+
+    @property
+    def _longer_shorter(self) -> tuple[str, str]:
+        """The set whose length helps the claim, first: that of `than` helps a precision to be low."""
+        return ("than", "prompts") if side_of(self.precision) == "low" else ("prompts", "than")
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return self._too_few(sets, claim, units_in(sets, "prompts"), units_in(sets, "than"))
@@ -106,9 +111,10 @@ class Selective(Expectation):
         rates = self._rates(evidence, claim, self.level)
         undecidable = (
             broken(evidence, claim, roles)
+            or no_units(evidence, claim, roles)
             or self._too_few(evidence.sets, claim, rates.n_pos, rates.n_neg)
             or dead(evidence, claim, roles)
-            or length_confound(evidence, claim, *roles)
+            or length_confound(evidence, claim, *self._longer_shorter)
         )
         if undecidable is not None:
             return undecidable
@@ -126,7 +132,7 @@ class Selective(Expectation):
             examples=(*silent_prompts(evidence, claim, "prompts"), *firing_prompts(evidence, claim, "than"))[
                 :MOST_SHOWN
             ],
-            warnings=(*left_out(evidence, claim, roles), *length_warning(evidence, claim, *roles)),
+            warnings=(*left_out(evidence, claim, roles), *length_warning(evidence, claim, *self._longer_shorter)),
         )
 
     def _parts(self, tpr: float, fpr: float, rates: _Rates, claim: Claim) -> list[Part]:

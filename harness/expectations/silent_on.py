@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, feature_of, left_out
+from harness.expectations.checks import broken, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -19,7 +19,6 @@ from harness.expectations.rates import (
     out_of,
     outlook_of_share,
     share_part,
-    side_of,
     smallest_p_of_rate,
     too_few_for_rate,
     unit_word,
@@ -33,6 +32,8 @@ from harness.inputs import PromptSet
 from harness.stats.intervals import rate_limits
 from harness.stats.units import count_units
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
+
+_LONGER_SHORTER = ("but_fires_on", "prompts")  # one-word prompts leave a feature little to fire on
 
 
 class SilentOn(Expectation):
@@ -52,11 +53,24 @@ class SilentOn(Expectation):
     )
     rate: Bound = Field(
         Bound(at_most=0.2),
+        json_schema_extra={
+            "not": {"required": ["at_least"]},
+            "properties": {"between": {"prefixItems": [{"maximum": 0}]}},
+        },
         description="Bound on the share of prompts on which it fires (0 of 14 shows .2, 0 of 59 .05).",
     )
 
+    @field_validator("rate")
+    @classmethod
+    def _claims_silence(cls, bound: Bound) -> Bound:
+        if bound.at_least is not None or bound.low > 0:
+            raise ValueError(
+                "silent_on claims silence, so it takes at_most (or between, from 0); for firing, use fire_rate"
+            )
+        return bound
+
     def side(self) -> Side:
-        return side_of(self.rate)
+        return "low"
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return too_few_for_rate(sets, "prompts", self.rate, claim)
@@ -77,8 +91,10 @@ class SilentOn(Expectation):
         n = count_units(units_used(evidence, claim, "prompts"))
         undecidable = (
             broken(evidence, claim, roles)
+            or no_units(evidence, claim, roles)
             or too_few_for_rate(evidence.sets, "prompts", self.rate, claim, n)
             or _not_alive(evidence, claim)
+            or length_confound(evidence, claim, *_LONGER_SHORTER)
         )
         if undecidable is not None:
             return undecidable
@@ -91,7 +107,11 @@ class SilentOn(Expectation):
             f"{evidence.prompts('prompts').name}: {against(found, claim)} (alive: {_alive_text(evidence, claim)})",
             also=(_alive_rate(evidence, claim),),
             examples=firing_prompts(evidence, claim, "prompts", MOST_SHOWN),
-            warnings=(*left_out(evidence, claim, roles), *_topk_warning(claim)),
+            warnings=(
+                *left_out(evidence, claim, roles),
+                *length_warning(evidence, claim, *_LONGER_SHORTER),
+                *_topk_warning(claim),
+            ),
         )
 
 

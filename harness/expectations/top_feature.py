@@ -10,7 +10,7 @@ from pydantic import Field
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, feature_of, left_out
+from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -89,6 +89,7 @@ class TopFeature(Expectation):
             _all_tie(claim)
             or broken(evidence, claim, ("prompts",))
             or too_few_for_rate(evidence.sets, "prompts", self.rate, claim, n)
+            or dead_at_rest(evidence, claim, ("prompts",), self.rate)
         )
         if undecidable is not None:
             return undecidable

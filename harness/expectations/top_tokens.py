@@ -14,7 +14,7 @@ from harness.expectations.base import Claim, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, dead, feature_of
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import within_bound
+from harness.expectations.rates import side_of, within_bound
 from harness.expectations.results import Part, bound_text, by_value, only, short, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
 from harness.expectations.toy import row
@@ -41,7 +41,7 @@ class TopTokens(WantedTokens):
     lift: Bound = Field(Bound(at_least=5), description="Bound on that share over the share among all distinct tokens.")
 
     def side(self) -> Side:
-        return "low" if self.share.at_most is not None else "high"
+        return side_of(self.share, self.lift)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' lists are inside both bounds, [d_sae]."""

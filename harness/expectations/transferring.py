@@ -72,6 +72,14 @@ class Transferring(Expectation):
         """Pictures are read by the adapted model only: the base cannot see."""
         return (self.to,) if role == "images" else (None, self.to)
 
+    def counted_as(self, role: str, claim: Claim) -> Claim:
+        """Pictures by their image tokens; by all of them, captions too, where the ratio pools as its source does."""
+        if role != "images":
+            return claim
+        if self.method == "ratio_of_means":
+            return replace(claim, tokens="all")
+        return replace(claim, tokens="image", special_tokens="ignored")
+
     def rule(self, claim: Claim) -> AlignedRule:
         limits = claim.scope == "population"
         return AlignedRule(self.fires_above, self.silent_below, alpha=claim.alpha, limits=limits)
@@ -85,10 +93,9 @@ class Transferring(Expectation):
         )
         if self.images is None:
             return here, there, None
-        codes = evidence.codes("images", self.to)
-        pooled = self.method == "ratio_of_means"
-        counted = codes.counted("all", claim.special_tokens) if pooled else codes.counted("image")
-        return here, there, condition(codes, counted, [p.group for p in evidence.prompts("images").prompts])
+        counted = evidence.counted("images", self.counted_as("images", claim), self.to)
+        groups = [p.group for p in evidence.prompts("images").prompts]
+        return here, there, condition(evidence.codes("images", self.to), counted, groups)
 
     def transfer(self, evidence: Evidence, claim: Claim) -> AlignedTransfer | RatioTransfer:
         """The classes of all features, computed once for all claims that ask alike."""

@@ -54,9 +54,19 @@ def require_passed(
     if reasons or name is None:
         raise _blocked(record, wanted, reasons, name)
     try:
-        return dossiers(record.loaded.subjects[name], {f: about(record, name, f) for f in wanted}, sae)
+        known = dossiers(record.loaded.subjects[name], {f: about(record, name, f) for f in wanted}, sae)
     except (Missing, EnvironmentFault) as fault:
         raise _blocked(record, wanted, [Reason(Why.EVIDENCE_MISSING, str(fault))], name) from fault
+    silent = [_never_fires(feature) for feature in wanted if known[feature].activation is None]
+    if silent:
+        raise _blocked(record, wanted, silent, name)
+    return known
+
+
+def _never_fires(feature: int) -> Reason:
+    """Claims of silence, of rank or of weights may all be met by a feature that no text here excites."""
+    told = "no claim shows that it fires: it does on no positive prompt. Claim where it does (fires_more, fire_rate)"
+    return Reason(Why.NEVER_FIRES, f"feature {feature}: {told}")
 
 
 def _blocked(record: Opened, features: Sequence[int], reasons: Sequence[Reason], name: str | None) -> Exception:

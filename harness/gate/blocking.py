@@ -24,6 +24,7 @@ class Why(StrEnum):
     NO_SUCH_FEATURE = "no_such_feature"
     NO_MET_CLAIM = "no_met_claim"
     NOT_MET = "not_met"
+    NEVER_FIRES = "never_fires"
     NOT_JUDGED = "not_judged"
     CLAIM_CHANGED = "claim_changed"
 

@@ -47,7 +47,8 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """One feature that passed. activation: None where it fires on no positive prompt, or no claim has any.
+    """One feature that passed. activation: None where it fires on no positive prompt, or no claim has any, which
+    `require_passed` lets none through with.
 
     off_target: contrast prompts on which it fires most. neighbours: (feature, cosine of the decoder directions).
     cofiring: (feature, Jaccard index over the tokens of all prompts here).

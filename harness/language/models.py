@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from harness.codes import Pool, Specials, Tokens
 from harness.expectations.base import Role, Scope, UsedSet
@@ -25,6 +26,16 @@ PATTERNS = {
 }
 
 EACH_ONCE: dict[str, Any] = {"uniqueItems": True}
+
+
+MOST_ALPHA = 0.5  # above it a one-sided lower limit lies over the upper one, and every claim is met
+
+
+def _at_most_a_coin(alpha: float) -> float:
+    if alpha <= MOST_ALPHA:
+        return alpha
+    confidence = f"; write {round(1 - alpha, 12):g} for {100 * alpha:g} % confidence" if 0.8 <= alpha < 1 else ""
+    raise PydanticCustomError("less_than_equal", f"It must be at most {MOST_ALPHA:g}, an error rate{confidence}")
 
 
 class _Strict(BaseModel):
@@ -75,7 +86,12 @@ class SpecKeys(_Strict):
         "population",
         description="population: of prompts like these, tested statistically; sample: of these prompts only.",
     )
-    alpha: float = Field(0.05, gt=0, lt=1, description="The error rate at which a population claim is decided.")
+    alpha: Annotated[float, AfterValidator(_at_most_a_coin)] = Field(
+        0.05,
+        gt=0,
+        json_schema_extra={"maximum": MOST_ALPHA},
+        description="The error rate at which a population claim is decided; .05 is 95 % confidence.",
+    )
     family: Text | None = Field(
         None,
         pattern=SPEC_ID,

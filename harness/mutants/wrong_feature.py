@@ -28,7 +28,7 @@ def variants(case: Case) -> Iterator[Variant]:
 
 
 def tokens_fired(case: Case) -> NDArray[np.int64]:
-    """On how many tokens of the claim's own prompts, pictures and corpora each feature fires, [d_sae].
+    """On how many counted tokens of the claim's own prompts, pictures and corpora each feature fires, [d_sae].
 
     A claim that reads no prompt says itself which features it is compared with: they count as equals.
     """
@@ -36,8 +36,11 @@ def tokens_fired(case: Case) -> NDArray[np.int64]:
     compared = case.spec.expectation.compared(evidence)
     if compared is not None:
         return compared[0].astype(np.int64)
-    special = case.spec.claim.special_tokens
-    read = [tokens_firing_of_all(codes, codes.counted("all", special)) for codes in evidence.codes_of.values()]
+    claim, counted_as = case.spec.claim, case.spec.expectation.counted_as
+    read = [
+        tokens_firing_of_all(codes, evidence.counted(role, counted_as(role, claim), by))
+        for (role, by), codes in evidence.codes_of.items()
+    ]
     summed = [sums.fired.sum(axis=0) for sums in evidence.sums_of.values()]
     return np.asarray(np.sum([*read, *summed], axis=0), np.int64)
 

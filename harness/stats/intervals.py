@@ -94,20 +94,28 @@ def t_limits(value: float, standard_error: float, freedom: float, alpha: float) 
     return Limits(value, value - one, value + one, value - two, value + two)
 
 
+def unlimited(value: float) -> Limits:
+    """A number of which these values cannot say how far off it may be."""
+    return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
+
+
 def welch_limits(positive: Floats, negative: Floats, alpha: float) -> Limits:
-    """mean(positive) - mean(negative) with Welch's t limits: unequal variances, 2 or more values a side."""
+    """mean(positive) - mean(negative) with Welch's t limits: unequal variances, 2 or more values a side.
+
+    Infinite where neither side varies: ties (`pool: any`) say nothing of how much other prompts would.
+    """
     parts = [float(np.var(x, ddof=1)) / len(x) for x in (positive, negative)]
     difference = float(np.mean(positive) - np.mean(negative))
-    if sum(parts) == 0:
-        return Limits(difference, difference, difference, difference, difference)
+    if sum(parts) == 0 or np.ptp(positive) == np.ptp(negative) == 0:
+        return unlimited(difference)
     spread = sum(part**2 / (len(x) - 1) for part, x in zip(parts, (positive, negative), strict=True))
     return t_limits(difference, math.sqrt(sum(parts)), sum(parts) ** 2 / spread, alpha)
 
 
 def mean_limits(values: Floats, alpha: float) -> Limits:
-    """The mean of 2 or more values with Student's t limits."""
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return t_limits(float(np.mean(values)), error, len(values) - 1, alpha)
+    """The mean of 2 or more values with Student's t limits; infinite where all are equal."""
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return t_limits(mean, error, len(values) - 1, alpha) if error and np.ptp(values) else unlimited(mean)
 
 
 def median_limits(values: Floats, alpha: float) -> Limits:

@@ -56,3 +56,18 @@ def median_lower_limit(values, tail):
         if above <= tail:
             best = ordered[k - 1]
     return best
+
+
+def welch(a, b, tail, quantile):
+    """(difference, low, high) of two means, from Welch's and Satterthwaite's formulas; quantile(probability, freedom)
+    is Student's. Where neither side varies, nothing is known of other values: no limit is finite."""
+    means = [sum(x) / len(x) for x in (a, b)]
+    difference = means[0] - means[1]
+    if len(set(a)) == len(set(b)) == 1:
+        return difference, -math.inf, math.inf
+    errors = [
+        sum((value - mean) ** 2 for value in x) / (len(x) - 1) / len(x) for x, mean in zip((a, b), means, strict=True)
+    ]
+    freedom = sum(errors) ** 2 / sum(e**2 / (len(x) - 1) for e, x in zip(errors, (a, b), strict=True))
+    half = quantile(1 - tail, freedom) * math.sqrt(sum(errors))
+    return difference, difference - half, difference + half
