@@ -30,8 +30,8 @@ class UnknownRef(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loosened:
-    """One claim whose bar is lower, or that measures something else. because: the reason that this change gives, empty where it gives none; then
-    `mend` says where one would stand."""
+    """One claim whose bar is lower, or that measures something else. because: the reason that this change gives, empty
+    where it gives none; then `mend` says where one would stand."""
 
     id: str
     source: Source

@@ -143,19 +143,22 @@ def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
 def _as_record(spec: Spec, early: Verdict) -> dict[str, Any]:
     """The keys of a mistake, and: spec, reason, severity; n, what would do (n in all, how many more, of which set)."""
     add = early.details.get("add")
+    besides = {"besides": early.details["besides"]} if "besides" in early.details else {}
     n = early.measurement.n if early.measurement is not None else None
     return {
         "code": "inconclusive",
         "file": spec.source.path,
         "line": spec.source.line,
         "column": spec.source.column,
-        "message": f"{early.word}: {early.finding}",
+        "message": f"{early.reason}: {early.finding}",
         "nearest": [],
         "spec": spec.id,
         "reason": str(early.reason),
         "severity": spec.severity,
         "n": n,
-        "would_do": None if add is None or n is None else {"n": n + add, "add": add, "to": early.details["to"]},
+        "would_do": None
+        if add is None or n is None
+        else {"n": n + add, "add": add, "to": early.details["to"], **besides},
     }
 
 
@@ -183,7 +186,9 @@ def _print_undecidable(one: dict[str, Any]) -> None:
     typer.echo(escape(f"{_place(one)}: {one['spec']} can never be met{warns}"))
     typer.echo(escape(f"    inconclusive: {one['message']}"))
     if one["would_do"] is not None:
-        typer.echo(f"    has {one['n']}, would do: {one['would_do']['n']}")
+        besides = one["would_do"].get("besides")
+        more = f", and {besides['add']} more of {besides['to']}" if besides is not None else ""
+        typer.echo(escape(f"    has {one['n']}, would do: {one['would_do']['n']}{more}"))
 
 
 def _place(one: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from harness.expectations.editing.values import Values
 from harness.expectations.editing.verdicts import Tried, none_made
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import best_text, bound_words, reachable, within_bound
-from harness.expectations.results import fewest, short
+from harness.expectations.results import fewest
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -149,7 +149,7 @@ class HoldsUnder(Expectation):
         return inconclusive(
             Reason.TOO_FEW_PROMPTS,
             f"{self.draws} examples cannot show this (even {best_text(self.bound, self.draws)} would not prove a "
-            f"rate {bound_words(self.bound)} at alpha {short(claim.alpha)}). {mend}.",
+            f"rate {bound_words(self.bound)} at alpha {claim.alpha_in_words}). {mend}.",
             measurement=Measurement("examples", self.draws, self.draws),
         )
 
