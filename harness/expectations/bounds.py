@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+ShareNumber = Annotated[float, Field(strict=False, allow_inf_nan=False, ge=0, le=1)]
 
 
 class Bound(BaseModel):
@@ -45,6 +46,16 @@ class Bound(BaseModel):
         if self.between is not None:
             return f"between {self.between[0]:g} and {self.between[1]:g}"
         return f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+
+
+class ShareBound(Bound):
+    """Limits of a share: a rate, a precision, an AUROC. Outside 0 to 1 every number would be met, or none."""
+
+    at_least: ShareNumber | None = Field(None, description="The share must be this or more, 0 to 1.")
+    at_most: ShareNumber | None = Field(None, description="The share must be this or less, 0 to 1.")
+    between: tuple[ShareNumber, ShareNumber] | None = Field(
+        None, description="The share must be in this closed range, 0 to 1."
+    )
 
 
 class Over(BaseModel):

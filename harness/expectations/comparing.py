@@ -188,7 +188,7 @@ def too_few_to_compare(
     if others == 0:
         return too_few(a, more, names[0], because, unit)
     besides = None if others is None else (others, names[1])
-    return too_few(a, None if others is None else more, names[0], f"{because}, and {floor}", unit, besides=besides)
+    return too_few(a, None if others is None else more, names[0], f"{because}; {floor}", unit, besides=besides)
 
 
 def _floor_text(a: int, b: int, alpha: float) -> str:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead, feature_of, left_out
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
@@ -43,8 +43,9 @@ class FireRate(Expectation):
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="The prompts on which firing is counted.")
-    rate: Bound = Field(
-        Bound(at_least=0.8), description="Bound on the share of prompts on which the feature fires (14 can show .8)."
+    rate: ShareBound = Field(
+        ShareBound(at_least=0.8),
+        description="Bound on the share of prompts on which the feature fires (14 can show .8).",
     )
 
     def side(self) -> Side:

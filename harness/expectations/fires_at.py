@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.checks import broken, dead, feature_of, signed_codes_fault
 from harness.expectations.comparing import ENOUGH_TO_REFUTE
 from harness.expectations.evidence import Evidence
@@ -56,8 +56,8 @@ class FiresAt(Expectation):
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "shuffled_labels", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="A set with `marks: true`; [[...]] marks where the feature should fire.")
-    auroc: Bound = Field(
-        Bound(at_least=0.9), description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect."
+    auroc: ShareBound = Field(
+        ShareBound(at_least=0.9), description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect."
     )
 
     @field_validator("auroc")

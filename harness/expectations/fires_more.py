@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
 from harness.expectations.comparing import (
     ENOUGH_TO_REFUTE,
@@ -61,8 +61,9 @@ class FiresMore(Expectation):
 
     prompts: SetRef = Field(description="Where the feature should fire.")
     than: SetRef = Field(description="Where it should fire less; near misses make the claim worth more.")
-    auroc: Bound = Field(
-        Bound(at_least=0.75), description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect."
+    auroc: ShareBound = Field(
+        ShareBound(at_least=0.75),
+        description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect.",
     )
     mean_difference: Bound | None = Field(
         None, description="Bound on mean activation on `prompts` minus that on `than`; both bounds must hold."

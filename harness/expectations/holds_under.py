@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side, Unfit
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.checks import broken
 from harness.expectations.editing import edits as editing
 from harness.expectations.editing.drawing import Example as Drawn
@@ -67,7 +67,7 @@ class HoldsUnder(Expectation):
     mode: Literal["search", "rate"] = Field(
         "search", description="Look for a counterexample, or measure in how many examples the relation holds."
     )
-    rate: Bound | None = Field(
+    rate: ShareBound | None = Field(
         None,
         description="For `mode: rate`: bound on the share of examples in which the relation holds; at least .9 where "
         "it is left out (29, 46, 61 or 76 examples show that with 0, 1, 2 or 3 failures).",

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
@@ -52,11 +52,11 @@ class Selective(Expectation):
 
     prompts: SetRef = Field(description="What the feature should detect.")
     than: SetRef = Field(description="What it should let pass.")
-    precision: Bound = Field(
-        Bound(at_least=0.8), description="Bound on TPR / (TPR + FPR): the precision on as many of each."
+    precision: ShareBound = Field(
+        ShareBound(at_least=0.8), description="Bound on TPR / (TPR + FPR): the precision on as many of each."
     )
-    recall: Bound | None = Field(None, description="Bound on the share of `prompts` that it detects (TPR).")
-    false_positives: Bound | None = Field(None, description="Bound on the share of `than` that it detects (FPR).")
+    recall: ShareBound | None = Field(None, description="Bound on the share of `prompts` that it detects (TPR).")
+    false_positives: ShareBound | None = Field(None, description="Bound on the share of `than` that it detects (FPR).")
     threshold: float | None = Field(
         None, ge=0, description="The activation above which it detects; left out, any firing is a detection."
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, feature_of, left_out
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
@@ -50,8 +50,8 @@ class SilentOn(Expectation):
     but_fires_on: SetRef = Field(
         description="Where it should fire at least once: a dead or mistyped feature is silent everywhere."
     )
-    rate: Bound = Field(
-        Bound(at_most=0.2),
+    rate: ShareBound = Field(
+        ShareBound(at_most=0.2),
         description="Bound on the share of prompts on which it fires (0 of 14 shows .2, 0 of 59 .05).",
     )
 
