@@ -89,6 +89,11 @@ def dead(evidence: Evidence, claim: Claim, roles: tuple[str, ...], hint: str = "
     )
 
 
+def outcompeted(claim: Claim) -> tuple[str, ...]:
+    """A warning for claims of silence: the k strongest features of a token fire, whatever else stands in it."""
+    return ("in a TopK SAE silence means that other features won, not that the input was absent",) * claim.sae_is_topk
+
+
 def named(evidence: Evidence, roles: tuple[str, ...]) -> str:
     return " and ".join(evidence.prompts(role).name for role in roles)
 

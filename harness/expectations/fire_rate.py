@@ -10,7 +10,7 @@ from pydantic import Field
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import ShareBound
-from harness.expectations.checks import broken, dead, feature_of, left_out
+from harness.expectations.checks import broken, dead, feature_of, left_out, outcompeted
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -81,7 +81,7 @@ class FireRate(Expectation):
             f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, 'prompts')} of "
             f"{evidence.prompts('prompts').name}: {against(found, claim)}",
             examples=self._examples(evidence, claim),
-            warnings=left_out(evidence, claim, ("prompts",)),
+            warnings=(*left_out(evidence, claim, ("prompts",)), *self._outcompeted(claim)),
         )
 
     def _dead(self, evidence: Evidence, claim: Claim) -> Verdict | None:
@@ -89,6 +89,9 @@ class FireRate(Expectation):
         if not self.rate.holds(0.0):
             return None
         return dead(evidence, claim, ("prompts",), " Use silent_on, which takes a set on which it does fire.")
+
+    def _outcompeted(self, claim: Claim) -> tuple[str, ...]:
+        return outcompeted(claim) if self.rate.at_least is None else ()
 
     def _examples(self, evidence: Evidence, claim: Claim) -> tuple[Example, ...]:
         if self.side() == "low":

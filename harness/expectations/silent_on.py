@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import ShareBound
-from harness.expectations.checks import broken, feature_of, left_out
+from harness.expectations.checks import broken, feature_of, left_out, outcompeted
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -91,12 +91,8 @@ class SilentOn(Expectation):
             f"{evidence.prompts('prompts').name}: {against(found, claim)} (alive: {_alive_text(evidence, claim)})",
             also=(_alive_rate(evidence, claim),),
             examples=firing_prompts(evidence, claim, "prompts", MOST_SHOWN),
-            warnings=(*left_out(evidence, claim, roles), *_topk_warning(claim)),
+            warnings=(*left_out(evidence, claim, roles), *outcompeted(claim)),
         )
-
-
-def _topk_warning(claim: Claim) -> tuple[str, ...]:
-    return ("in a TopK SAE silence means that other features won, not that the input was absent",) * claim.sae_is_topk
 
 
 def _alive_rate(evidence: Evidence, claim: Claim) -> Measurement:
