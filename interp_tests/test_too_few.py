@@ -189,3 +189,25 @@ def test_both_sets_are_named_where_both_are_too_small():
     assert "Add 2 to prompts and 3 to than (" in early.finding
     assert "the smallest p that 5 against 5 can reach is 0.004" in early.finding
     assert early.details == {"add": 2, "to": "prompts", "besides": {"add": 3, "to": "than"}}
+
+
+@pytest.mark.parametrize("wanted", ["stable", "shifted", "lost", "new_vision"])
+@pytest.mark.parametrize(("n", "pictures"), [(1, 1), (40, 1), (1, 40)])
+def test_prompts_and_pictures_that_are_named_do(wanted, n, pictures):
+    """new_vision needs both: silence on the text and firing on the pictures, so both are named at once."""
+
+    def early(more=0, more_pictures=0):
+        sets = {"prompts": made("prompts", n + more), "images": made("images", pictures + more_pictures)}
+        return beforehand("transfers", sets, 0.05, **{"to": "other", "as": wanted})
+
+    found = early()
+    if found is None:
+        assert n == 40
+        assert wanted in ("stable", "shifted")
+        return
+    more = asked(found)
+    named = more.get("prompts", 0), more.get("the images", 0)
+    assert early(*named) is None
+    assert named[0] == 0 or early(named[0] - 1, named[1]) is not None
+    assert named[1] == 0 or early(named[0], named[1] - 1) is not None
+    assert (named[1] > 0) == (wanted == "new_vision" and pictures == 1)
