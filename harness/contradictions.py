@@ -25,11 +25,22 @@ class Contradiction:
     other: Spec
     number: str
 
-    def __str__(self) -> str:
+    @property
+    def message(self) -> str:
+        """Without the first one's place."""
         return (
-            f"{self.one.source}: {self.one.id} and {self.other.id} at {self.other.source} contradict each other: "
+            f"{self.one.id} and {self.other.id} at {self.other.source} contradict each other: "
             f"their bounds on the {self.number} exclude each other, so one of the two cannot hold"
         )
+
+    def __str__(self) -> str:
+        return f"{self.one.source}: {self.message}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The keys of `interp check --json`, and `specs`, the two ids."""
+        place = {"file": self.one.source.path, "line": self.one.source.line, "column": self.one.source.column}
+        specs = [self.one.id, self.other.id]
+        return {"code": "contradiction", **place, "message": self.message, "nearest": [], "specs": specs}
 
 
 @dataclass(frozen=True, slots=True)

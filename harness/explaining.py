@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentFault
-from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound
 from harness.expectations.choosing import best_feature
 from harness.expectations.comparing import units_in
@@ -62,7 +61,7 @@ def explain(spec: Spec, store: Store) -> Explanation:
     """What `spec` claims and needs; its power where the store has the evidence already. Reads no model."""
     early = before_running(spec)
     units = {role: (s.name, len(s), units_in(spec.sets, role)) for role, s in spec.sets.items()}
-    floor = spec.expectation.smallest_p(spec.sets, spec.claim)
+    floor = spec.expectation.smallest_p(spec.sets, spec.asked)
     found = Explanation(spec, tuple(_reads(spec, store)), units, floor, early)
     return found if early is not None else _with_evidence(found, store)
 
@@ -86,7 +85,11 @@ def _with_evidence(found: Explanation, store: Store) -> Explanation:
             evidence = runner.evidence(spec)
             verdict = judge(spec, evidence, discovery)
             features = _features(spec, discovery)
-            asked = [(f, spec.expectation.outlook(evidence, _claim(spec, f))) for f in features if _measured(verdict)]
+            asked = [
+                (f, spec.expectation.outlook(evidence, replace(spec.asked, feature=f)))
+                for f in features
+                if _measured(verdict)
+            ]
         except Cold:
             return replace(found, missing="the store lacks what this claim needs; run its test, which reads it")
         except (Missing, EnvironmentFault) as fault:
@@ -98,12 +101,6 @@ def _features(spec: Spec, discovery: Evidence | None) -> Sequence[int]:
     if spec.best is not None and discovery is not None:
         return (best_feature(discovery, spec.claim, spec.best.by).feature,)
     return spec.features
-
-
-def _claim(spec: Spec, feature: int) -> Claim:
-    """As judging asks it of one feature: `any` of m holds each to alpha / m."""
-    alpha = spec.claim.alpha / len(spec.features) if spec.together == "any" else spec.claim.alpha
-    return replace(spec.claim, feature=feature, alpha=alpha)
 
 
 def _measured(verdict: Verdict) -> bool:
@@ -125,7 +122,7 @@ def pages_of(found: Explanation) -> tuple[str, ...]:
 
 def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     """(what, text) in the order of reading."""
-    spec, claim = found.spec, found.spec.claim
+    spec, claim = found.spec, found.spec.asked
     yield "claims", f"{spec.kind}: {type(spec.expectation).summary()}"
     for name, text in bounds_of(spec).items():
         yield "", f"{name}: {text}"
@@ -133,7 +130,7 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
         yield "feature", _feature_text(spec)
     for page in pages_of(found):
         yield "page", page
-    of = f"of prompts like these, at alpha {short(claim.alpha)}"
+    of = f"of prompts like these, at alpha {claim.alpha_in_words}"
     yield "scope", "of these prompts only" if claim.scope == "sample" else of
     for role, (name, prompts, units) in found.units.items():
         yield role, f"{name}: {prompts} prompts" + (f" from {units} templates" if units < prompts else "")
@@ -142,7 +139,7 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     for reads in found.reads:
         yield "needs", _reads_text(reads)
     if found.smallest_p is not None:
-        yield "smallest p", f"{short(found.smallest_p)} (alpha {short(claim.alpha)})"
+        yield "smallest p", f"{short(found.smallest_p)} (alpha {claim.alpha_in_words})"
     yield from _standing(found)
 
 

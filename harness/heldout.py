@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from harness.inputs import Prompt
 
 ALIKE = 0.5
 """Jaccard of word pairs from which two prompts are near duplicates."""
 
+T = TypeVar("T")
 Prompts = tuple[Prompt, ...]
 Half = Literal["discovery", "test"]
 HALVES = "half"
@@ -28,7 +29,35 @@ HALVES = "half"
 def plain(prompt: Prompt) -> tuple[str, str | None]:
     """What makes two prompts the same evidence: the text without case and spacing, and the picture."""
     text, picture = prompt.content
-    return " ".join(text.casefold().split()), picture
+    return _folded(text), picture
+
+
+@lru_cache(maxsize=1 << 15)
+def _folded(text: str) -> str:
+    """Remembered: every set that a prompt stands in asks for it, and so does every claim that was found elsewhere."""
+    return " ".join(text.casefold().split())
+
+
+class Seen(Generic[T]):
+    """Prompts with what is known of each, to be asked whether another one is the same evidence once more."""
+
+    def __init__(self) -> None:
+        self._exactly: dict[tuple[str, str | None], T] = {}
+        self._plainly: dict[tuple[str, str | None], tuple[str | None, T]] = {}
+
+    def add(self, prompt: Prompt, known: T) -> None:
+        self._exactly.setdefault(prompt.content, known)
+        self._plainly.setdefault(plain(prompt), (prompt.group, known))
+
+    def find(self, prompt: Prompt) -> T | None:
+        """What was added first with this prompt's text and picture, whatever the case and spacing; None for a new one.
+
+        Spellings that share a template are new each: the template is the unit, however many prompts it has.
+        """
+        if prompt.content in self._exactly:
+            return self._exactly[prompt.content]
+        group, known = self._plainly.get(plain(prompt), (None, None))
+        return None if group is not None and group == prompt.group else known
 
 
 def split(prompts: Sequence[Prompt], salt: str, share: float = 0.5) -> tuple[Prompts, Prompts]:

@@ -24,7 +24,7 @@ _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.ME
 
 def before_running(spec: Spec) -> Verdict | None:
     """The verdict that no evidence can change, or None: a leak, or too few prompts for the level asked for."""
-    return _leaked(spec) or spec.expectation.beforehand(spec.sets, spec.claim)
+    return _leaked(spec) or spec.expectation.beforehand(spec.sets, spec.asked)
 
 
 def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> Verdict:
@@ -86,8 +86,7 @@ def with_outlook(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:
     """
     if verdict.reason is not Reason.UNDERPOWERED or verdict.feature is None:
         return verdict
-    alpha = spec.claim.alpha / (len(spec.features) if spec.together == "any" else 1)
-    outlook = spec.expectation.outlook(evidence, replace(spec.claim, feature=verdict.feature, alpha=alpha))
+    outlook = spec.expectation.outlook(evidence, replace(spec.asked, feature=verdict.feature))
     if outlook is None:
         return verdict
     power = Measurement("power at this effect", outlook.power, outlook.n)

@@ -1,4 +1,5 @@
-"""`interp check --against REF`: bars that are lower than they were at a git ref, and whether the change says why."""
+"""`interp check --against REF`: bars that are lower than at a git ref, claims that measure something else under their
+old id, and whether the change says why."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from harness.expectations.base import Expectation
 from harness.expectations.bounds import Bound
 from harness.families import DEFAULT_Q
 from harness.language.specs import Loaded, load
+from harness.remeasured import remeasured
 from harness.spec import Broken, Spec
 
 _GIT_TIMEOUT_S = 60
@@ -28,14 +30,14 @@ class UnknownRef(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Loosened:
-    """One claim whose bar is lower. because: the reason that this change gives, empty where it gives none; then
-    `mend` says where one would stand."""
+    """One claim whose bar is lower, or that measures something else. because: the reason that this change gives, empty
+    where it gives none; then `mend` says where one would stand."""
 
     id: str
     source: Source
     what: tuple[str, ...]
     because: str
-    mend: str = "say why in its `loosened_because`, or put the bar back"
+    mend: str = "say why in its `loosened_because`, or put it back"
 
     def to_dict(self) -> dict[str, Any]:
         """The keys of `interp check --json`, and `because`."""
@@ -46,7 +48,7 @@ class Loosened:
 
 
 def loosened_since(root: Path, ref: str, now: Loaded, paths: Sequence[Path] | None = None) -> list[Loosened]:
-    """Every claim of `ref` whose bar is lower now, or that is gone, in the order of the old files.
+    """Every claim of `ref` whose bar is lower now, that measures something else, or is gone, in the order of the files.
 
     paths: as given to `load` for `now`. Raises UnknownRef, and EnvironmentFault `git_missing` without git.
     """
@@ -141,6 +143,8 @@ def _lower(old: Spec, new: Spec) -> Iterator[str]:
         yield f"it was {old.kind}, and is {new.kind}"
     else:
         yield from _lower_bars(old.expectation, new.expectation)
+        if parts := tuple(remeasured(old, new)):
+            yield f"what is measured was changed ({'; '.join(parts)})"
     if (old.severity, new.severity) == ("fail", "warn"):
         yield "severity fail is warn"
     if old.xfail is None and new.xfail is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from harness.errors import Source, SpecError
@@ -91,6 +91,13 @@ class Spec:
     @property
     def kind(self) -> str:
         return self.expectation.kind
+
+    @property
+    def asked(self) -> Claim:
+        """The claim as each feature is asked it: `any` of m features holds each to alpha / m (Bonferroni)."""
+        return (
+            self.claim if self.together != "any" else replace(self.claim, alpha=self.claim.alpha / len(self.features))
+        )
 
     @property
     def subjects(self) -> tuple[Subject, ...]:

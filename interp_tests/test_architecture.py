@@ -31,7 +31,7 @@ FLOORS = [
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
     {"language", "capture", "judging", "answers", "rechecking"},
-    {"planning", "mutants", "controls", "reports", "history", "accepting", "loosening", "untrusted"},
+    {"planning", "mutants", "controls", "reports", "history", "accepting", "loosening", "remeasured", "untrusted"},
     {"running"},
     {
         *("session", "explore", "pinning", "explaining", "calibrating", "comparing", "drafting", "gate", "stored"),

@@ -138,7 +138,7 @@ def test_check_has_a_section_for_each_claim_that_nothing_can_decide(here):
     lines = done.stdout.splitlines()
     at = next(i for i, line in enumerate(lines) if "first::three can never be met" in line)
     assert lines[at].startswith("specs/first.yaml:")
-    assert "too_few_prompts: 3 prompts cannot show this" in lines[at + 1]
+    assert lines[at + 1].startswith("    inconclusive: too_few_prompts: 3 prompts cannot show this")
     assert lines[at + 2].strip() == "has 3, would do: 5"
     assert "first::thirteen can never be met (severity: warn)" in done.stdout
     assert "has 8, would do: 14" in done.stdout
@@ -152,6 +152,22 @@ def test_check_says_the_same_as_json(here):
     assert found["first::three"]["would_do"] == {"n": 5, "add": 2, "to": "few"}
     assert found["first::thirteen"]["would_do"] == {"n": 14, "add": 6, "to": "plain"}
     assert found["first::three"]["reason"] == "too_few_prompts"
+    assert found["first::three"]["message"].startswith("too_few_prompts: 3 prompts cannot show this")
+
+
+def test_what_check_warns_of_stands_beside_the_document(here):
+    """Of the files, not of a claim: in the text, and under --json on stderr, where it does not spoil the document."""
+    path = here.root / "specs/subjects.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("models:\n", "models:\n  far: {hub: example/far, revision: unpinned}\n"))
+    try:
+        text, document = interp("check"), interp("check", "--json")
+    finally:
+        path.write_text(before)
+    (warning,) = [line for line in text.stdout.splitlines() if line.startswith("warning: ")]
+    assert "far" in warning
+    assert document.stderr.strip() == warning
+    assert {one["code"] for one in json.loads(document.stdout)} == {"inconclusive"}
 
 
 def test_a_claim_that_only_warns_counts_under_strict(here, tmp_path):

@@ -1,6 +1,7 @@
 """Two claims that cannot both hold are named, with both places; claims that can are left alone."""
 
 import itertools
+import json
 
 import pytest
 from hypothesis import example, given
@@ -131,9 +132,17 @@ def test_check_warns_with_both_places_and_stays_green(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["check", "specs/suite.yaml"])
     (line,) = [line for line in done.stdout.splitlines() if "contradict" in line]
     assert line.startswith("warning: specs/suite.yaml:6:5: suite::a and suite::b at specs/suite.yaml:9:5 contradict")
+    listed = CliRunner().invoke(app, ["check", "specs/suite.yaml", "--json"])
+    (one,) = json.loads(listed.stdout)
+    assert (done.exit_code, listed.exit_code) == (0, 0)
+    assert (one["code"], one["file"], one["line"], one["column"]) == ("contradiction", "specs/suite.yaml", 6, 5)
+    assert one["message"] in line
+    assert (one["specs"], one["nearest"]) == (["suite::a", "suite::b"], [])
+    assert done.stdout.splitlines()[-1] == "2 specs read, 0 mistakes"
     agreeing = HEAD + "expect:\n" + entry("a", MORE) + entry("b", MORE)
     load_suite(tmp_path, agreeing)
     assert "contradict" not in CliRunner().invoke(app, ["check", "specs/suite.yaml"]).stdout
+    assert json.loads(CliRunner().invoke(app, ["check", "specs/suite.yaml", "--json"]).stdout) == []
 
 
 def test_the_suites_that_ship_contradict_nothing():

@@ -150,8 +150,8 @@ def test_what_cannot_be_drafted_writes_nothing(args, code, says, project, monkey
     (folder / "few.txt").write_text("A red ball.\nA blue door.\nA green hat.\n")
     frame = "The {} ball that lay in the garden rolled down the hill and over the bridge to the old house of her aunt."
     (folder / "long.txt").write_text("".join(frame.format(f"{i}th") + "\n" for i in range(30)))
-    (folder / "twins.txt").write_text("".join(f"The {'x' * i} ball.\n" for i in range(1, 40)))
-    (folder / "others.txt").write_text("".join(f"The {'x' * i} ball. \n" for i in range(1, 40)))
+    (folder / "twins.txt").write_text("".join(f"The {'x' * i} ball.\n" for i in range(1, 80, 2)))
+    (folder / "others.txt").write_text("".join(f"The {'x' * i} ball.\n" for i in range(2, 81, 2)))
     before = sorted((project.root / "specs").rglob("*.yaml"))
     found, _, err = interp(capsys, "draft", *args, "--subject", "tiny")
     assert (found, says in err) == (code, True), err

@@ -10,6 +10,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.heldout import plain
+from harness.inputs import Prompt
 from harness.language.scalars import in_quotes
 from harness.language.specs import load
 from harness.spec import Spec
@@ -19,7 +21,7 @@ from interp_tests.language_root import copy_root
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip)
-sets = st.lists(texts, min_size=1, max_size=6, unique=True)
+sets = st.lists(texts, min_size=1, max_size=6, unique_by=lambda text: plain(Prompt(text)))
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from([10**40, "id", "a"])
 )
@@ -96,7 +98,8 @@ def test_any_tree_gives_specs_or_mistakes(root, place, tree):
 def test_a_valid_suite_comes_back_as_it_was(root, suite):
     """Two ways of writing one suite (one line; blocks with all in quotes) give equal specs, but for their places."""
     entries, here, there = suite
-    there = [text for text in there if text not in here] or ["something else altogether"]
+    stands = {plain(Prompt(text)) for text in here}
+    there = [text for text in there if plain(Prompt(text)) not in stands] or ["something else altogether"]
     data = {
         "subjects": ["small"],
         "prompts": {"a": here, "b": there},

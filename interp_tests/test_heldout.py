@@ -7,7 +7,7 @@ from harness.errors import Source
 from harness.expectations import kinds
 from harness.expectations.base import Claim
 from harness.expectations.toy import evidence_of_rows, row
-from harness.heldout import ALIKE, near_duplicates, split
+from harness.heldout import ALIKE, Seen, near_duplicates, split
 from harness.inputs import ModelRef, Picture, Prompt, PromptSet, SaeRef, Subject
 from harness.judging import before_running, judge
 from harness.spec import Spec
@@ -31,6 +31,29 @@ def test_appending_prompts_moves_none_to_the_other_half(first, more, salt):
     before, after = split(first, salt), split([*first, *more], salt)
     assert [half[: len(b)] for half, b in zip(after, before, strict=True)] == list(before)
     assert sorted(map(repr, [*after[0], *after[1]])) == sorted(map(repr, [*first, *more]))
+
+
+SPELT = st.sampled_from(["a b", "A b", "a  B ", "ab", "c"])
+
+
+@SETTINGS
+@given(st.lists(st.builds(Prompt, SPELT, group=st.sampled_from([None, "g", "h"])), max_size=8))
+def test_what_counts_twice_is_found_as_by_comparing_every_two(prompts):
+    """Held against the plain way, as long as what came before is new: letters alone make a prompt, and spellings may
+    share a template."""
+    seen, kept = Seen(), []
+    for prompt in prompts:
+        again = [
+            k
+            for k in kept
+            if "".join(k.text.split(" ")).lower() == "".join(prompt.text.split(" ")).lower()
+            and (" " in k.text.strip()) == (" " in prompt.text.strip())
+            and (k.text == prompt.text or k.group is None or k.group != prompt.group)
+        ]
+        assert (seen.find(prompt) is not None) == bool(again)
+        if not again:
+            seen.add(prompt, prompt)
+            kept.append(prompt)
 
 
 @SETTINGS

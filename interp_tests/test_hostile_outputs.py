@@ -37,8 +37,8 @@ def run(tmp_path_factory):
         for n, text in enumerate(EVIL)
     ]
     claims += ["- {id: pinned, feature: 17, holds_under: {prompts: color, edits: [case], relation: keeps_firing}}\n"]
-    prompts = {"color": [f"{text} {color}" for text, color in zip(EVIL, COLOR * 9, strict=False)]}
-    prompts["plain"] = [f"{text} The dog slept." for text in EVIL]
+    prompts = {"color": [f"{text} {n}. {color}" for n, (text, color) in enumerate(zip(EVIL, COLOR * 9, strict=False))]}
+    prompts["plain"] = [f"{text} The dog slept {n} times." for n, text in enumerate(EVIL)]
     project.suite("evil", "".join(claims), prompts=prompts, title=EVIL[0], owner=EVIL[1])
     broken = "".join(f"- {{id: {quoted(text)}, {quoted(text)}: {quoted(text)}}}\n" for text in EVIL)
     project.suite("broken", broken, prompts={quoted(EVIL[0]): "../" + EVIL[1]})

@@ -203,6 +203,28 @@ def test_a_prompt_without_a_counted_token_is_no_unit():
     assert claimed("fire_rate", thirteen).reason is Reason.TOO_FEW_PROMPTS
 
 
+@pytest.mark.parametrize(
+    ("kind", "rate", "warns"),
+    [
+        ("silent_on", {"at_most": 0.2}, True),
+        ("fire_rate", {"at_most": 0.2}, True),
+        ("fire_rate", {"between": [0, 0.9]}, True),
+        ("fire_rate", {"at_least": 0.8}, False),
+    ],
+)
+def test_silence_in_a_topk_sae_is_being_outcompeted(kind, rate, warns):
+    """Claims of silence say so there; a claim of firing does not, and none does on another SAE."""
+    sets = {"prompts": [*rows(1, COLOR, red=3), *rows(29, COLOR)]}
+    if kind == "silent_on":
+        sets["but_fires_on"] = rows(3, COLOR, red=3)
+    topk, other = (
+        claimed(kind, evidence_of_rows(**sets), dataclasses.replace(CLAIM, sae_is_topk=is_topk), rate=rate).warnings
+        for is_topk in (True, False)
+    )
+    assert any("other features won" in warning for warning in topk) == warns
+    assert other == ()
+
+
 def test_a_template_fires_with_its_share_of_prompts():
     """Half of each template's prompts firing is a rate of one half over templates."""
     evidence = evidence_of_rows(prompts=[*rows(20, COLOR, red=3), *rows(20, COLOR)])

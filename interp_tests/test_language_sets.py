@@ -1,6 +1,7 @@
 """Prompt sets: what is written is what is read, in order, each prompt once."""
 
 import itertools
+import json
 import re
 
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from harness.errors import Source, SpecError
 from harness.inputs import Prompt
+from harness.judging import before_running
 from harness.language import sets
 from harness.language.prompts import with_marks
 from harness.language.sets import resolve_reference
 from harness.language.specs import load
 from harness.spec import Broken
-from interp_tests.language_root import ROOT_OF_CASES, codes_of, copy_root, prompts_of
+from interp_tests.language_root import ROOT_OF_CASES, codes_of, copy_root, load_suite, prompts_of
 
 WORDS = {
     "color": ["The red door.", "A green leaf.", "The blue cup.", "Yellow paint.", "A white wall."],
@@ -51,6 +53,48 @@ def test_jsonl_holds_a_text_and_perhaps_a_group(tmp_path):
     path = copy_root(tmp_path) / "specs" / "prompts" / "lines.jsonl"
     path.write_text('{"text": "a\\nb", "group": "g"}\n\n{"group": null, "text": "c"}\n')
     assert prompts_of(tmp_path, "prompts/lines.jsonl") == (Prompt("a\nb", group="g"), Prompt("c"))
+
+
+SPELLINGS = ["She saw three cups.", "she saw three cups.", "SHE SAW THREE CUPS.", "She  saw three cups."]
+
+
+def suite_of(root, groups):
+    """A set of four spellings, each with its group (None: of its own)."""
+    path = copy_root(root) / "specs" / "prompts" / "cups.jsonl"
+    lines = [json.dumps({"text": text, "group": group}) for text, group in zip(SPELLINGS, groups, strict=True)]
+    path.write_text("\n".join(lines))
+    return "subjects: [small]\nexpect:\n  - {id: a, feature: 1, fire_rate: {prompts: prompts/cups.jsonl}}\n"
+
+
+@pytest.mark.parametrize(
+    ("groups", "mistakes"),
+    [
+        ([None] * 4, 3),
+        (["g", None, "g", "g"], 1),
+        (["g", "h", "g", "h"], 2),
+        ([None, "g", "g", "g"], 3),
+        (["g"] * 4, 0),
+    ],
+)
+def test_spellings_of_one_prompt_are_one_prompt(tmp_path, groups, mistakes):
+    """15 spellings of one sentence are not 15 prompts; in one group they are one unit, and may stay."""
+    assert codes_of(tmp_path, suite_of(tmp_path, groups)) == ["duplicate_prompt"] * mistakes
+
+
+def test_spellings_in_one_group_are_one_unit(tmp_path):
+    """So 4 of them are one of the 14 that a rate takes."""
+    (spec,) = load_suite(tmp_path, suite_of(tmp_path, ["g"] * 4)).items
+    assert before_running(spec).details["add"] == 13
+
+
+@pytest.mark.parametrize(("group", "codes"), [(None, ["overlapping_sets"]), ("g", [])], ids=["apart", "in one group"])
+def test_spellings_on_both_sides_are_compared_inside_a_group_only(tmp_path, group, codes):
+    """Where case is what the claim is about, the two spellings are one template, permuted within."""
+    folder = copy_root(tmp_path) / "specs" / "prompts"
+    for name, text in (("loud", "RED DOOR"), ("low", "red  door")):
+        (folder / f"{name}.jsonl").write_text(json.dumps({"text": text, "group": group}))
+    claim = "fires_more: {prompts: prompts/loud.jsonl, than: prompts/low.jsonl}"
+    assert codes_of(tmp_path, f"subjects: [small]\nexpect:\n  - {{id: a, feature: 1, {claim}}}\n") == codes
 
 
 def test_txt_lines_keep_their_spaces_and_lose_only_the_line_break(tmp_path):

@@ -19,6 +19,8 @@ from harness.spec import Spec
 from harness.untrusted import NoBase, refused_changes
 from harness.verdict import Verdict
 
+_NO_MISTAKE = ("inconclusive", "loosened", "contradiction")  # codes of what is right as YAML
+
 
 def check(
     paths: Annotated[
@@ -92,17 +94,20 @@ def _checked(paths: list[Path] | None, against: str | None, strict: bool, as_jso
     """Check once, print, and give the exit code."""
     loaded = load(Path.cwd(), paths)
     lower = _lower_bars(against, loaded, paths)
-    found = [*mistakes_of(loaded), *_undecidable(loaded), *lower]
+    found = [*mistakes_of(loaded), *_undecidable(loaded), *lower, *_contradicting(loaded)]
     if as_json:
+        _warn(loaded, err=True)
         print_document(found, indent)
     else:
         _print(loaded, found)
     wrong = [f for f in found if _counts(f, strict)]
-    return (2 if any(f["code"] not in ("inconclusive", "loosened") for f in wrong) else 1) if wrong else 0
+    return (2 if any(f["code"] not in _NO_MISTAKE for f in wrong) else 1) if wrong else 0
 
 
 def _counts(one: dict[str, Any], strict: bool) -> bool:
     """Whether this makes the exit code other than 0."""
+    if one["code"] == "contradiction":
+        return False
     if one["code"] == "loosened":
         return one["because"] is None
     return one["code"] != "inconclusive" or strict or one["severity"] == "fail"
@@ -143,35 +148,51 @@ def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
 def _as_record(spec: Spec, early: Verdict) -> dict[str, Any]:
     """The keys of a mistake, and: spec, reason, severity; n, what would do (n in all, how many more, of which set)."""
     add = early.details.get("add")
+    besides = {"besides": early.details["besides"]} if "besides" in early.details else {}
     n = early.measurement.n if early.measurement is not None else None
     return {
         "code": "inconclusive",
         "file": spec.source.path,
         "line": spec.source.line,
         "column": spec.source.column,
-        "message": f"{early.word}: {early.finding}",
+        "message": f"{early.reason}: {early.finding}",
         "nearest": [],
         "spec": spec.id,
         "reason": str(early.reason),
         "severity": spec.severity,
         "n": n,
-        "would_do": None if add is None or n is None else {"n": n + add, "add": add, "to": early.details["to"]},
+        "would_do": None
+        if add is None or n is None
+        else {"n": n + add, "add": add, "to": early.details["to"], **besides},
     }
+
+
+def _contradicting(loaded: Loaded) -> list[dict[str, Any]]:
+    """Pairs of specs of which one at most can be met."""
+    return [one.to_dict() for one in contradictions(item for item in loaded.items if isinstance(item, Spec))]
+
+
+def _warn(loaded: Loaded, err: bool = False) -> None:
+    """What is said of the files beside their claims (weights that are not pinned, unused baselines); it has no place
+    in the document of --json, and stands beside it."""
+    for warning in loaded.warnings:
+        typer.echo(escape(f"warning: {warning}"), err=err)
 
 
 def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     undecidable = [one for one in found if one["code"] == "inconclusive"]
+    contradicting = [one for one in found if one["code"] == "contradiction"]
     for one in found:
-        if one["code"] != "inconclusive":
+        if one["code"] not in ("inconclusive", "contradiction"):
             typer.echo(escape(f"{_place(one)}: {one['code']}: {one['message']}"))
     for one in undecidable:
         _print_undecidable(one)
-    contradicting = contradictions(item for item in loaded.items if isinstance(item, Spec))
-    for warning in (*loaded.warnings, *contradicting):
-        typer.echo(escape(f"warning: {warning}"))
+    _warn(loaded)
+    for one in contradicting:
+        typer.echo(escape(f"warning: {_place(one)}: {one['message']}"))
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)
-    mistakes = len(found) - lower - len(undecidable)
+    mistakes = sum(one["code"] not in _NO_MISTAKE for one in found)
     bars = f", {lower} lower {'bar' if lower == 1 else 'bars'}" if lower else ""
     never = f", {len(undecidable)} that no evidence can decide" if undecidable else ""
     typer.echo(f"{specs} specs read, {mistakes} {'mistake' if mistakes == 1 else 'mistakes'}{bars}{never}")
@@ -183,7 +204,9 @@ def _print_undecidable(one: dict[str, Any]) -> None:
     typer.echo(escape(f"{_place(one)}: {one['spec']} can never be met{warns}"))
     typer.echo(escape(f"    inconclusive: {one['message']}"))
     if one["would_do"] is not None:
-        typer.echo(f"    has {one['n']}, would do: {one['would_do']['n']}")
+        besides = one["would_do"].get("besides")
+        more = f", and {besides['add']} more of {besides['to']}" if besides is not None else ""
+        typer.echo(escape(f"    has {one['n']}, would do: {one['would_do']['n']}{more}"))
 
 
 def _place(one: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from harness.expectations.checks import broken, dead, feature_of, left_out
 from harness.expectations.comparing import FEWEST, units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, units_used, within_bound
-from harness.expectations.results import Part, against, fewest, only, part, short, too_few, verdict_of
+from harness.expectations.results import Part, against, fewest, only, part, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
@@ -74,7 +74,7 @@ class Activation(Expectation):
         if claim.scope == "sample" or 0.5**n <= claim.alpha:
             return None
         least = fewest(lambda m: 0.5**m <= claim.alpha, n + 1)
-        because = f"a median of {n} has no limit at alpha {short(claim.alpha)}"
+        because = f"a median of {n} has no limit at alpha {claim.alpha_in_words}"
         return too_few(n, None if least is None else least - n, sets["prompts"].name, because)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:

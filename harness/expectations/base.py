@@ -103,6 +103,11 @@ class Claim:
     noise_is: str = ""
 
     @property
+    def alpha_in_words(self) -> str:
+        """.05, .025, 1e-6: with the digits that it has, since half of .05 is not .03."""
+        return f"{self.alpha:.4g}".removeprefix("0")
+
+    @property
     def noise(self) -> Noise:
         """How far numbers move that should not: the subject's own, or the usual of its precision."""
         return self.measured_noise or usual_noise(self.dtype)

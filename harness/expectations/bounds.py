@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Number = Annotated[float, Field(strict=False, allow_inf_nan=False)]
+ShareNumber = Annotated[float, Field(strict=False, allow_inf_nan=False, ge=0, le=1)]
 
 
 class Bound(BaseModel):
@@ -67,6 +68,16 @@ def more_than(chance: float) -> dict[str, Any]:
     """What `claims_more` asks for, as an editor can check it."""
     edge = {"prefixItems": [{"exclusiveMinimum": chance}]}
     return {"not": {"required": ["at_most"]}, "properties": {"between": edge}}
+
+
+class ShareBound(Bound):
+    """Limits of a share: a rate, a precision, an AUROC. Outside 0 to 1 every number would be met, or none."""
+
+    at_least: ShareNumber | None = Field(None, description="The share must be this or more, 0 to 1.")
+    at_most: ShareNumber | None = Field(None, description="The share must be this or less, 0 to 1.")
+    between: tuple[ShareNumber, ShareNumber] | None = Field(
+        None, description="The share must be in this closed range, 0 to 1."
+    )
 
 
 class Over(BaseModel):

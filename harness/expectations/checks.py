@@ -97,6 +97,11 @@ def dead_at_rest(
     return dead(evidence, claim, roles, hint) if bound.holds(0.0) else None
 
 
+def outcompeted(claim: Claim) -> tuple[str, ...]:
+    """A warning for claims of silence: the k strongest features of a token fire, whatever else stands in it."""
+    return ("in a TopK SAE silence means that other features won, not that the input was absent",) * claim.sae_is_topk
+
+
 def named(evidence: Evidence, roles: tuple[str, ...]) -> str:
     return " and ".join(evidence.prompts(role).name for role in roles)
 

@@ -18,7 +18,7 @@ from harness.expectations.results import only, short, too_few
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes, auroc_of_all, auroc_within_all, stacked
 from harness.stats.intervals import Limits, auroc_limits, mean_limits, rate_limits, welch_limits
-from harness.stats.permutation import P, rank_sum, smallest_p, stratified_p
+from harness.stats.permutation import P, rank_sum, smallest_p, strata_missing, stratified_p
 from harness.stats.power import auroc_power, within_power
 from harness.stats.units import LEFT_OUT, Design, by_unit, count_units, design_of, units_of
 from harness.verdict import Example, Measurement, Reason, Verdict, inconclusive
@@ -167,7 +167,7 @@ def smallest_p_of(sets: Mapping[str, PromptSet], positive: str, negative: str) -
     design = set_design(sets, positive, negative)
     if not design.n_positive or not design.n_negative:
         return None
-    return _within_floor(design) if design.within else smallest_p(design.n_positive, design.n_negative)
+    return math.prod(_within_floors(design)) if design.within else smallest_p(design.n_positive, design.n_negative)
 
 
 def set_design(sets: Mapping[str, PromptSet], positive: str, negative: str) -> Design:
@@ -182,17 +182,29 @@ def too_few_to_compare(
     """Inconclusive where no outcome could reach alpha, or a side is under 5 units (STATISTICS: floor <= alpha / 10
     excuses a small `than`), with the number that would do."""
     a, b = design.n_positive, design.n_negative
+    names = sets[positive].name, sets[negative].name
     if design.within:
-        return _too_few_templates(design, alpha, sets[positive].name)
+        return _too_few_templates(design, alpha, " and to ".join(names))
     if _enough(a, b, alpha):
         return None
     unit = "templates" if design.grouped else "prompts"
-    if a < FEWEST:
-        because = f"{FEWEST} are the fewest, on the side that should fire"
-        return too_few(a, FEWEST - a, sets[positive].name, because, unit)
-    more = next((n for n in range(b + 1, _MOST) if _enough(a, n, alpha)), None)
-    because = f"the smallest p that {a} against {b} can reach is {smallest_p(a, b) if b else 1:.2g}"
-    return too_few(b, None if more is None else more - b, sets[negative].name, because, unit)
+    more = max(0, FEWEST - a)
+    enough = next((n for n in range(b, _MOST) if _enough(a + more, n, alpha)), None)
+    others = None if enough is None else enough - b
+    floor = _floor_text(a + more, b, alpha)
+    if not more:
+        return too_few(b, others, names[1], floor, unit)
+    because = f"{FEWEST} are the fewest, on the side that should fire"
+    if others == 0:
+        return too_few(a, more, names[0], because, unit)
+    besides = None if others is None else (others, names[1])
+    return too_few(a, None if others is None else more, names[0], f"{because}; {floor}", unit, besides=besides)
+
+
+def _floor_text(a: int, b: int, alpha: float) -> str:
+    reached = smallest_p(a, b) if b else 1.0
+    text = f"the smallest p that {a} against {b} can reach is {reached:.2g}"
+    return f"{text}, and a set of under {FEWEST} takes a tenth of alpha" if reached <= alpha else text
 
 
 def _enough(a: int, b: int, alpha: float) -> bool:
@@ -200,19 +212,23 @@ def _enough(a: int, b: int, alpha: float) -> bool:
     return a >= FEWEST and b > 0 and floor <= alpha and (b >= FEWEST or floor <= alpha / 10)
 
 
-def _too_few_templates(design: Design, alpha: float, name: str) -> Verdict | None:
-    floor = _within_floor(design)
-    if design.n >= FEWEST and floor <= alpha:
+def _too_few_templates(design: Design, alpha: float, names: str) -> Verdict | None:
+    """More templates are taken to have as many prompts as that one of these which has the fewest ways to be dealt."""
+    floors = _within_floors(design)
+    missing = max(FEWEST - design.n, strata_missing(floors, alpha))
+    if missing <= 0:
         return None
-    because = f"both sets are made from the same templates, so these are the units, and {FEWEST} are the fewest"
+    because = f"both sides are made from the same templates, so these are the units, and {FEWEST} are the fewest"
     if design.n >= FEWEST:
-        because = f"the smallest p that {design.n} shared templates can reach is {floor:.2g}"
-    return too_few(design.n, max(1, FEWEST - design.n), f"{name} and what it is compared with", because, "templates")
+        reached = f"the smallest p that {design.n} shared templates can reach is {math.prod(floors):.2g}"
+        because = f"{reached}, and one more divides it by {round(1 / max(floors))}"
+    return too_few(design.n, missing, names, because, "templates")
 
 
-def _within_floor(design: Design) -> float:
+def _within_floors(design: Design) -> list[float]:
+    """The smallest p of each shared template by itself; their product is that of all."""
     sizes = [(int((design.positive == g).sum()), int((design.negative == g).sum())) for g in range(design.n)]
-    return math.prod(smallest_p(a, b) for a, b in sizes)
+    return [smallest_p(a, b) for a, b in sizes]
 
 
 def units_in(sets: Mapping[str, PromptSet], role: str) -> int:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, KindExample, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, within_bound
@@ -32,7 +32,7 @@ class Density(Tokenwise):
     kind: ClassVar[str] = "density"
     mutants: ClassVar[frozenset[str]] = frozenset({"random_sae", "one_layer_off"})
 
-    rate: Bound = Field(description="Bound on the share of counted tokens on which the feature fires.")
+    rate: ShareBound = Field(description="Bound on the share of counted tokens on which the feature fires.")
 
     def fewest_tokens(self) -> int:
         return FEWEST_FOR_DENSITY

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out
+from harness.expectations.bounds import ShareBound
+from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out, outcompeted
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -45,8 +45,9 @@ class FireRate(Expectation):
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="The prompts on which firing is counted.")
-    rate: Bound = Field(
-        Bound(at_least=0.8), description="Bound on the share of prompts on which the feature fires (14 can show .8)."
+    rate: ShareBound = Field(
+        ShareBound(at_least=0.8),
+        description="Bound on the share of prompts on which the feature fires (14 can show .8).",
     )
 
     def side(self) -> Side:
@@ -82,8 +83,11 @@ class FireRate(Expectation):
             f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, 'prompts')} of "
             f"{evidence.prompts('prompts').name}: {against(found, claim)}",
             examples=self._examples(evidence, claim),
-            warnings=left_out(evidence, claim, ("prompts",)),
+            warnings=(*left_out(evidence, claim, ("prompts",)), *self._outcompeted(claim)),
         )
+
+    def _outcompeted(self, claim: Claim) -> tuple[str, ...]:
+        return outcompeted(claim) if self.rate.at_least is None else ()
 
     def _examples(self, evidence: Evidence, claim: Claim) -> tuple[Example, ...]:
         if self.side() == "low":

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound, claims_more, more_than
+from harness.expectations.bounds import Bound, ShareBound, claims_more, more_than
 from harness.expectations.checks import broken, dead, feature_of, signed_codes_fault
 from harness.expectations.comparing import ENOUGH_TO_REFUTE, inexact_warning
 from harness.expectations.evidence import Evidence
@@ -30,10 +30,10 @@ from harness.expectations.results import (
 )
 from harness.expectations.showing import MOST_SHOWN, examples_at
 from harness.expectations.toy import rows
-from harness.inputs import PromptSet
+from harness.inputs import Prompt, PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.intervals import rate_limits
-from harness.stats.permutation import P
+from harness.stats.permutation import P, strata_missing
 from harness.stats.power import within_power
 from harness.stats.units import count_units, units_of
 from harness.stats.within import Marked, marked_units
@@ -56,8 +56,8 @@ class FiresAt(Expectation):
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "shuffled_labels", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="A set with `marks: true`; [[...]] marks where the feature should fire.")
-    auroc: Bound = Field(
-        Bound(at_least=0.9),
+    auroc: ShareBound = Field(
+        ShareBound(at_least=0.9),
         json_schema_extra=more_than(0.5),
         description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect.",
     )
@@ -71,10 +71,11 @@ class FiresAt(Expectation):
         return "high"
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
-        marked = count_units(units_of([p.group for p in sets["prompts"].prompts if p.marks]))
+        prompts = [p for p in sets["prompts"].prompts if p.marks]
+        marked = count_units(units_of([p.group for p in prompts]))
         if claim.scope == "sample" and marked:
             return None
-        return _too_few_marked(marked, sets["prompts"].name)
+        return _too_few_marked(marked, sets["prompts"].name, _unit_of(prompts))
 
     def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
         """Of the AUROC's bound, over the prompts (templates) seen here."""
@@ -83,7 +84,7 @@ class FiresAt(Expectation):
         marked, prompts = _marked(evidence, claim), evidence.prompts("prompts")
         strata = marked.standing_for_templates(feature_of(claim, marked.value.d_sae))
         effect = f"an AUROC of {short(float(_auroc_of_all(evidence, claim)[feature_of(claim, marked.value.d_sae)]))}"
-        unit = _unit(evidence).strip() or "prompts"
+        unit = _unit_of(prompts.prompts)
 
         def power(more: Sequence[int]) -> float:
             return within_power(strata, len(strata) + more[0], self.auroc.low, claim.alpha)
@@ -133,8 +134,12 @@ class FiresAt(Expectation):
 
 
 def _unit(evidence: Evidence) -> str:
-    grouped = any(p.group is not None for p in evidence.prompts("prompts").prompts)
-    return " templates" if grouped else ""
+    unit = _unit_of(evidence.prompts("prompts").prompts)
+    return f" {unit}" if unit == "templates" else ""
+
+
+def _unit_of(prompts: Sequence[Prompt]) -> str:
+    return "templates" if any(p.group is not None for p in prompts) else "prompts"
 
 
 def _marked(evidence: Evidence, claim: Claim) -> Marked:
@@ -154,7 +159,7 @@ def _auroc_of_all(evidence: Evidence, claim: Claim) -> Floats:
         raise signed_codes_fault() from None
 
 
-def _too_few_marked(n: int, name: str) -> Verdict | None:
+def _too_few_marked(n: int, name: str, unit: str) -> Verdict | None:
     if n >= FEWEST_MARKED:
         return None
     if n == 0:
@@ -163,14 +168,14 @@ def _too_few_marked(n: int, name: str) -> Verdict | None:
             f"no prompt of {name} has a marked token: write `marks: true` in the set and [[...]] around the tokens.",
             measurement=Measurement("marked prompts", 0, 0),
         )
-    return too_few(n, FEWEST_MARKED - n, name, f"{FEWEST_MARKED} marked prompts are the fewest")
+    return too_few(n, FEWEST_MARKED - n, name, f"{FEWEST_MARKED} marked {unit} are the fewest", unit)
 
 
 def _unmarked(evidence: Evidence, claim: Claim) -> Verdict | None:
     """Marks that meet no counted token, or prompts that are marked from end to end, leave nothing to compare."""
-    n, name = _marked(evidence, claim).n, evidence.prompts("prompts").name
+    n, prompts = _marked(evidence, claim).n, evidence.prompts("prompts")
     if claim.scope == "population" or n == 0:
-        return _too_few_marked(n, name)
+        return _too_few_marked(n, prompts.name, _unit_of(prompts.prompts))
     return None
 
 
@@ -178,11 +183,12 @@ def _too_few_tokens(marked: Marked, claim: Claim, evidence: Evidence) -> Verdict
     """Short prompts have few places to be wrong in: the smallest p is 1 over the product of their choices."""
     if claim.scope == "sample":
         return None
-    floor = marked.smallest_p()
-    if floor <= claim.alpha:
+    missing = strata_missing(marked.floors(), claim.alpha)
+    if missing == 0:
         return None
-    because = f"the smallest p that their tokens can reach is {short(floor)}"
-    return too_few(marked.n, 1, evidence.prompts("prompts").name, because)
+    prompts = evidence.prompts("prompts")
+    because = f"the smallest p that their tokens can reach is {short(marked.smallest_p())}"
+    return too_few(marked.n, missing, prompts.name, because, _unit_of(prompts.prompts))
 
 
 def _also(marked: Marked, feature: int, claim: Claim) -> tuple[Measurement, ...]:

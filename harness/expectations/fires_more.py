@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound, claims_more, more_than
+from harness.expectations.bounds import Bound, ShareBound, claims_more, more_than
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import (
     ENOUGH_TO_REFUTE,
@@ -63,8 +63,8 @@ class FiresMore(Expectation):
 
     prompts: SetRef = Field(description="Where the feature should fire.")
     than: SetRef = Field(description="Where it should fire less; near misses make the claim worth more.")
-    auroc: Bound = Field(
-        Bound(at_least=0.75),
+    auroc: ShareBound = Field(
+        ShareBound(at_least=0.75),
         json_schema_extra=more_than(0.5),
         description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect.",
     )

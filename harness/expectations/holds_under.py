@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side, Unfit
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.checks import broken
 from harness.expectations.editing import edits as editing
 from harness.expectations.editing.drawing import Example as Drawn
@@ -23,7 +23,7 @@ from harness.expectations.editing.values import Values
 from harness.expectations.editing.verdicts import Tried, none_made
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import best_text, bound_words, reachable, within_bound
-from harness.expectations.results import fewest, short
+from harness.expectations.results import fewest
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -67,7 +67,7 @@ class HoldsUnder(Expectation):
     mode: Literal["search", "rate"] = Field(
         "search", description="Look for a counterexample, or measure in how many examples the relation holds."
     )
-    rate: Bound | None = Field(
+    rate: ShareBound | None = Field(
         None,
         description="For `mode: rate`: bound on the share of examples in which the relation holds; at least .9 where "
         "it is left out (29, 46, 61 or 76 examples show that with 0, 1, 2 or 3 failures).",
@@ -149,7 +149,7 @@ class HoldsUnder(Expectation):
         return inconclusive(
             Reason.TOO_FEW_PROMPTS,
             f"{self.draws} examples cannot show this (even {best_text(self.bound, self.draws)} would not prove a "
-            f"rate {bound_words(self.bound)} at alpha {short(claim.alpha)}). {mend}.",
+            f"rate {bound_words(self.bound)} at alpha {claim.alpha_in_words}). {mend}.",
             measurement=Measurement("examples", self.draws, self.draws),
         )
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from harness.codes import Mask
 from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim, KindExample, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, within_bound
@@ -37,7 +37,9 @@ class Promotes(WantedTokens):
     reads_decoder: ClassVar[bool] = True
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "shuffled_decoder", "random_sae"})
 
-    share: Bound = Field(Bound(at_least=0.6), description="Bound on the share of its 10 most raised distinct tokens.")
+    share: ShareBound = Field(
+        ShareBound(at_least=0.6), description="Bound on the share of its 10 most raised distinct tokens."
+    )
 
     def side(self) -> Side:
         return side_of(self.share)

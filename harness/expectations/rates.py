@@ -82,7 +82,7 @@ def too_few_for_rate(
         return None
     least = fewest(lambda m: reachable(bound, m, claim.alpha), n + 1, most=_most(bound))
     unit = "templates" if any(p.group is not None for p in sets[role].prompts) else "prompts"
-    because = f"even {best_text(bound, n)} would not prove a rate {bound_words(bound)} at alpha {short(claim.alpha)}"
+    because = f"even {best_text(bound, n)} would not prove a rate {bound_words(bound)} at alpha {claim.alpha_in_words}"
     return too_few(n, None if least is None else least - n, sets[role].name, because, unit)
 
 

@@ -201,25 +201,37 @@ def fewest(enough: Callable[[int], bool], start: int, most: int = 10_000) -> int
 
 
 def too_few(
-    n: int, missing: int | None, where: str, because: str, unit: str = "prompts", sample_helps: bool = True
+    n: int,
+    missing: int | None,
+    where: str,
+    because: str,
+    unit: str = "prompts",
+    sample_helps: bool = True,
+    besides: tuple[int, str] | None = None,
 ) -> Verdict:
     """The static verdict on a set that is too small; `missing`: how many more would do, None where none would.
 
-    sample_helps: whether `scope: sample` would let the claim be made of these prompts only.
+    sample_helps: whether `scope: sample` would let the claim be made of these prompts only. besides: how many more
+    another set needs at the same time, and its name.
     """
     head = f"{n} {unit if n != 1 else unit.removesuffix('s')} cannot show this for prompts in general ({because})."
     these = "this one only" if n == 1 else f"these {in_words(n)} only"
     more = "" if unit == "prompts" else f" {unit if missing != 1 else unit.removesuffix('s')}"
     add = "No number of prompts can: change the bound"
     if missing is not None:
-        add = f"Add {missing}{more} to {where} (`interp draft` suggests some)"
+        both = f" and {besides[0]} to {besides[1]}" if besides is not None else ""
+        add = f"Add {missing}{more} to {where}{both} (`interp draft` suggests some)"
     sample = f", or write `scope: sample` to claim it of {these}" if sample_helps else ""
     return inconclusive(
         Reason.TOO_FEW_PROMPTS,
         f"{head} {add}{sample}.",
         measurement=Measurement(unit, n, n),
-        details={"add": missing, "to": where} if missing is not None else {},
+        details={} if missing is None else {"add": missing, "to": where} | _besides(besides),
     )
+
+
+def _besides(other: tuple[int, str] | None) -> dict[str, object]:
+    return {} if other is None else {"besides": {"add": other[0], "to": other[1]}}
 
 
 def against(found: Part, claim: Claim) -> str:

@@ -11,11 +11,20 @@ from pydantic import Field, model_validator
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import out_of, side_of, too_few_for_rate, unit_shares, units_used, within_bound
+from harness.expectations.rates import (
+    best_text,
+    bound_words,
+    out_of,
+    reachable,
+    side_of,
+    unit_shares,
+    units_used,
+    within_bound,
+)
 from harness.expectations.results import Part, against, fewest, part, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.toy import rows
@@ -26,6 +35,7 @@ from harness.stats.units import count_units
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 LEVELS = (0.25, 0.5, 0.75)
+_MOST, _MOST_FOR_A_RANGE = 10_000, 400  # how far the units that would do are sought; a range costs n^2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +61,11 @@ class Selective(Expectation):
 
     prompts: SetRef = Field(description="What the feature should detect.")
     than: SetRef = Field(description="What it should let pass.")
-    precision: Bound = Field(
-        Bound(at_least=0.8), description="Bound on TPR / (TPR + FPR): the precision on as many of each."
+    precision: ShareBound = Field(
+        ShareBound(at_least=0.8), description="Bound on TPR / (TPR + FPR): the precision on as many of each."
     )
-    recall: Bound | None = Field(None, description="Bound on the share of `prompts` that it detects (TPR).")
-    false_positives: Bound | None = Field(None, description="Bound on the share of `than` that it detects (FPR).")
+    recall: ShareBound | None = Field(None, description="Bound on the share of `prompts` that it detects (TPR).")
+    false_positives: ShareBound | None = Field(None, description="Bound on the share of `than` that it detects (FPR).")
     threshold: float | None = Field(
         None, ge=0, description="The activation above which it detects; left out, any firing is a detection."
     )
@@ -81,23 +91,39 @@ class Selective(Expectation):
         return self._too_few(sets, claim, units_in(sets, "prompts"), units_in(sets, "than"))
 
     def _too_few(self, sets: Mapping[str, PromptSet], claim: Claim, a: int, b: int) -> Verdict | None:
-        if claim.scope == "sample":
+        """Inconclusive where no outcome on a and b units proves all bounds, with the fewest of both that could."""
+        because = None if claim.scope == "sample" else self._unproven(a, b, claim.alpha)
+        if because is None:
             return None
-        found = self._too_few_for_precision(sets, claim, a, b)
-        if found is None and self.recall is not None:
-            found = too_few_for_rate(sets, "prompts", self.recall, claim, a)
-        if found is None and self.false_positives is not None:
-            found = too_few_for_rate(sets, "than", self.false_positives, claim, b)
-        return found
+        prompts, than = sets["prompts"].name, sets["than"].name
+        need = self._needed(a, b, claim.alpha)
+        if need is None:
+            return too_few(min(a, b), None, "", because)
+        more = need[0] - a, need[1] - b
+        if not more[0]:
+            return too_few(b, more[1], than, because)
+        return too_few(a, more[0], prompts, because, besides=(more[1], than) if more[1] else None)
 
-    def _too_few_for_precision(self, sets: Mapping[str, PromptSet], claim: Claim, a: int, b: int) -> Verdict | None:
-        bound = self.precision.low
-        if self.precision.at_least is None or (a and b and _best_precision(a, b, claim.alpha) >= bound):
+    def _unproven(self, a: int, b: int, alpha: float) -> str | None:
+        """The first bound that not even a detector without an error would prove on a and b units, in words."""
+        low = self.precision.low
+        if self.precision.at_least is not None and not (a and b and _best_precision(a, b, alpha) >= low):
+            return f"even {a} of {a} and 0 of {b} would not prove a precision of {short(low)}"
+        for name, bound, n in (("recall", self.recall, a), ("false positive rate", self.false_positives, b)):
+            if bound is not None and not reachable(bound, n, alpha):
+                return f"even {best_text(bound, n)} would not prove a {name} {bound_words(bound)}"
+        return None
+
+    def _needed(self, a: int, b: int, alpha: float) -> tuple[int, int] | None:
+        """The fewest units of both sides, at least a and b, that could prove all bounds; None where none would."""
+        ranges = any(bound is not None and bound.between is not None for bound in (self.recall, self.false_positives))
+        most = _MOST_FOR_A_RANGE if ranges else _MOST
+        both = fewest(lambda m: self._unproven(max(a, m), max(b, m), alpha) is None, min(a, b) + 1, most)
+        if both is None:
             return None
-        need = fewest(lambda m: _best_precision(max(a, m), max(b, m), claim.alpha) >= bound, min(a, b) + 1)
-        small = [sets[role].name for role, n in (("prompts", a), ("than", b)) if need is None or n < need]
-        because = f"even {a} of {a} and 0 of {b} would not prove a precision of {short(bound)}"
-        return too_few(min(a, b), None if need is None else need - min(a, b), " and ".join(small), because)
+        enough_a = fewest(lambda m: self._unproven(m, max(b, both), alpha) is None, a)
+        enough_b = fewest(lambda m: self._unproven(enough_a or both, m, alpha) is None, b)
+        return enough_a or both, enough_b or both
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' rates are inside all bounds, [d_sae]."""

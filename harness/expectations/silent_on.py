@@ -10,8 +10,16 @@ from pydantic import Field, field_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, feature_of, left_out, length_confound, length_warning, no_units
+from harness.expectations.bounds import Bound, ShareBound
+from harness.expectations.checks import (
+    broken,
+    feature_of,
+    left_out,
+    length_confound,
+    length_warning,
+    no_units,
+    outcompeted,
+)
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -51,8 +59,8 @@ class SilentOn(Expectation):
     but_fires_on: SetRef = Field(
         description="Where it should fire at least once: a dead or mistyped feature is silent everywhere."
     )
-    rate: Bound = Field(
-        Bound(at_most=0.2),
+    rate: ShareBound = Field(
+        ShareBound(at_most=0.2),
         json_schema_extra={
             "not": {"required": ["at_least"]},
             "properties": {"between": {"prefixItems": [{"maximum": 0}]}},
@@ -110,13 +118,9 @@ class SilentOn(Expectation):
             warnings=(
                 *left_out(evidence, claim, roles),
                 *length_warning(evidence, claim, *_LONGER_SHORTER),
-                *_topk_warning(claim),
+                *outcompeted(claim),
             ),
         )
-
-
-def _topk_warning(claim: Claim) -> tuple[str, ...]:
-    return ("in a TopK SAE silence means that other features won, not that the input was absent",) * claim.sae_is_topk
 
 
 def _alive_rate(evidence: Evidence, claim: Claim) -> Measurement:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
@@ -45,8 +45,8 @@ class TopFeature(Expectation):
 
     prompts: SetRef = Field(description="The prompts whose features are ranked by pooled activation.")
     among: int = Field(10, ge=1, description="The rank that still counts; features that tie share their mean rank.")
-    rate: Bound = Field(
-        Bound(at_least=0.8), description="Bound on the share of prompts with that rank (14 can show .8)."
+    rate: ShareBound = Field(
+        ShareBound(at_least=0.8), description="Bound on the share of prompts with that rank (14 can show .8)."
     )
 
     def side(self) -> Side:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from harness.codes import Codes, Kind, Mask
 from harness.expectations.base import Claim, KindExample, SetRef, Side
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.checks import broken, dead, feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, within_bound
@@ -37,7 +37,9 @@ class TopTokens(WantedTokens):
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="The prompts whose tokens are listed; mix in others, or the lift stays low.")
-    share: Bound = Field(Bound(at_least=0.6), description="Bound on the share of its 10 strongest distinct tokens.")
+    share: ShareBound = Field(
+        ShareBound(at_least=0.6), description="Bound on the share of its 10 strongest distinct tokens."
+    )
     lift: Bound = Field(Bound(at_least=5), description="Bound on that share over the share among all distinct tokens.")
 
     def side(self) -> Side:

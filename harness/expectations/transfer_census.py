@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from harness.expectations.base import Claim, KindExample
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import Part, bound_text, by_value, only, short, verdict_of
 from harness.expectations.toy import rows
@@ -37,13 +37,13 @@ class TransferCensus(Transferring):
     of: Literal["all", "live"] = Field(
         "all", description="Shares of all features of the SAE, or of those that fire anywhere on these prompts."
     )
-    stable: Bound | None = Field(None, description="Bound on the share of features that are stable.")
-    rescaled: Bound | None = Field(None, description="Bound on the share that only change in strength.")
-    shifted: Bound | None = Field(None, description="Bound on the share that fire elsewhere.")
-    lost: Bound | None = Field(None, description="Bound on the share that fall silent.")
-    new_text: Bound | None = Field(None, description="Bound on the share that begin to fire on text.")
-    new_vision: Bound | None = Field(None, description="Bound on the share that fire on image tokens only.")
-    undecided: Bound | None = Field(
+    stable: ShareBound | None = Field(None, description="Bound on the share of features that are stable.")
+    rescaled: ShareBound | None = Field(None, description="Bound on the share that only change in strength.")
+    shifted: ShareBound | None = Field(None, description="Bound on the share that fire elsewhere.")
+    lost: ShareBound | None = Field(None, description="Bound on the share that fall silent.")
+    new_text: ShareBound | None = Field(None, description="Bound on the share that begin to fire on text.")
+    new_vision: ShareBound | None = Field(None, description="Bound on the share that fire on image tokens only.")
+    undecided: ShareBound | None = Field(
         None, description="Bound on the share that fire somewhere and could not be put into a class."
     )
 

@@ -14,7 +14,7 @@ from harness.expectations.base import Claim, Expectation, PicturesRef, SetRef, S
 from harness.expectations.checks import broken, not_finite
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import fewest, too_few
+from harness.expectations.results import too_few
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
@@ -22,7 +22,7 @@ from harness.stats.transfer.aligned import AlignedRule, AlignedTransfer, aligned
 from harness.stats.transfer.conditions import Condition, condition
 from harness.stats.transfer.pairs import Misaligned, aligned_tokens
 from harness.stats.transfer.ratio import RatioRule, RatioTransfer, ratio_of_means
-from harness.stats.transfer.reach import can_fire, fewest_prompts, reachable_classes
+from harness.stats.transfer.reach import fewest_pictures, fewest_prompts, reachable_classes
 from harness.stats.transfer.residuals import residual_cosines
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
@@ -140,15 +140,16 @@ class Transferring(Expectation):
         """Inconclusive where these sets cannot show a class whatever their codes."""
         if wanted in self.reachable(sets, claim):
             return None
-        rule, n = self.rule(claim), units_in(sets, "prompts")
-        least = fewest_prompts(wanted, rule)
+        rule, n, shown = self.rule(claim), units_in(sets, "prompts"), _pictures(sets)
+        least, pictures = fewest_prompts(wanted, rule), fewest_pictures(rule) if wanted == "new_vision" else 0
         if least is not None and n >= least:
-            shown = _pictures(sets)
-            enough = fewest(lambda m: can_fire(m, rule), shown + 1)
             because = "too few to show firing on images"
-            return too_few(shown, None if enough is None else enough - shown, "the images", because, "pictures")
+            return too_few(shown, None if pictures is None else pictures - shown, "the images", because, "pictures")
         because = f"{wanted} asks for {_asks(wanted, self, rule)}"
-        return too_few(n, None if least is None else least - n, sets["prompts"].name, because)
+        if least is None or pictures is None:
+            return too_few(n, None, sets["prompts"].name, because)
+        besides = (pictures - shown, "the images") if shown < pictures else None
+        return too_few(n, least - n, sets["prompts"].name, because, besides=besides)
 
 
 def _asks(wanted: str, claim: Transferring, rule: AlignedRule) -> str:

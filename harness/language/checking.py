@@ -13,7 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import SpecError, did_you_mean, nearest_names
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, ShareBound
 from harness.language.mistakes import Mistakes
 from harness.language.models import PATTERNS
 from harness.language.nodes import Node, Step, described, is_list, is_mapping, plain_value
@@ -45,6 +45,7 @@ _CODES = {
     "too_short": "wrong_length",
     "too_long": "wrong_length",
 }
+_PAST_A_LIMIT = ("greater_than_equal", "less_than_equal")
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 Complaint = Mapping[str, Any]
 
@@ -161,7 +162,10 @@ def _error(
     if kind == "string_pattern_mismatch":
         wanted = PATTERNS.get(ctx["pattern"], f"text that matches {ctx['pattern']}")
         return at.error("bad_value", f"`{name}` is {described(at)}; it must be {wanted}")
-    return at.error(_CODES.get(kind, "bad_value"), f"`{name}` is {described(at)}; {_plainly(one)}")
+    is_share = kind in _PAST_A_LIMIT and issubclass(_model_at(model, one["loc"]), ShareBound)
+    return at.error(
+        _CODES.get(kind, "bad_value"), f"`{name}` is {described(at)}; {_as_a_share(at) if is_share else _plainly(one)}"
+    )
 
 
 def _unknown_key(key: str, valid: Sequence[str], holder: Node, where: str) -> SpecError:
@@ -213,6 +217,12 @@ def _plainly(complaint: Complaint) -> str:
     if kind == "too_short":
         return f"it must have at least {ctx['min_length']}"
     return _lowered(complaint["msg"]).replace("input should", "it must").replace("greater than or equal to", "at least")
+
+
+def _as_a_share(at: Node) -> str:
+    """80 was most likely meant as a percentage; what 1.2 was meant as nobody knows."""
+    percent = f" Did you mean {at.value / 100:g}?" if 2 <= at.value <= 100 else ""
+    return f"a share, a rate or an AUROC runs from 0 to 1.{percent}"
 
 
 def _lowered(text: str) -> str:

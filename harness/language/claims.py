@@ -10,14 +10,16 @@ from itertools import islice
 from harness.errors import Source, SpecError, nearest_names
 from harness.expectations import kinds
 from harness.expectations.base import Expectation, Unfit
-from harness.inputs import Corpus, PromptSet, Subject
+from harness.heldout import Seen
+from harness.inputs import Corpus, Prompt, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
 from harness.language.families import families_in, family_mistakes
 from harness.language.loader import MAX_MISTAKES
 from harness.language.mistakes import Mistakes, gathered, in_order
 from harness.language.models import SPEC_ID, BestFeature, SpecKeys
-from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
+from harness.language.nodes import Node, described, is_list, is_mapping, is_text
+from harness.language.prompts import example_of
 from harness.language.sets import Library
 from harness.language.subjects import AllowList, pick_corpus, pick_subject
 from harness.language.tags import checked_tags
@@ -258,16 +260,20 @@ class _ClaimReader:
         """A prompt on both sides of a comparison is a slip that only weakens it."""
         if self.are_apart(sets.values()):
             return
-        seen: dict[tuple[str, str | None], str] = {}
+        seen: Seen[tuple[str, Prompt]] = Seen()
         for role, prompts in sets.items():
-            shared = [p for p in prompts.prompts if p.content in seen]
+            shared = [(p, before) for p in prompts.prompts if (before := seen.find(p)) is not None]
             if shared:
+                prompt, (other, same) = shared[0]
                 message = (
-                    f"{len(shared)} prompts of `{role}` are in `{seen[shared[0].content]}` too, for example "
-                    f"{shortened(shared[0].shown)!r}; a prompt cannot stand on both sides"
+                    f"{len(shared)} prompts of `{role}` are in `{other}` too, for example {example_of(prompt, same)}; "
+                    "a prompt cannot stand on both sides"
                 )
+                if prompt.content != same.content:
+                    message += "; where case or spacing is the claim, give both one `group` (in a .jsonl file)"
                 self.errors.append(below.value[role].error("overlapping_sets", message))
-            seen.update((p.content, role) for p in prompts.prompts)
+            for p in prompts.prompts:
+                seen.add(p, (role, p))
 
     def are_apart(self, sets: Iterable[PromptSet]) -> bool:
         known: set[tuple[str, str | None]] = set()

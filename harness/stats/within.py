@@ -62,8 +62,12 @@ class Marked:
 
     def smallest_p(self) -> float:
         """The smallest p that these prompts can surely reach: 1 over the product of their choices of marked units."""
+        return math.prod(self.floors())
+
+    def floors(self) -> list[float]:
+        """The same of each template (or prompt) by itself: that of its prompt with the fewest choices."""
         floors = np.array([smallest_p(len(a), len(b)) for a, b in self._sides(0)])
-        return math.prod(float(floors[self.template == t].max()) for t in range(self.n))
+        return [float(floors[self.template == t].max()) for t in range(self.n)]
 
     def auroc_by_prompt(self, feature: int) -> Floats:
         """One feature's AUROC inside each usable prompt, [n_strata]."""

@@ -42,6 +42,9 @@ class Edit:
     name: str
     words: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.words)})" if self.words else self.name
+
     def variants(self, prompt: Prompt, kinds: rewriting.Words) -> list[Prompt]:
         """Every way in which this edit changes the prompt, simplest first; empty where it cannot."""
         if self.name == "swap_within":
