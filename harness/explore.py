@@ -7,7 +7,9 @@ nothing. Neither makes a gate record. The functions at the end take codes or pla
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +90,8 @@ def open_subject(
 
     `model`, `tokenizer`: from transformers; `sae`: from sae-lens, or anything with `encode` and `decode` over
     [n, d_in]; `layer`: whose output is read. `reading`: tokens= and special_tokens=, as in a spec.
-    Raises EnvironmentFault where weights cannot be had, and SpecError for a name that is not there.
+    Raises SpecError for a name that is not there. Reading raises EnvironmentFault where weights cannot be had, or
+    where a prompt is empty or too long.
     """
     if name is not None:
         if any(given is not None for given in (model, tokenizer, sae, layer)):
@@ -231,15 +234,23 @@ def _named(name: str, root: Path) -> Subject:
 def _reader(subject: Subject) -> Callable[[Sequence[Prompt]], Codes]:
     """Reads through the store, exactly as specs do."""
     from harness.runlog import RUN_LOG, RunLog
-    from harness.running import Runner
+    from harness.running import Missing, Runner
     from harness.session import default_store
     from harness.store import open_or_overlay
 
     shared = Path(tempfile.mkdtemp(prefix="interp-explore-"))
-    runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / RUN_LOG))
+    try:
+        runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / RUN_LOG))
+    except BaseException:
+        shutil.rmtree(shared, ignore_errors=True)
+        raise
 
     def read(prompts: Sequence[Prompt]) -> Codes:
         runner.read([Need(subject, tuple(prompts))])
-        return runner.codes(subject, prompts)
+        try:
+            return runner.codes(subject, prompts)
+        except Missing as missing:
+            raise missing.as_fault() from None
 
+    weakref.finalize(read, shutil.rmtree, shared, ignore_errors=True)  # with its reader, or when the process ends
     return read
