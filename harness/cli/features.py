@@ -75,6 +75,8 @@ def scan(
 ) -> None:
     """One feature over a set.
 
+    A character that several tokens share stands at the first of them; with --json, the others are "\u2027".
+
     Example: interp scan 17 prompts/categories.yaml#color -s tiny-gemma2
     """
     _must_exist(feature, subject)
