@@ -73,7 +73,7 @@ def test_a_save_is_answered_and_ctrl_c_ends_it(root):
     """ok; broken and saved: the message with its place; mended and saved: ok again; interrupted: a line, and 130."""
     path = root / "specs/mine.yaml"
     with watching(root, "specs/mine.yaml") as it:
-        assert "1 specs read, 0 mistakes\nok\n" in it.until("ok")
+        assert "1 spec read, 0 mistakes\nok\n" in it.until("ok")
         path.write_text(WRONG)
         seen = it.until("not ok (exit code 2)")
         assert "specs/mine.yaml:6:41: unknown_kind: 'fires_mor' is no kind of claim. Did you mean 'fires_more'?" in seen
