@@ -42,7 +42,8 @@ def spelled(codes: Codes, at: slice, text: str | None = None) -> tuple[str, ...]
 def spelled_alone(codes: Codes, token: int, text: str | None = None) -> str:
     """One token that is named by itself, as the peak of a prompt: the characters that it is a part of."""
     row = codes.prompt[token]
-    first, last = np.searchsorted(codes.prompt, np.array([row, row + 1], codes.prompt.dtype)).tolist()
+    ends = np.searchsorted(codes.prompt, np.array([row, row + 1], codes.prompt.dtype))
+    first, last = int(ends[0]), int(ends[1])
     spans = list(zip(codes.start[first:last].tolist(), codes.end[first:last].tolist(), strict=True))
     return list(_by_span(codes.token[first:last], spans, text))[token - first]
 
