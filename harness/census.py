@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.codes import Codes, Kind, Specials
 from harness.heatmaps import table
+from harness.spelling import spelled_alone
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
 from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, AlignedTransfer, aligned
 from harness.stats.transfer.conditions import Condition, Strength, condition, strength_of_all
@@ -217,4 +218,4 @@ def strongest_tokens(codes: Codes, feature: int, n: int = 5) -> tuple[tuple[str,
     value = codes.token_column(feature)
     shown = (codes.kind == Kind.TEXT) & (value > 0)
     order = [int(t) for t in np.argsort(-value, kind="stable") if shown[t] and codes.token[t].strip()]
-    return tuple((codes.token[t], float(value[t])) for t in order[:n])
+    return tuple((spelled_alone(codes, t), float(value[t])) for t in order[:n])

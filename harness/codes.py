@@ -21,6 +21,13 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
+class NoSuchFeature(IndexError):
+    """A feature number that an SAE of this width does not have. Below zero is none: it does not count from the end."""
+
+    def __init__(self, feature: int, d_sae: int) -> None:
+        super().__init__(f"feature {feature} does not exist: the SAE has {d_sae:,} features, 0 to {d_sae - 1}")
+
+
 class Kind(IntEnum):
     """What a token is. Found by token id, never by position (FACTS: BOS may follow image tokens)."""
 
@@ -79,7 +86,8 @@ class Codes:
         return np.isin(self.kind, kinds)
 
     def token_column(self, feature: int) -> NDArray[np.float32]:
-        """One feature's value on every token, [n_tokens] float32, zero where it does not fire."""
+        """One feature's value on every token, [n_tokens] float32, zero where it does not fire; NoSuchFeature."""
+        _check_feature(feature, self.d_sae)
         out = np.zeros(self.n_tokens, np.float32)
         hit = np.flatnonzero(self.index == feature)
         out[np.searchsorted(self.indptr, hit, side="right") - 1] = self.value[hit]
@@ -120,7 +128,8 @@ class Pooled:
         return len(self.ptr) - 1
 
     def column(self, feature: int) -> Floats:
-        """One feature's value on every prompt, [n_prompts] fp64."""
+        """One feature's value on every prompt, [n_prompts] fp64. Raises NoSuchFeature."""
+        _check_feature(feature, self.d_sae)
         out = np.zeros(self.n_prompts)
         part = slice(self.ptr[feature], self.ptr[feature + 1])
         out[self.prompt[part]] = self.value[part]
@@ -135,6 +144,11 @@ class Pooled:
     def features(self) -> NDArray[np.int64]:
         """The feature of each kept value, [nnz]."""
         return np.repeat(np.arange(self.d_sae), np.diff(self.ptr))
+
+
+def _check_feature(feature: int, d_sae: int) -> None:
+    if not 0 <= feature < d_sae:
+        raise NoSuchFeature(feature, d_sae)
 
 
 def pool_codes(codes: Codes, counted: Mask, pool: Pool) -> Pooled:

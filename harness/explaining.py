@@ -133,7 +133,8 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     of = f"of prompts like these, at alpha {claim.alpha_in_words}"
     yield "scope", "of these prompts only" if claim.scope == "sample" else of
     for role, (name, prompts, units) in found.units.items():
-        yield role, f"{name}: {prompts} prompts" + (f" from {units} templates" if units < prompts else "")
+        made_from = f" from {units} template{'s' * (units != 1)}" if units < prompts else ""
+        yield role, f"{name}: {prompts} prompt{'s' * (prompts != 1)}{made_from}"
     for role, corpus in spec.corpora.items():
         yield role, f"{corpus.name}: the first {corpus.token_limit:,} tokens"
     for reads in found.reads:

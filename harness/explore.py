@@ -7,7 +7,9 @@ nothing. Neither makes a gate record. The functions at the end take codes or pla
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.inputs import Need, Prompt, Subject
 from harness.rankings import RankedFeature, Ranking, Scan, ScannedPrompt
+from harness.spelling import spelled, spelled_alone
 from harness.stats.auroc import SignedCodes, auroc_of_all
 from harness.stats.contrast import check_widths, mean_of_all, rate_gap, rate_of_all
 from harness.stats.permutation import rank_sum, stratified_p
@@ -55,7 +58,7 @@ class OpenSubject:
     def top_features(self, prompt: str, n: int = 10, pool: Pool = "max") -> Ranking:
         """The n features that fire most on one prompt, with the token of the peak."""
         codes = self.encode([prompt])
-        return top_features(codes, n, codes.counted(self.tokens, self.special_tokens), pool)
+        return top_features(codes, n, codes.counted(self.tokens, self.special_tokens), pool, prompt)
 
     def differential_features(
         self, positive: Prompts, negative: Prompts, n: int = 20, rank: Rank = "mean", pool: Pool = "max"
@@ -88,7 +91,8 @@ def open_subject(
 
     `model`, `tokenizer`: from transformers; `sae`: from sae-lens, or anything with `encode` and `decode` over
     [n, d_in]; `layer`: whose output is read. `reading`: tokens= and special_tokens=, as in a spec.
-    Raises EnvironmentFault where weights cannot be had, and SpecError for a name that is not there.
+    Raises SpecError for a name that is not there. Reading raises EnvironmentFault where weights cannot be had, or
+    where a prompt is empty or too long.
     """
     if name is not None:
         if any(given is not None for given in (model, tokenizer, sae, layer)):
@@ -128,14 +132,19 @@ def census(
     return census_of(base.encode(given), adapted.encode(given), seen, method, special_tokens, rule, groups)
 
 
-def top_features(codes: Codes, n: int = 10, counted: Mask | None = None, pool: Pool = "max") -> Ranking:
-    """The n features that fire most on the first prompt of `codes`, strongest first, ties by number."""
+def top_features(
+    codes: Codes, n: int = 10, counted: Mask | None = None, pool: Pool = "max", text: str | None = None
+) -> Ranking:
+    """The n features that fire most on the first prompt of `codes`, strongest first, ties by number.
+
+    text: the prompt's, from which the token of a peak is shown (harness.spelling).
+    """
     mask = codes.counted() if counted is None else counted
     pooled = codes.pooled(mask, pool)
     feature = pooled.features()[pooled.prompt == 0]
     value = pooled.value[pooled.prompt == 0]
     order = np.lexsort((feature, -value))[:n]
-    return Ranking("activation", tuple(_peak(codes, mask, int(feature[i]), float(value[i])) for i in order))
+    return Ranking("activation", tuple(_peak(codes, mask, int(feature[i]), float(value[i]), text) for i in order))
 
 
 def differential_features(positive: CodesLike, negative: CodesLike, n: int = 20, rank: Rank = "mean") -> Ranking:
@@ -166,25 +175,26 @@ def fire_rate(codes: CodesLike, feature: int) -> float:
 
 
 def scan_tokens(codes: Codes, feature: int, prompts: Sequence[Prompt], counted: Mask, pool: Pool = "max") -> Scan:
-    """One feature over prompts, with its value on every token and whether that token counts."""
+    """One feature over prompts, with its value on every token and whether that token counts.
+
+    Tokens are shown as harness.spelling says: characters that several tokens share stand at the first of them.
+    """
     pooled = codes.pooled(counted, pool).column(feature)
     value = codes.token_column(feature)
-    rows = [np.flatnonzero(codes.prompt == i) for i in range(len(prompts))]
-    scanned = (
-        ScannedPrompt(
-            prompt.shown,
-            float(pooled[i]),
-            tuple((codes.token[t], float(value[t]), bool(counted[t])) for t in rows[i]),
-        )
-        for i, prompt in enumerate(prompts)
-    )
+    ends = np.searchsorted(codes.prompt, np.arange(len(prompts) + 1))  # a prompt's tokens stand together
+    scanned = []
+    for i, prompt in enumerate(prompts):
+        at = slice(int(ends[i]), int(ends[i + 1]))
+        shown = spelled(codes, at, prompt.text)
+        tokens = tuple(zip(shown, value[at].tolist(), counted[at].tolist(), strict=True))
+        scanned.append(ScannedPrompt(prompt.shown, float(pooled[i]), tokens))
     return Scan(tuple(scanned), feature)
 
 
-def _peak(codes: Codes, counted: Mask, feature: int, value: float) -> RankedFeature:
+def _peak(codes: Codes, counted: Mask, feature: int, value: float, text: str | None) -> RankedFeature:
     column = np.where(counted & (codes.prompt == 0), codes.token_column(feature), -np.inf)
     at = int(np.argmax(column))
-    return RankedFeature(feature, value, token=codes.token[at], position=int(codes.position[at]))
+    return RankedFeature(feature, value, token=spelled_alone(codes, at, text), position=int(codes.position[at]))
 
 
 def _areas(pos: Pooled, neg: Pooled, rank: Rank) -> NDArray[np.float64]:
@@ -231,15 +241,23 @@ def _named(name: str, root: Path) -> Subject:
 def _reader(subject: Subject) -> Callable[[Sequence[Prompt]], Codes]:
     """Reads through the store, exactly as specs do."""
     from harness.runlog import RUN_LOG, RunLog
-    from harness.running import Runner
+    from harness.running import Missing, Runner
     from harness.session import default_store
     from harness.store import open_or_overlay
 
     shared = Path(tempfile.mkdtemp(prefix="interp-explore-"))
-    runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / RUN_LOG))
+    try:
+        runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / RUN_LOG))
+    except BaseException:
+        shutil.rmtree(shared, ignore_errors=True)
+        raise
 
     def read(prompts: Sequence[Prompt]) -> Codes:
         runner.read([Need(subject, tuple(prompts))])
-        return runner.codes(subject, prompts)
+        try:
+            return runner.codes(subject, prompts)
+        except Missing as missing:
+            raise missing.as_fault() from None
 
+    weakref.finalize(read, shutil.rmtree, shared, ignore_errors=True)  # with its reader, or when the process ends
     return read

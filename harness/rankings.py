@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.heatmaps import heat_table, table
+from harness.spelling import CONTINUED
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,27 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class ScannedPrompt:
-    """One feature on one prompt: its pooled activation, and (token, activation, counted) for every token."""
+    """One feature on one prompt: its pooled activation, and (token, activation, counted) for every token; a token whose
+    characters stand at the one before is harness.spelling.CONTINUED."""
 
     prompt: str
     activation: float
     tokens: tuple[tuple[str, float, bool], ...] = ()
 
     def __str__(self) -> str:
-        marked = "".join(f">>{t}<<" if value > 0 and value == self.activation else t for t, value, _ in self.tokens)
+        marked = "".join(f">>{text}<<" if peak else text for text, peak in self._whole())
         return f"{self.activation:9.4f}  {marked or self.prompt}"
+
+    def _whole(self) -> Sequence[tuple[str, bool]]:
+        """What the tokens show of the text, each with all that continues it, and whether the peak is there."""
+        found: list[tuple[str, bool]] = []
+        for token, value, _ in self.tokens:
+            peak = value > 0 and value == self.activation
+            if token == CONTINUED and found:
+                found[-1] = found[-1][0], found[-1][1] or peak
+            else:
+                found.append((token, peak))
+        return found
 
     def _repr_html_(self) -> str:
         return Scan((self,))._repr_html_()

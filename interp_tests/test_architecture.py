@@ -22,6 +22,7 @@ FLOORS = [
         "stats",
         "verdict",
         "heatmaps",
+        "spelling",
         "rankings",
         "census",
         "promotion",

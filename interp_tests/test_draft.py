@@ -6,13 +6,14 @@ import json
 import math
 import random
 import re
+import shlex
 import shutil
 import sys
 from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cli import main
@@ -34,6 +35,7 @@ from interp_tests.project import REPO, make_project
 
 SETS = ("prompts/categories.yaml#color", "prompts/categories.yaml#!color")
 WRITTEN = "specs/tiny/color-draft.yaml"
+DATE = r"\d{4}-\d\d-\d\d"
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +188,7 @@ def comparison(auroc, n_positive, n_negative):
     return Comparison(design, None, None, np.array([auroc]))
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 1), st.integers(5, 60), st.integers(5, 60), st.integers(5, 60), st.integers(5, 60))
 def test_the_bound_is_the_documented_formula(auroc, n, m, n_test, m_test):
     """Rounded down from a - hypot(a - L, a - M), below both limits of the AUROC itself, and lower for fewer prompts."""
@@ -241,3 +244,19 @@ def test_a_half_that_is_none_is_a_mistake(definition, code, tmp_path):
         "  - {id: a, feature: 1, fires_more: {prompts: mine, than: prompts/words.yaml#number}}\n"
     )
     assert code in codes_of(tmp_path, text)
+
+
+def test_the_documented_draft_is_what_comes_out(tmp_path, monkeypatch, capsys):
+    """docs/writing-specs.md: its command line writes its block, letter for letter but for the date."""
+    page = (REPO / "docs/writing-specs.md").read_text()
+    (command,) = re.findall(r"^    interp (draft .*)$", page, re.MULTILINE)
+    shutil.copytree(REPO / "specs/prompts", tmp_path / "specs/prompts")
+    shutil.copyfile(REPO / "specs/subjects.yaml", tmp_path / "specs/subjects.yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTERP_STORE", str(tmp_path / "store.sqlite"))
+    code, _, err = interp(capsys, *shlex.split(command))
+    assert code == 0, err
+    written = re.sub(DATE, "DATE", (tmp_path / "specs/tiny-gemma2/color-draft.yaml").read_text())
+    (shown,) = [re.sub(DATE, "DATE", b) for b in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "half: test" in b]
+    assert shown == written
+    assert written.count("DATE") == 4

@@ -189,6 +189,30 @@ def test_runs_alike_compare_as_alike(here):
     ]
 
 
+def test_the_last_run_alone_is_compared_with_the_one_before(here):
+    """`compare latest` as if both were named; named twice, a run is as itself."""
+    last = here.results()["run"]["id"]
+    before = max(path.name for path in (here.root / "reports/runs").iterdir() if path.name < last)
+    both = CliRunner().invoke(app, ["compare", before, "latest"])
+    assert both.stdout.startswith(f"{before} (")
+    alone = CliRunner().invoke(app, ["compare", "latest"])
+    assert (alone.exit_code, alone.stdout) == (both.exit_code, both.stdout)
+    assert interp("compare", "latest", "latest").stdout != both.stdout
+
+
+def test_without_runs_each_command_says_what_writes_them(tmp_path, monkeypatch):
+    """Not a list of no names; and the first run of all has none before it."""
+    made = make_project(tmp_path / "repo", tmp_path / "store.sqlite")
+    monkeypatch.chdir(made.root)
+    for command in (("show",), ("show", "nope"), ("compare", "latest")):
+        assert "no runs yet: `pytest` writes them to reports/runs/." in interp(*command, code=2).stderr
+    made.suite("one", "- {id: a, feature: 267, severity: warn, fire_rate: {prompts: color}}\n")
+    run_specs(made)
+    assert "is the first that reports/runs/ keeps" in interp("compare", "latest", code=2).stderr
+    assert "1 claim in both: 0 flipped" in interp("compare", "latest", "latest").stdout
+    assert "is neither a run" in interp("show", "nope", code=2).stderr
+
+
 def test_compare_pairs_claims_and_prompts(here):
     """What flipped, on which prompts the feature went silent, what was edited and added, and which part of the key."""
     found = json.loads(interp("compare", here.alike[0], here.other, "--json", code=1).stdout)

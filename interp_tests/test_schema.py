@@ -189,3 +189,26 @@ def test_every_key_and_kind_has_a_description():
         if not part.get("description")
     ]
     assert undescribed == []
+
+
+def test_every_key_of_every_form_has_a_description():
+    """Those of edits, sets and bounds too: whatever an editor can be pointed at."""
+    schema = suite_schema()
+    assert list(without_words(schema)) == []
+    del schema["$defs"]["Bound"]["properties"]["between"]["description"]
+    assert list(without_words(schema)) == ["between"], "the check can fail"
+
+
+def without_words(part):
+    """The keys without a sentence, of all objects at any depth; rules (`if`, `then`) name keys, and describe none."""
+    if isinstance(part, dict):
+        keys = part.get("properties", {}) if part.get("type") == "object" else {}
+        yield from (name for name, one in keys.items() if not one.get("description"))
+    for each in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from without_words(each)
+
+
+def test_no_definition_stands_there_unused():
+    """What nothing refers to is read by nobody."""
+    text = schema_text()
+    assert [name for name in suite_schema()["$defs"] if f'"#/$defs/{name}"' not in text] == []

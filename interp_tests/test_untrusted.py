@@ -255,7 +255,7 @@ def test_the_command_goes_on_to_check_what_passes(root):
     write(root, "specs/new.yaml", SUITE)
     commit(root)
     done = interp(root, "specs/new.yaml")
-    assert (done.returncode, "1 specs read, 0 mistakes" in done.stdout) == (0, True)
+    assert (done.returncode, "1 spec read, 0 mistakes" in done.stdout) == (0, True)
     assert "HEAVY" not in done.stderr
     write(root, "specs/new.yaml", "title: !!python/name:os.system\n")
     done = interp(root, "specs/new.yaml", "--against", "main")

@@ -32,7 +32,7 @@ class Watching:
             cwd=root,
             env=env,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             preexec_fn=interruptible,
         )
@@ -47,8 +47,9 @@ class Watching:
         return "".join(seen)
 
     def stop(self):
+        """What Ctrl-C does: the exit code, and what was said on standard error."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=PATIENCE_S)
+        return self.process.wait(timeout=PATIENCE_S), self.process.stderr.read()
 
 
 @contextlib.contextmanager
@@ -69,16 +70,16 @@ def root(tmp_path):
 
 
 def test_a_save_is_answered_and_ctrl_c_ends_it(root):
-    """ok; broken and saved: the message with its place; mended and saved: ok again; interrupted: 130."""
+    """ok; broken and saved: the message with its place; mended and saved: ok again; interrupted: a line, and 130."""
     path = root / "specs/mine.yaml"
     with watching(root, "specs/mine.yaml") as it:
-        assert "1 specs read, 0 mistakes\nok\n" in it.until("ok")
+        assert "1 spec read, 0 mistakes\nok\n" in it.until("ok")
         path.write_text(WRONG)
         seen = it.until("not ok (exit code 2)")
         assert "specs/mine.yaml:6:41: unknown_kind: 'fires_mor' is no kind of claim. Did you mean 'fires_more'?" in seen
         path.write_text(RIGHT)
         assert "0 mistakes" in it.until("ok")
-        assert it.stop() == 130
+        assert it.stop() == (130, "interp: interrupted\n")
 
 
 def test_a_set_that_a_suite_uses_is_watched_too(root):

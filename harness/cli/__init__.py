@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from harness.cli import (
     accept,
@@ -36,8 +38,22 @@ from harness.reports.display import escape
 
 HOLDS, DOES_NOT_HOLD, SPEC_ERROR, ENVIRONMENT, INTERRUPTED = 0, 1, 2, 3, 130
 
+
+class _Interp(TyperGroup):
+    """Says that it was interrupted: typer ends with 130 before any exception reaches `main`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                typer.echo(err=True)  # ^C, and maybe how far a reading is, stand on this line
+            raise typer.Exit(_say("interrupted", INTERRUPTED)) from None
+
+
 app = typer.Typer(
     name="interp",
+    cls=_Interp,
     help="Claims about what a model's features encode: check, look at features, train an SAE. It only observes.",
     no_args_is_help=True,
     add_completion=False,
@@ -77,8 +93,6 @@ def main() -> None:
         sys.exit(_say(str(error), SPEC_ERROR))
     except EnvironmentFault as fault:
         sys.exit(_say(str(fault), ENVIRONMENT))
-    except KeyboardInterrupt:
-        sys.exit(_say("interrupted", INTERRUPTED))
 
 
 def _say(message: str, code: int) -> int:

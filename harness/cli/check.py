@@ -195,7 +195,9 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     mistakes = sum(one["code"] not in _NO_MISTAKE for one in found)
     bars = f", {lower} lower {'bar' if lower == 1 else 'bars'}" if lower else ""
     never = f", {len(undecidable)} that no evidence can decide" if undecidable else ""
-    typer.echo(f"{specs} specs read, {mistakes} {'mistake' if mistakes == 1 else 'mistakes'}{bars}{never}")
+    typer.echo(
+        f"{specs} spec{'s' * (specs != 1)} read, {mistakes} {'mistake' if mistakes == 1 else 'mistakes'}{bars}{never}"
+    )
 
 
 def _print_undecidable(one: dict[str, Any]) -> None:

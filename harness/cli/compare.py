@@ -10,7 +10,7 @@ import typer
 from harness.cli.output import print_document
 from harness.comparing import ToldRun, compare, document, lines, told_run
 from harness.errors import EnvironmentFault
-from harness.history.runs import NotARun, read_results, results_file
+from harness.history.runs import NotARun, read_results, results_file, run_before
 from harness.language.specs import load
 from harness.reports.write import reports_dir
 from harness.session import default_store
@@ -20,20 +20,23 @@ from harness.store import Store
 
 def run_compare(
     then: Annotated[str, typer.Argument(metavar="RUN", help="The earlier: an id, its start, `latest`, or a path.")],
-    now: Annotated[str, typer.Argument(metavar="RUN", help="The later one.")] = "latest",
+    now: Annotated[str | None, typer.Argument(metavar="RUN", help="The later one; `latest` without it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Which verdicts flipped from one run to another, which numbers moved beyond noise, and which part of the keys
     changed.
 
     Claims are paired by id and, where the store still has the evidence of both, prompt by prompt. Exits 1 where a
-    verdict flipped.
+    verdict flipped. `interp compare latest` holds the last run against the one before it.
 
     Example: interp compare 20261123T1554 latest
     """
     root = Path.cwd()
     specs = [item for item in load(root).items if isinstance(item, Spec)]
-    found = compare(_told(root, then), _told(root, now), specs, _store())
+    earlier, later = _told(root, then), _told(root, now or "latest")
+    if now is None and earlier.id == later.id:
+        earlier = _told(root, _before(root, later.id))
+    found = compare(earlier, later, specs, _store())
     if as_json:
         print_document(document(found))
     else:
@@ -48,6 +51,14 @@ def _told(root: Path, run: str) -> ToldRun:
         return told_run(read_results(results_file(root, reports_dir(root), run)))
     except NotARun as error:
         typer.echo(f"interp: {run}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _before(root: Path, run: str) -> str:
+    try:
+        return run_before(reports_dir(root), run)
+    except NotARun as error:
+        typer.echo(f"interp: {error}", err=True)
         raise typer.Exit(2) from None
 
 

@@ -32,7 +32,7 @@ def draft(
     ],
     b: Annotated[str, typer.Argument(help="The set that it is held against.")],
     subject: Annotated[str, typer.Option("--subject", "-s", help="A name from specs/subjects.yaml.")],
-    n: Annotated[int, typer.Option(min=1, help="How many features, at most.")] = 5,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many features, at most.")] = 5,
     rank: Annotated[Rank, typer.Option(help="What is ranked by: AUROC, difference of means, firing rates.")] = "auroc",
     pool: Annotated[Pool, typer.Option(help="How a prompt's tokens become one number.")] = "max",
     out: Annotated[str | None, typer.Option(help="Where; specs/<subject>/<set>-draft.yaml without it.")] = None,
@@ -87,7 +87,7 @@ def _discovered(plan: Plan, found_on: Any, tested: Any) -> list[Draft]:
         try:
             return discover(plan, found_on, tested, runner)
         except Missing as missing:
-            raise missing.faults[0] from None
+            raise missing.as_fault() from None
 
 
 def _row(plan: Plan, one: Draft) -> dict[str, Any]:

@@ -14,9 +14,9 @@ def train_sae(
     subject: Annotated[str, typer.Argument(help="Whose model and hook are read (specs/subjects.yaml).")],
     corpus: Annotated[list[Path], typer.Option(help="A text or .jsonl file; give it several times for several.")],
     out: Annotated[Path, typer.Option(help="Folder for cfg.json, the weights, CARD.md and the loss curve.")],
-    d_sae: Annotated[int, typer.Option(help="Number of features.")] = 4096,
+    d_sae: Annotated[int, typer.Option(min=1, help="Number of features.")] = 4096,
     k: Annotated[float, typer.Option(help="Mean number of features that fire on a token.")] = 32,
-    tokens: Annotated[int, typer.Option(help="Tokens to train on.")] = 1_000_000,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens to train on.")] = 1_000_000,
     seed: Annotated[int, typer.Option(help="The same seed, corpus and machine give the same weights.")] = 0,
 ) -> None:
     """Train an SAE with sae-lens; Ctrl-C stops it, the same command goes on.

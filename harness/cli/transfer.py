@@ -40,8 +40,8 @@ def transfer(
         Method, typer.Option(help="aligned compares token by token; ratio_of_means is the notebook's.")
     ] = ("aligned"),
     special_tokens: Annotated[Specials, typer.Option(help="Whether BOS and the like count.")] = "ignored",
-    limit: Annotated[int, typer.Option(help="Features a category in the table and the CSV.")] = 50,
-    examples: Annotated[int, typer.Option(help="Features a category whose tokens are shown.")] = 4,
+    limit: Annotated[int, typer.Option(min=1, help="Features a category in the table and the CSV.")] = 50,
+    examples: Annotated[int, typer.Option(min=0, help="Features a category whose tokens are shown.")] = 4,
     out: Annotated[Path | None, typer.Option(help="Where files go; reports/transfer/BASE-ADAPTED otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from harness.codes import Codes, Floats, Kind, Pooled, concat
 from harness.comparing.told import ToldRun
 from harness.expectations.noise import FLOAT32_RELATIVE, NOISES
+from harness.spelling import joined, spelled
 from harness.stats.noise import Noise
 from harness.store import Store
 
@@ -108,7 +109,8 @@ class Prompts:
         known, codes = self.text(key), self._one(code_key, key)
         if known is not None or codes is None:
             return known or key
-        return "".join(token for token, kind in zip(codes.token, codes.kind, strict=True) if kind == Kind.TEXT)
+        tokens = zip(spelled(codes, slice(0, codes.n_tokens)), codes.kind, strict=True)
+        return joined([token for token, kind in tokens if kind == Kind.TEXT])
 
 
 def _allowed(before: Floats, after: Floats, noise: Noise | None) -> Floats:

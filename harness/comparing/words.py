@@ -94,4 +94,4 @@ def _counts(found: Comparison) -> str:
     edited = sum(bool(pair.edited) for pair in found.pairs)
     both = f"{len(found.flipped)} flipped, {moved} moved beyond noise, {as_before} as they were; {edited} edited"
     alone = f"{len(found.only_then)} only in the first, {len(found.only_now)} only in the second"
-    return f"{len(found.pairs)} claims in both: {both}; {alone}"
+    return f"{len(found.pairs)} claim{'s' * (len(found.pairs) != 1)} in both: {both}; {alone}"

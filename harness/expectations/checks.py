@@ -10,6 +10,7 @@ from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short
+from harness.spelling import spelled_alone
 from harness.stats.firing import live_of_all, not_finite_tokens
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
@@ -61,11 +62,12 @@ def not_finite(evidence: Evidence, claim: Claim, role: str, subject: str | None 
     if not len(bad):
         return None
     prompts = np.unique(codes.prompt[bad])
-    text = evidence.prompts(role).prompts[int(prompts[0])].shown
+    prompt = evidence.prompts(role).prompts[int(prompts[0])]
+    token = spelled_alone(codes, int(bad[0]), prompt.text)
     return inconclusive(
         Reason.NOT_FINITE,
         f"{len(bad)} of the counted tokens of {evidence.prompts(role).name}, on {len(prompts)} prompts, are NaN or "
-        f"infinite (first at {codes.token[bad[0]]!r} in {text[:80]!r}): a checkpoint or dtype is broken.",
+        f"infinite (first at {token!r} in {prompt.shown[:80]!r}): a checkpoint or dtype is broken.",
         measurement=Measurement("tokens not finite", len(bad), int(counted.sum())),
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.expectations.base import Claim
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
+from harness.spelling import spelled
 from harness.verdict import Example
 
 MOST_SHOWN = 5
@@ -23,16 +24,14 @@ def examples_at(evidence: Evidence, claim: Claim, role: str, rows: Iterable[int]
     value = evidence.pooled(role, claim).column(feature)
     activation, counted = codes.token_column(feature), evidence.counted(role, claim)
     ends = np.searchsorted(codes.prompt, np.arange(codes.n_prompts + 1))  # a prompt's tokens stand together
-    return tuple(
-        Example(
-            evidence.prompts(role).prompts[row].shown,
-            float(value[row]),
-            evidence.prompts(role).name,
-            note,
-            tuple((codes.token[t], float(activation[t])) for t in range(ends[row], ends[row + 1]) if counted[t]),
-        )
-        for row in rows
-    )
+    prompts = evidence.prompts(role)
+    found = []
+    for row in rows:
+        at = slice(int(ends[row]), int(ends[row + 1]))
+        shown = zip(spelled(codes, at, prompts.prompts[row].text), activation[at].tolist(), counted[at], strict=True)
+        tokens = tuple((token, one) for token, one, counts in shown if counts)
+        found.append(Example(prompts.prompts[row].shown, float(value[row]), prompts.name, note, tokens))
+    return tuple(found)
 
 
 def silent_prompts(evidence: Evidence, claim: Claim, role: str, most: int = 3) -> tuple[Example, ...]:

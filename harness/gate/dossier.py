@@ -16,6 +16,7 @@ from harness.runlog import RUN_LOG, RunLog
 from harness.running import Runner
 from harness.session import default_store
 from harness.spec import Spec
+from harness.spelling import spelled_alone
 from harness.stats.company import cosines_with, jaccard_with
 from harness.store import Store
 
@@ -138,7 +139,7 @@ def _off_target(codes: Codes, feature: int, off: Mapping[Prompt, str]) -> tuple[
     values = np.where(codes.counted("all"), codes.token_column(feature), 0)
     peaks = [int(np.argmax(np.where(codes.prompt == i, values, -np.inf))) for i in range(codes.n_prompts)]
     rows = [
-        Context(prompt.shown, name, codes.token[at], float(values[at]))
+        Context(prompt.shown, name, spelled_alone(codes, at, prompt.text), float(values[at]))
         for (prompt, name), at in zip(off.items(), peaks, strict=True)
         if values[at] > 0
     ]

@@ -43,7 +43,17 @@ def results_file(root: Path, reports: Path, run: str) -> Path:
         return known[starting[0]]
     if starting:
         raise NotARun(f"{run!r} is the start of {len(starting)} runs: {', '.join(starting[-5:])}.")
+    if not known:
+        raise NotARun("no runs yet: `pytest` writes them to reports/runs/.")
     raise NotARun(f"{one_line(run)!r} is neither a run, nor `latest`, nor a {RESULTS}.{_near(run, list(known))}")
+
+
+def run_before(reports: Path, run: str) -> str:
+    """The id of the newest run that began before the one of this id; NotARun where there is none."""
+    before = [path.name for path in runs_in(reports) if path.name < run and (path / RESULTS).is_file()]
+    if not before:
+        raise NotARun(f"run {run} is the first that reports/runs/ keeps: there is none to compare it with.")
+    return before[-1]
 
 
 def _is_file(path: Path) -> bool:
@@ -55,7 +65,7 @@ def _is_file(path: Path) -> bool:
 
 def _near(run: str, known: list[str]) -> str:
     near = nearest_names(run, known, limit=1)
-    newest = ", ".join(known[-3:]) or "none"
+    newest = ", ".join(known[-3:])
     return (f" Did you mean {near[0]!r}?" if near else "") + f" The newest runs: {newest}."
 
 

@@ -47,6 +47,7 @@ _CODES = {
 }
 _PAST_A_LIMIT = ("greater_than_equal", "less_than_equal")
 _NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
+_COMPARED = re.compile(rf"\s*(>=|=>|≥|<=|=<|≤|>|<)\s*({_NUMBER.pattern})\s*")
 Complaint = Mapping[str, Any]
 
 
@@ -102,7 +103,19 @@ def _how_to_write(what: str, value: Any) -> str:
         )
     if isinstance(value, str) and "number" in what and _NUMBER.fullmatch(value):
         return " Write it without quotes and without leading zeros."
-    return ""
+    return _how_to_bound(what, value) if isinstance(value, str) else ""
+
+
+def _how_to_bound(what: str, value: str) -> str:
+    """Of a bound as people write one: `auroc: ">= .9"`."""
+    compared = _COMPARED.fullmatch(value)
+    if compared is None:
+        return ""
+    sign, number = compared[1], f"{float(compared[2]):g}"
+    if "mapping" not in what:
+        return f" Write {number} alone."
+    limit = "at_least" if sign in (">=", "=>", "≥", ">") else "at_most"
+    return f" A bound is {{{limit}: {number}}}" + (", which the number itself meets." if sign in "<>" else ".")
 
 
 def _mistakes(found: Sequence[Any], model: type[BaseModel], node: Node, where: str) -> list[SpecError]:

@@ -70,13 +70,15 @@ def suite_schema() -> Schema:
     suite["properties"]["expect"] = _claims()
     for part in (suite, own):
         part["properties"]["tags"]["items"] = _tag()
-    return {
+    whole: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A suite of claims about features",
         **suite,
         "required": ["expect"],
         "$defs": dict(sorted({**defs, "Spec": _spec(own), "Set": _set()}.items())),
     }
+    text = json.dumps(whole)  # Edit, for one, is what a value is read as; in YAML it has a form of its own
+    return {**whole, "$defs": {name: one for name, one in whole["$defs"].items() if f'"#/$defs/{name}"' in text}}
 
 
 def _tidied(part: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from harness.reports.display import columns, escape, number
+from harness.spelling import CONTINUED
 from harness.verdict import Example
 
 WINDOW = 110
@@ -55,8 +56,8 @@ def _peak(example: Example) -> tuple[str, float, tuple[int, int] | None] | None:
 def _places(example: Example) -> list[tuple[int, int] | None]:
     """Where each token stands in the text, found by walking both; None where a token is no stretch of it.
 
-    Tokens may come with a tokenizer's own sign for a space. A match further on is taken only after tokens that
-    were not found, and never far: better no place than a wrong one.
+    A token that continues a character stands where that does. Tokens may come with a tokenizer's own sign for a space.
+    A match further on is taken only after tokens that were not found, and never far: better no place than a wrong one.
     """
     places: list[tuple[int, int] | None] = []
     at, missed = 0, 0
@@ -64,6 +65,9 @@ def _places(example: Example) -> list[tuple[int, int] | None]:
         word = token.replace("\u2581", " ").replace("\u0120", " ").strip()
         start = example.text.find(word, at) if word else -1
         if start < 0 or len(example.text[at:start].strip()) > missed:
+            if token == CONTINUED and places:
+                places.append(places[-1])
+                continue
             places.append(None)
             missed += 1 if word else 0
             continue

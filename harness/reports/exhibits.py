@@ -21,6 +21,7 @@ from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt, PromptSet
 from harness.reports.display import escape
 from harness.spec import Spec
+from harness.spelling import spelled
 from harness.verdict import Example, Verdict
 
 MOST_SETS = 6
@@ -150,7 +151,8 @@ class Exhibits:
         at = slice(*np.searchsorted(codes.prompt, np.array([row, row + 1], codes.prompt.dtype)))
         values, image = _values(codes, at, feature), codes.kind[at] == Kind.IMAGE
         places = np.flatnonzero(~image & (codes.kind[at] != Kind.PAD))
-        shown = {"row": row, **_tokens(codes, at, values, counted[at], places)}
+        texts = spelled(codes, at, prompt.text)
+        shown = {"row": row, **_windowed([texts[place] for place in places], values[places], counted[at][places])}
         if prompt.image is None:
             return shown
         self._show_pictures([prompt])
@@ -185,24 +187,12 @@ def _values(codes: Codes, at: slice, feature: int) -> Any:
     return out
 
 
-def _tokens(codes: Codes, at: slice, values: Any, counted: Any, places: Any) -> dict[str, Any]:
-    """The tokens of a prompt that are shown; those that are no stretch of its text come in the tokenizer's spelling."""
-    raw, tokens = codes.start[at] < 0, codes.token[at]
-    texts = [_spelled(tokens[place]) if raw[place] else tokens[place] for place in places]
-    return _windowed(texts, values[places], counted[places])
-
-
 def _example(example: Example) -> dict[str, Any]:
     """A prompt that is in none of the sets; its tokens are those that count."""
     values = np.array([value for _, value in example.tokens])
     shown = _windowed([token for token, _ in example.tokens], values, np.ones(len(values), bool))
     why = f"{example.role}: {example.note}" if example.note else example.role
     return {"why": escape(why), "text": escape(example.text), "value": _short(example.value), **shown}
-
-
-def _spelled(token: str) -> str:
-    """Byte-level tokenizers write a space and a new line as letters."""
-    return token.replace("\u2581", " ").replace("\u0120", " ").replace("\u010a", "\n")
 
 
 def _windowed(tokens: Sequence[str], values: Any, counted: Any) -> dict[str, Any]:

@@ -44,6 +44,14 @@ class Missing(Exception):
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
 
+    def as_fault(self) -> EnvironmentFault:
+        """The first of the faults, for a caller who shows one message; it says how many there are besides."""
+        first, others = self.faults[0], len(self.faults) - 1
+        if not others:
+            return first
+        more = "There is 1 more fault." if others == 1 else f"There are {others:,} more faults."
+        return EnvironmentFault(first.code, f"{first.message} {more}", first.mend)
+
 
 class Cold(Missing):
     """Evidence of a subject that this run was not asked to read (a cuda subject in a plain `pytest`)."""

@@ -14,6 +14,7 @@ from harness.expectations.base import Claim
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt
+from harness.spelling import spelled
 from harness.verdict import Example
 
 Content = tuple[str, str | None]
@@ -79,8 +80,10 @@ class Values:
         feature = feature_of(self.claim, place.codes.d_sae)
         activation = place.codes.token_column(feature)
         counted = place.codes.counted(self.claim.tokens, self.claim.special_tokens)
-        tokens = np.flatnonzero((place.codes.prompt == place.row) & counted)
-        found = tuple((place.codes.token[t], float(activation[t])) for t in tokens)
+        prompt_at = np.array([place.row, place.row + 1], place.codes.prompt.dtype)
+        at = slice(*np.searchsorted(place.codes.prompt, prompt_at).tolist())
+        tokens = zip(spelled(place.codes, at, prompt.text), activation[at].tolist(), counted[at], strict=True)
+        found = tuple((token, value) for token, value, counts in tokens if counts)
         return Example(prompt.shown, self.of(prompt), role, note, found)
 
     def _each_pooled(self) -> Iterable[_Place]:
