@@ -18,7 +18,7 @@ def explain(
     name: Annotated[str, typer.Argument(metavar="SPEC", help="A spec's id, or its end: color::beats-code.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
-    """Say what a claim needs, its smallest p, and its power.
+    """Say in plain words what a claim says, what it needs and costs, its smallest p, and its power.
 
     Reads no model: the power is that at the effect in the store, where that has the evidence.
 
@@ -26,12 +26,14 @@ def explain(
     """
     from harness.explaining import explain as explained
     from harness.explaining import in_words, to_dict
+    from harness.reports.write import reports_dir
     from harness.session import default_store
     from harness.store import open_or_overlay
 
     spec = _the_spec(name)
     with tempfile.TemporaryDirectory(prefix="interp-explain-") as folder:
-        found = explained(spec, open_or_overlay(default_store(), Path(folder) / "evidence.sqlite")[0])
+        store = open_or_overlay(default_store(), Path(folder) / "evidence.sqlite")[0]
+        found = explained(spec, store, reports_dir(Path.cwd()))
     if as_json:
         print_document(to_dict(found))
         return
