@@ -213,7 +213,7 @@ class Record:
 class Run:
     """All records of one run, in the order of the files, and what they were judged on.
 
-    started: ISO 8601 in UTC. commit: the checkout's, `dirty` where tracked files differ from it, None without git.
+    started: ISO 8601 in UTC. commit: the checkout's, `dirty` where the checkout differs from it, None without git.
     device: the devices of the subjects judged. capture: {subject: {loads, prompts, tokens, batches, seconds}}, what
     this run read; empty when all came from the store. partial: it was interrupted, or lost a record. faults:
     {subject, code, message} of what could not be had. controls: claims of known truth that went the same way.
