@@ -181,7 +181,14 @@ def test_what_stands_beside_a_claim_is_said_where_it_is_not_default(here, monkey
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("seperates", "Did you mean 'first::separates'?"), ("e", "is the end of 2 ids"), ("", "4 ids")]
+    ("name", "says"),
+    [
+        ("seperates", "Did you mean 'first::separates'?"),
+        ("e", "is the end of 2 ids"),
+        ("", "4 ids"),
+        ("specs/first.yaml", "is the place of 4 claims; name one: first::separates, first::most-fire, first::three, "),
+        ("first", "is the place of 4 claims"),
+    ],
 )
 def test_a_name_that_is_no_spec_is_one_message(here, name, says):
     """A slip gets the nearest id, an ending of several gets them all; exit code 2 and no traceback."""
@@ -200,6 +207,31 @@ def test_a_broken_claim_is_not_explained(here):
         path.unlink()
     assert done.exit_code == 2
     assert "cannot be read" in done.output or "no spec is called" in done.output
+
+
+def test_what_cannot_be_read_is_no_name_to_try(here):
+    """A file with mistakes is named where it is asked for; elsewhere it is counted, and not among the valid ids."""
+    paths = [here.suite(name, "- id: x\n  feature: 3\n  fires_mor: {prompts: color}\n") for name in ("odd", "odder")]
+    try:
+        other, asked = interp("explain", "xyzzy").output, interp("explain", "specs/odd.yaml").output
+    finally:
+        for path in paths:
+            path.unlink()
+    assert "Valid: first::separates, first::most-fire, first::three, first::thirteen." in other
+    assert other.rstrip().endswith("2 files have mistakes: `interp check`.")
+    assert "odd::x cannot be read: " in asked
+    assert "files have mistakes" not in interp("explain", "xyzzy").output
+
+
+@pytest.mark.parametrize(
+    ("path", "says"), [("", "an empty path names no suite"), ("zoo", "no suite in zoo; suites are")]
+)
+def test_a_check_that_read_nothing_is_not_green(here, path, says):
+    """An empty path and a folder without a suite: exit code 2, and no word of all of specs/."""
+    done = interp("check", path)
+    assert done.exit_code == 2
+    assert says in done.output
+    assert interp("check", "specs/first.yaml").exit_code == 1, "which holds a claim that nothing can decide"
 
 
 def test_check_has_a_section_for_each_claim_that_nothing_can_decide(here):
