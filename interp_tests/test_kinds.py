@@ -21,6 +21,7 @@ from harness.verdict import Outcome, Reason
 
 EXAMPLES = [(kind, example) for kind in kinds().values() for example in kind.examples]
 IDS = [f"{kind.kind}: {example.title}" for kind, example in EXAMPLES]
+OF_TOKENS = next((kind, example) for kind, example in EXAMPLES if kind.kind == "top_tokens")
 FEATURE_KINDS = [kind for kind in kinds().values() if kind.reads_feature]
 
 
@@ -112,6 +113,15 @@ def test_what_stands_beside_a_kind_is_in_the_sentence(settings, says):
     given = expectation.in_words(dataclasses.replace(told, claim=dataclasses.replace(told.claim, **settings)))
     assert says in given
     assert says not in expectation.in_words(told)
+
+
+def test_a_sentence_stays_short_whatever_a_claim_lists():
+    """Of 40 long words a few are named, each cut, and the others counted."""
+    words = tuple(f"word{i}" * 50 for i in range(40))
+    text = kinds()["top_tokens"](prompts="prompts", tokens=words).in_words(in_words(*OF_TOKENS)[1])
+    assert "34 more" in text
+    assert len(text) < 800
+    assert words[0] not in text
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)

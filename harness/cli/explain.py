@@ -12,6 +12,7 @@ import typer
 from harness.cli.output import print_document
 from harness.errors import did_you_mean, nearest_names
 from harness.language.specs import load
+from harness.reports.display import escape
 from harness.spec import Broken, Spec
 
 _MOST_NAMED = 12
@@ -44,7 +45,7 @@ def explain(
     lines = list(in_words(found))
     width = max(len(what) for what, _ in lines)
     for what, text in lines:
-        typer.echo(f"  {what:<{width}}  {text}")
+        typer.echo(f"  {what:<{width}}  {escape(text)}")
 
 
 def _the_spec(name: str) -> Spec:

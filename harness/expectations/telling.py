@@ -20,6 +20,7 @@ _POOLED = {
     "any": "a prompt counts as firing, however strongly, where any {} fires",
 }
 _MOST_NAMED = 6
+_LONGEST_WORD = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +82,6 @@ class Told:
 
 
 def listed(words: Sequence[str], most: int = _MOST_NAMED) -> str:
-    """`red, blue, green and 3 more`."""
-    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+    """`red, blue, green and 3 more`; a long one (a sentence of a paraphrase) is cut."""
+    shown = [word if len(word) <= _LONGEST_WORD else f"{word[:_LONGEST_WORD]}..." for word in words[:most]]
+    return ", ".join(shown) + (f" and {len(words) - most} more" if len(words) > most else "")
