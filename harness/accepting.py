@@ -60,10 +60,13 @@ def acceptance(root: Path, document: Mapping[str, Any], only_new: bool = False) 
     """What the run would change in specs/measured/; nothing is measured again. only_new: no baseline is replaced.
 
     Refused: what the run did not measure, and what it measured of a claim that is gone or has been edited since.
-    Raises NotARun where the run holds no claim with a baseline, Mistakes where specs/measured/ cannot be read.
+    Raises NotARun where the run is invalid or partial, or holds no claim with a baseline, Mistakes where
+    specs/measured/ cannot be read.
     """
     if document["run"].get("invalid"):
         raise NotARun(f"this run is invalid, so nothing of it can be accepted: {document['run']['invalid'][0]}")
+    if document["run"]["partial"]:
+        raise NotARun("this run was cut short, before its controls were judged: run it again, then accept that run.")
     measured = read_measured(Folder(root))
     if measured.broken:
         raise Mistakes(e for broken in measured.broken for e in broken.errors)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.claimed import claim_in_words
+from harness.costing import Cost, cost_of
 from harness.errors import EnvironmentFault
 from harness.expectations.bounds import Bound
 from harness.expectations.choosing import best_feature
@@ -15,8 +17,9 @@ from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.results import bound_text, short
+from harness.inputs import Need
 from harness.judging import before_running, judge
-from harness.planning import plan
+from harness.planning import Plan, plan
 from harness.releases import public_pages
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
@@ -44,31 +47,36 @@ class Reads:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """One spec in plain terms. units: per role the set's name, its prompts and its units. smallest_p: of any
-    evidence on these sets. early: the verdict that no evidence can change. verdict, outlooks (per feature): where the
-    store has all."""
+    evidence on these sets. cost: of what is still to be read. early: the verdict that no evidence can change. verdict,
+    outlooks (per feature): where the store has all."""
 
     spec: Spec
     reads: tuple[Reads, ...]
     units: dict[str, tuple[str, int, int]]
     smallest_p: float | None
+    cost: Cost
     early: Verdict | None
     verdict: Verdict | None = None
     outlooks: tuple[tuple[int, Outlook], ...] = ()
     missing: str = ""
 
 
-def explain(spec: Spec, store: Store) -> Explanation:
-    """What `spec` claims and needs; its power where the store has the evidence already. Reads no model."""
+def explain(spec: Spec, store: Store, reports: Path = Path("reports")) -> Explanation:
+    """What `spec` claims, needs and costs; its power where the store has the evidence already. Reads no model.
+
+    reports: the folder of earlier runs, which say how fast this machine reads.
+    """
     early = before_running(spec)
     units = {role: (s.name, len(s), units_in(spec.sets, role)) for role, s in spec.sets.items()}
     floor = spec.expectation.smallest_p(spec.sets, spec.asked)
-    found = Explanation(spec, tuple(_reads(spec, store)), units, floor, early)
+    needs = list(spec.needs())
+    made = plan(needs, store)
+    cost = cost_of(made, spec.subjects, reports)
+    found = Explanation(spec, tuple(_reads(needs, made)), units, floor, cost, early)
     return found if early is not None else _with_evidence(found, store)
 
 
-def _reads(spec: Spec, store: Store) -> Iterator[Reads]:
-    needs = list(spec.needs())
-    made = plan(needs, store)
+def _reads(needs: Sequence[Need], made: Plan) -> Iterator[Reads]:
     cold = {reading.subject.name: len(reading.corpora) for group in made.groups for reading in group.readings}
     for name, wanted in made.wanted.items():
         corpora = len({need.corpus for need in needs if need.corpus is not None and need.subject.name == name})
@@ -123,15 +131,11 @@ def pages_of(found: Explanation) -> tuple[str, ...]:
 def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     """(what, text) in the order of reading."""
     spec, claim = found.spec, found.spec.asked
-    yield "claims", f"{spec.kind}: {type(spec.expectation).summary()}"
-    for name, text in bounds_of(spec).items():
-        yield "", f"{name}: {text}"
-    if spec.features or spec.best:
-        yield "feature", _feature_text(spec)
+    yield "claims", claim_in_words(spec)
+    yield "kind", spec.kind
     for page in pages_of(found):
         yield "page", page
-    of = f"of prompts like these, at alpha {claim.alpha_in_words}"
-    yield "scope", "of these prompts only" if claim.scope == "sample" else of
+    yield from _beside(spec)
     for role, (name, prompts, units) in found.units.items():
         made_from = f" from {units} template{'s' * (units != 1)}" if units < prompts else ""
         yield role, f"{name}: {prompts} prompt{'s' * (prompts != 1)}{made_from}"
@@ -139,19 +143,45 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
         yield role, f"{corpus.name}: the first {corpus.token_limit:,} tokens"
     for reads in found.reads:
         yield "needs", _reads_text(reads)
+    yield "costs", _cost_text(found.cost) if found.early is None else "nothing: what nothing can decide is not read"
+    for subject in found.cost.subjects:
+        lacks = ", ".join(subject.missing) or "nothing"
+        yield "here", f"{subject.subject} on {subject.device}, {subject.dtype}: {lacks} missing"
     if found.smallest_p is not None:
         yield "smallest p", f"{short(found.smallest_p)} (alpha {claim.alpha_in_words})"
     yield from _standing(found)
 
 
-def _feature_text(spec: Spec) -> str:
-    if spec.best is not None:
-        return f"the first by {spec.best.by} on {spec.best.prompts.name} against {spec.best.than.name}"
-    return (f"{spec.together} of " if spec.together else "") + ", ".join(map(str, spec.features))
+def _beside(spec: Spec) -> Iterator[tuple[str, str]]:
+    """What stands beside the kind and changes what a verdict means, where it is not default."""
+    if spec.discovered_on is not None:
+        yield "found on", f"{spec.discovered_on.name}: {len(spec.discovered_on)} prompts, which it is not tested on"
+    if spec.severity != "fail":
+        yield "severity", f"{spec.severity}: where it does not hold, its test passes with a line in the summary"
+    if spec.xfail is not None:
+        yield "xfail", f"expected to be unmet: {spec.xfail}"
+    if spec.family is not None:
+        q = "" if spec.q is None else f", at q {short(spec.q)}"
+        yield "family", f"{spec.family}: corrected with its other claims{q}"
+
+
+def _cost_text(cost: Cost) -> str:
+    """`1 model load; 16 prompts (about 160 tokens); about 2 s`."""
+    if not cost.loads:
+        return "nothing: no model is loaded"
+    loads = f"{cost.loads} model load{'s' * (cost.loads > 1)}"
+    tokens = "tokens unknown, with pictures" if cost.text_tokens is None else f"about {cost.text_tokens:,} tokens"
+    prompts = f"{cost.prompts} prompts ({tokens})" if cost.prompts else ""
+    corpora = f"at most {cost.corpus_tokens:,} tokens of corpora" if cost.corpus_tokens else ""
+    seconds = "seconds unknown on this machine" if cost.seconds is None else f"about {cost.seconds:,.0f} s"
+    rate = "" if cost.seconds is None else ", at the rate of the last run that read"
+    return "; ".join(filter(None, [loads, prompts, corpora, seconds + rate]))
 
 
 def _reads_text(reads: Reads) -> str:
     """`216 prompts through tiny-gemma2: 200 in the store, 16 to be read`."""
+    if not reads.prompts and not reads.corpora:
+        return f"the weights of {reads.subject}, and no prompt"
     parts = [(reads.prompts, reads.in_store, "prompt"), (reads.corpora, reads.corpora_in_store, "corpus")]
     what = " and ".join(f"{n} {word}{'s' * (n > 1 and word == 'prompt')}" for n, _, word in parts if n)
     held = reads.in_store + reads.corpora_in_store
@@ -179,7 +209,7 @@ def to_dict(found: Explanation) -> dict[str, Any]:
         "file": spec.source.path,
         "line": spec.source.line,
         "kind": spec.kind,
-        "claim": type(spec.expectation).summary(),
+        "claim": claim_in_words(spec),
         "bounds": bounds_of(spec),
         "features": list(spec.features),
         "pages": list(pages_of(found)),
@@ -190,6 +220,11 @@ def to_dict(found: Explanation) -> dict[str, Any]:
             {"subject": r.subject, "prompts": r.prompts, "corpora": r.corpora, "to_read": r.to_read}
             for r in found.reads
         ],
+        "cost": found.cost.to_dict(),
+        "severity": spec.severity,
+        "xfail": spec.xfail,
+        "family": spec.family,
+        "discovered_on": spec.discovered_on and spec.discovered_on.name,
         "smallest_p": found.smallest_p,
         "decidable": found.early is None,
         "verdict": verdict and verdict.word,

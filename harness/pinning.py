@@ -60,7 +60,7 @@ class Readiness:
 
 def readiness(root: Path) -> list[Readiness]:
     """Every subject with what it lacks here: weights, or the device that it names. No torch."""
-    return [_ready(subject) for subject in _allowed(root).subjects.values()]
+    return [ready_here(subject) for subject in _allowed(root).subjects.values()]
 
 
 def pin(root: Path, release_digest: ReleaseDigest) -> tuple[list[Pin], list[EnvironmentFault]]:
@@ -165,7 +165,8 @@ def _of_saes(allowed: AllowList, release_digest: ReleaseDigest, faults: list[Env
             yield Pin("saes", sae.name, "digest", digest)
 
 
-def _ready(subject: Subject) -> Readiness:
+def ready_here(subject: Subject) -> Readiness:
+    """One subject with what it lacks here, and the device that it would be read on."""
     device = resolve_device(subject.device)
     lacks = [*_lacks_model(subject.model), *_lacks_sae(subject.sae)]
     if device == "cuda" and resolve_device("auto") != "cuda":

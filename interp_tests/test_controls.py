@@ -251,6 +251,19 @@ def test_nothing_of_an_invalid_run_is_accepted(project):
     assert "this run is invalid" in done.stdout + done.stderr
 
 
+def test_nothing_of_a_partial_run_is_accepted(project):
+    """It ended before its controls were judged, so nobody knows whether its numbers are right."""
+    results = project.root / "reports/latest/results.json"
+    project.pytest("-q")
+    document = json.loads(results.read_text())
+    document["run"]["partial"] = True
+    document["digest"] = content_digest(document)
+    results.write_text(json.dumps(document))
+    done = project.run([sys.executable, "-m", "harness", "accept", "latest"], CI="")
+    assert done.returncode != 0
+    assert "this run was cut short" in done.stdout + done.stderr
+
+
 def test_nothing_of_an_edited_run_is_accepted(project):
     """A baseline is what was measured, not what somebody typed."""
     results = project.root / "reports/latest/results.json"

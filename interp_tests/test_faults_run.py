@@ -65,23 +65,65 @@ def pytest_runtest_teardown(item):
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_a_partial_report_and_is_not_green(project, number):
-    """What was judged before is in the report, which says that it is partial; the exit code is 2."""
-    conftest(project, WAITS)
+WAITS_WHILE_IT_READS = """
+import pathlib, time
+from harness.store import Store
+
+kept = Store.put
+
+def put(self, *args):
+    kept(self, *args)
+    pathlib.Path("reading").touch()
+    time.sleep(10)  # a worker that hears nothing of the signal is waited for
+
+Store.put = put
+"""
+
+
+def interrupted(project, mark, number, *args):
+    """What pytest printed, sent a signal once it had made the file `mark`; it ends with exit code 2."""
     env = {**os.environ, **project.env, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *args]
     with subprocess.Popen(
         command, cwd=project.root, env=env, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
     ) as run:
-        while not (project.root / "judged").exists() and run.poll() is None:
+        while not (project.root / mark).exists() and run.poll() is None:
             time.sleep(0.05)
         run.send_signal(number)
-        out = run.communicate(timeout=60)[0]
+        out = run.communicate(timeout=100)[0]
     assert run.returncode == 2, out
+    return out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_a_partial_report_and_is_not_green(project, number):
+    """What was judged before is in the report, which says that it is partial; the others are in it as not run."""
+    conftest(project, WAITS)
+    out = interrupted(project, "judged", number)
     assert project.results()["run"]["partial"] is True
-    assert 1 <= len(project.outcomes()) < 5
     assert "KeyboardInterrupt" in out
+    outcomes = list(project.outcomes().values())
+    assert len(outcomes) == 5
+    assert 1 <= outcomes.count("not_run") < 5
+
+
+@pytest.mark.parametrize("processes", [(), ("-n", "2")])
+def test_a_signal_while_a_model_is_read_leaves_a_partial_report(cold, processes):
+    """Every selected claim is in it as not run, so that reports/latest is no earlier run; what -k left out is not."""
+    family = "- {id: one, feature: 3, family: f, fires_more: {prompts: color, than: plain}}\n"
+    cold.suite("family", family, prompts=FOUND)
+    conftest(cold, WAITS_WHILE_IT_READS)
+    out = interrupted(cold, "reading", signal.SIGINT, "-k", "not f3", *processes)
+    run, records = cold.results()["run"], cold.results()["records"]
+    ids = [f"color::{name}" for name in ("holds", "f0", "f1", "f2")]
+    assert run["partial"] is True
+    assert {r["id"]: r["finding"] for r in records} == dict.fromkeys(
+        [*ids, "family::one", "family[f]"],
+        "interrupted before it was judged",
+    )
+    assert "6 not judged: interrupted before it was judged" in out
+    again = cold.pytest("-q", "--failed-in", "latest", "--collect-only")
+    assert "6 of 6 claims failed" in again.stdout
 
 
 def test_the_handler_of_sigterm_is_given_back():
@@ -128,8 +170,9 @@ def test_a_worker_that_dies_while_it_reads_holds_up_nobody(cold):
     assert (cold.root / "died").exists()
     assert done.returncode == 1, done.stdout
     assert "crashed" in done.stdout
-    assert len(cold.outcomes()) == 4
-    assert "not_run" not in cold.outcomes().values()
+    findings = [r["finding"] for r in cold.results()["records"] if r["outcome"] == "not_run"]
+    assert findings == ["its process ended before it was judged"]
+    assert len(cold.outcomes()) == 5
     assert cold.results()["run"]["partial"] is True
 
 

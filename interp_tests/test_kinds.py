@@ -1,6 +1,7 @@
 """Every kind keeps its own examples, reads what it declares, and says what it could not tell."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -8,13 +9,19 @@ import pytest
 
 from harness.codes import Kind
 from harness.expectations import kinds
+from harness.expectations.base import Expectation
+from harness.expectations.bounds import Bound
 from harness.expectations.evidence import Evidence
+from harness.expectations.results import limits_text
+from harness.expectations.telling import Told
 from harness.expectations.toy import D_SAE, claim_of, evidence_of, expectation_of
+from harness.inputs import Corpus
 from harness.mutants import MUTANTS
 from harness.verdict import Outcome, Reason
 
 EXAMPLES = [(kind, example) for kind in kinds().values() for example in kind.examples]
 IDS = [f"{kind.kind}: {example.title}" for kind, example in EXAMPLES]
+OF_TOKENS = next((kind, example) for kind, example in EXAMPLES if kind.kind == "top_tokens")
 FEATURE_KINDS = [kind for kind in kinds().values() if kind.reads_feature]
 
 
@@ -46,6 +53,71 @@ def test_the_thirteen_kinds_are_there():
         "beats_keywords reconstruction sparsity density"
     )
     assert set(wanted.split()) <= kinds().keys()
+
+
+def in_words(kind, example):
+    """The claim of an example as a sentence, and the set names and bounds that it must hold."""
+    expectation, sets = expectation_of(kind, example), evidence_of(example).sets
+    corpora = {role: Corpus("text-of-a-corpus", "x.txt", "d") for role in expectation.references("corpus")}
+    told = Told(claim_of(example), "feature 0" * expectation.about_feature(), "here", sets, corpora)
+    roles = [*expectation.references("prompts"), *expectation.references("corpus")]
+    values = [getattr(expectation, name) for name in kind.model_fields]
+    bounds = [limits_text(value) for value in values if isinstance(value, Bound)]
+    return expectation, told, [*map(told.on, roles), *bounds]
+
+
+@pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)
+def test_a_claim_in_words_names_its_sets_and_bounds(kind, example):
+    """One sentence with every set and its size, every bound, its feature and other subjects, and no name of a field."""
+    expectation, told, named = in_words(kind, example)
+    text = expectation.in_words(told)
+    assert "`" not in text
+    assert "_" not in functools.reduce(lambda left, name: left.replace(name, ""), named, text)
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert [
+        name for name in (*named, told.who, *expectation.other_subjects()) if name.lower() not in text.lower()
+    ] == []
+    if claim_of(example).scope == "sample":
+        assert "these prompts only" in text
+    assert "special tokens included" not in text
+
+
+@pytest.mark.parametrize("kind", kinds().values(), ids=kinds().keys())
+def test_the_sentence_that_every_kind_has_holds_the_same(kind):
+    """A kind that says nothing itself gets one made of its fields."""
+    expectation, told, named = in_words(kind, kind.examples[0])
+    text = Expectation.in_words(expectation, told)
+    assert "`" not in text
+    assert [name for name in (*named, told.who) if name.lower() not in text.lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"pool": "last"}, "a prompt counts with its last text token"),
+        ({"pool": "mean", "tokens": "image"}, "with the mean over each image token"),
+        ({"pool": "any", "special_tokens": "counted"}, "where any text token fires, special tokens included"),
+        ({"tokens": "all"}, "its strongest token, of text or image."),
+        ({"scope": "sample"}, "claimed of these prompts only"),
+        ({"alpha": 0.01}, "decided at alpha .01"),
+    ],
+)
+def test_what_stands_beside_a_kind_is_in_the_sentence(settings, says):
+    """Pool, tokens, special tokens, scope and level; of a claim without them none of these words."""
+    expectation, told, _ = in_words(kinds()["fires_more"], kinds()["fires_more"].examples[0])
+    given = expectation.in_words(dataclasses.replace(told, claim=dataclasses.replace(told.claim, **settings)))
+    assert says in given
+    assert says not in expectation.in_words(told)
+
+
+def test_a_sentence_stays_short_whatever_a_claim_lists():
+    """Of 40 long words a few are named, each cut, and the others counted."""
+    words = tuple(f"word{i}" * 50 for i in range(40))
+    text = kinds()["top_tokens"](prompts="prompts", tokens=words).in_words(in_words(*OF_TOKENS)[1])
+    assert "34 more" in text
+    assert len(text) < 800
+    assert words[0] not in text
 
 
 @pytest.mark.parametrize(("kind", "example"), EXAMPLES, ids=IDS)

@@ -21,6 +21,25 @@ def test_a_missing_file_is_a_mistake(tmp_path):
     assert codes(tmp_path, tmp_path / "specs" / "none.yaml") == ["unreadable_file"]
 
 
+@pytest.mark.parametrize("name", ["zoo", "notes.md", "..", "specs/empty"])
+def test_what_names_no_suite_is_one_mistake(tmp_path, name):
+    """A folder without one, a file of another sort and one that the repository lies in: nothing read is no pass."""
+    root = copy_root(tmp_path / "outer")
+    (root / "zoo").mkdir(exist_ok=True)
+    (root / "specs/empty").mkdir()
+    (root / "notes.md").write_text("# Notes\n\nNo suite.\n")
+    (found,) = check(root, [root / name])
+    assert found["code"] == "not_a_suite"
+    assert found["message"].endswith("suites are specs/**/*.yaml")
+
+
+@pytest.mark.parametrize("name", [".", "specs", "specs/prompts"])
+def test_folders_of_the_repository_are_read(tmp_path, name):
+    """The root stands for all of specs/; a folder of shared prompts holds no claim, and is checked all the same."""
+    root = copy_root(tmp_path)
+    assert "not_a_suite" not in codes(root, root / name)
+
+
 def test_a_folder_called_yaml_is_a_mistake(tmp_path):
     """specs/x.yaml/ cannot be read as a file."""
     folder = copy_root(tmp_path) / "specs" / "x.yaml"

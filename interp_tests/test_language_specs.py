@@ -196,13 +196,21 @@ def test_what_deserves_a_second_look_is_a_warning(tmp_path):
     text = suite(f"id: a\nfeature: 1\nfamily: f\nxfail: it does not\n{CLAIM}").replace(
         "expect:", "  spare: [x]\nexpect:", 1
     )
-    warnings = "\n".join(load_suite(tmp_path, text).warnings)
+    loaded = load_suite(tmp_path, text)
+    warnings = "\n".join(loaded.warnings)
     assert "the set 'spare' is not used by any claim" in warnings
     assert "not pinned, so other weights in their place would go unnoticed: model" in warnings
-    assert "model other" in warnings
-    assert "SAE small-l3" in warnings
-    assert warnings.count("not pinned") == 1, "one line for all of them"
+    assert "unnoticed: model small, SAE small-l3. `interp doctor --pin`" in warnings
+    assert "3 models and SAEs not used here are not pinned: `interp doctor --pin`" in warnings
+    assert warnings.count("not pinned") == 2, "one line for those of these claims, one for all others"
     assert "family 'f': every member is expected to be unmet" in warnings
+
+
+def test_weights_without_a_pin_are_named_where_a_claim_uses_them(tmp_path):
+    """Of a suite of both subjects one more model and SAE are named; the rest is counted."""
+    warnings = "\n".join(load_suite(tmp_path, suite(f"id: a\nsubjects: [small, other]\nfeature: 1\n{CLAIM}")).warnings)
+    assert "unnoticed: model small, model other, SAE small-l3, SAE other-l3. " in warnings
+    assert "1 model or SAE that is not used here is not pinned" in warnings
 
 
 @pytest.mark.parametrize("own", ["id: a", "id: a-small"])

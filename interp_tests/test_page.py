@@ -28,6 +28,7 @@ from harness.reports.html.axis import axis_of, bound_limits
 from harness.reports.html.standing import SIGNS, TONES
 from harness.reports.html.thumbnails import MAX_BYTES, data_uri, thumbnails
 from harness.reports.html.trend import trend_of
+from harness.reports.record import Record
 from harness.reports.terminal import ORDER
 from harness.verdict import Fate, Measurement, Outcome, Trial, Verdict
 from interp_tests import report_cases as cases
@@ -94,6 +95,30 @@ def test_nothing_is_asked_of_another_place():
     assert linked
     assert all(value.startswith("#") for value in linked)
     assert not [name for _, attributes in read.found for name in attributes if name.startswith("on") or name == "style"]
+
+
+def in_card(text, claim):
+    """The HTML of one card."""
+    return text.split(f'id="{claim}"')[1].split("</details>")[0]
+
+
+@pytest.mark.parametrize("verdict", [cases.MET, cases.UNMET, cases.TOO_FEW, cases.NOT_RUN])
+def test_every_card_says_what_is_claimed_above_what_was_found(verdict):
+    """In words, also where nothing was measured; a record of an older run has no such sentence, and no such line."""
+    record = cases.record(verdict)
+    card = in_card(page([record]), record.id)
+    assert card.index(record.claim) < card.index(html.escape(verdict.finding[:40], quote=False))
+    older = Record.from_dict({name: value for name, value in record.to_dict().items() if name != "claim"})
+    assert 'class="claim"' not in page([older])
+
+
+def test_the_small_axis_of_a_summary_is_hidden_from_a_screen_reader():
+    """The number stands beside it; the large axis of the body has its label."""
+    axes = [a for a in Elements(page([cases.record(cases.MET)])).names("svg") if "axis" in a["class"]]
+    assert [(a.get("aria-hidden"), a.get("role"), bool(a.get("aria-label"))) for a in axes] == [
+        ("true", None, False),
+        (None, "img", True),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from harness.reports.csv import cell, results_csv
 from harness.reports.display import code_span, columns, escape, markdown
 from harness.reports.json import results_json
 from harness.reports.limit import LIMIT_OF_A_GREEN_SUITE
+from harness.reports.machine import git_state
 from harness.reports.markdown import summary_markdown
 from harness.reports.plain import put_back, to_plain
 from harness.reports.record import Record
@@ -217,6 +218,45 @@ def test_a_run_knows_where_it_was_made(tmp_path):
     assert run(root=tmp_path).dirty is True
     assert clean.versions["torch"]
     assert clean.id != run(root=tmp_path).id
+
+
+@pytest.mark.parametrize("root", ["", "inside/", "in a/gärten/"])
+@pytest.mark.parametrize(
+    ("new", "dirty"),
+    [
+        ("specs/new/suite.yaml", True),
+        ("specs/kept/ünlike.yaml", True),
+        ("harness/kind.py", True),
+        ("conftest.py", True),
+        ("pytest.ini", True),
+        ("notes.txt", False),
+        ("notes/specs/suite.yaml", False),
+        ("specs-of-mine.yaml", False),
+    ],
+)
+def test_a_suite_in_no_commit_is_a_change(tmp_path, root, new, dirty):
+    """What is judged and cannot be looked up in any commit counts, wherever in a checkout the root is; notes do not."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / root / "specs/kept").mkdir(parents=True)
+    (tmp_path / root / "specs/kept/suite.yaml").write_text("title: kept")
+    subprocess.run([*git, "add", "."], cwd=tmp_path, check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "one"], cwd=tmp_path, check=True)
+    assert git_state(tmp_path / root)[1] is False
+    (tmp_path / root / new).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / root / new).write_text("new")
+    assert git_state(tmp_path / root)[1] is dirty
+
+
+def test_a_root_that_is_all_new_is_a_change(tmp_path):
+    """Git names only the folder that it lies in; a checkout without a commit has none to differ from."""
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "work/root/specs").mkdir(parents=True)
+    (tmp_path / "work/root/specs/suite.yaml").write_text("new")
+    assert git_state(tmp_path / "work/root") == (None, None)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "one"], cwd=tmp_path, check=True)
+    assert git_state(tmp_path / "work/root")[1] is True
 
 
 def test_records_stand_in_the_order_of_the_files():

@@ -22,9 +22,19 @@ from harness.verdict import Verdict
 _NO_MISTAKE = ("inconclusive", "loosened", "contradiction")  # codes of what is right as YAML
 
 
+def given_path(text: str) -> Path:
+    """An empty path is that of an unset variable, and no wish to check everything."""
+    if not text:
+        raise typer.BadParameter("an empty path names no suite")
+    return Path(text)
+
+
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Suites or folders; all of specs/ where none is given.")
+        list[Path] | None,
+        typer.Argument(
+            parser=given_path, metavar="PATHS", help="Suites or folders; all of specs/ where none is given."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document: [{code, file, line, column, ...}].")

@@ -21,6 +21,7 @@ _NOT_KINDS = {
     "results",
     "nulls",
     "showing",
+    "telling",
     "tokenwise",
     "toy",
     "transferred",

@@ -15,8 +15,9 @@ from harness.expectations.checks import broken, dead, feature_of, left_out
 from harness.expectations.comparing import FEWEST, units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, units_used, within_bound
-from harness.expectations.results import Part, against, fewest, only, part, too_few, verdict_of
+from harness.expectations.results import Part, against, fewest, limits_text, only, part, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.contrast import mean_of_all
@@ -26,6 +27,11 @@ from harness.stats.units import by_unit, count_units
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
 
 _STATISTICS = ("median", "mean", "max")
+_IN_WORDS = {
+    "median": "median of the prompts on which it fires",
+    "mean": "mean, silent prompts as 0,",
+    "max": "largest",
+}
 
 
 class Activation(Expectation):
@@ -53,6 +59,12 @@ class Activation(Expectation):
 
     def _bounds(self) -> dict[str, Bound]:
         return {name: bound for name in _STATISTICS if (bound := getattr(self, name)) is not None}
+
+    def in_words(self, told: Told) -> str:
+        limits = [f"{_IN_WORDS[name]} {limits_text(bound)}" for name, bound in self._bounds().items()]
+        return told.sentence(
+            f"the activation of {told.who} on {told.on('prompts')}: {', '.join(limits)}", told.level(), told.pooled()
+        )
 
     def side(self) -> Side:
         return side_of(*self._bounds().values())

@@ -24,6 +24,7 @@ from harness.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from harness.expectations.outlook import Outlook
+    from harness.expectations.telling import Told
 
 Side = Literal["high", "low", "none"]
 Scope = Literal["population", "sample"]
@@ -230,6 +231,20 @@ class Expectation(BaseModel):
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         """Decide the claim from the evidence alone."""
         raise TypeError(f"the kind {self.kind!r} does not say how it is judged")
+
+    def in_words(self, told: Told) -> str:
+        """This very claim as one plain sentence: feature, sets with their sizes, bounds, and all that is not default.
+
+        Made of the fields here; a kind says it better where that reads badly.
+        """
+        places = (*self.references("prompts"), *self.references("corpus"))
+        given = {name: getattr(self, name) for name in type(self).model_fields if name not in places}
+        said = {name: told.on(name) for name in places}
+        said |= {name: told.value(value) for name, value in given.items() if value is not None}
+        fields = ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in said.items())
+        about = f"of {told.who}: " if told.who else ""
+        claimed = about + self.summary().replace("`", "").removesuffix(".")
+        return told.sentence(claimed, fields, told.level(), told.pooled())
 
     @classmethod
     def summary(cls) -> str:

@@ -25,8 +25,9 @@ from harness.expectations.comparing import (
 )
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import within_bound
-from harness.expectations.results import Part, bound_text, by_value, only, short, too_few, verdict_of
+from harness.expectations.results import Part, bound_text, by_value, limits_text, only, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.telling import Told
 from harness.expectations.toy import row, rows
 from harness.inputs import PromptSet
 from harness.stats.auroc import auroc_of_all
@@ -74,6 +75,13 @@ class BeatsKeywords(Expectation):
     @classmethod
     def _claims_more(cls, bound: Bound) -> Bound:
         return claims_more(bound, "beats_keywords", 0.0)
+
+    def in_words(self, told: Told) -> str:
+        rivals = "a bag of the prompts' own tokens" + (" and DiffMean" if self.and_diffmean else "")
+        claimed = f"{told.who} tells {told.on('prompts')} from {told.on('than')} better than {rivals}"
+        return told.sentence(
+            f"{claimed}: its AUROC minus theirs {limits_text(self.margin)}", told.level(), told.pooled()
+        )
 
     def side(self) -> Side:
         return "high"

@@ -12,7 +12,8 @@ from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, within_bound
-from harness.expectations.results import against, part, verdict_of
+from harness.expectations.results import against, limits_text, part, verdict_of
+from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
 from harness.stats.fidelity import ratio_limits
@@ -36,6 +37,10 @@ class Density(Tokenwise):
 
     def fewest_tokens(self) -> int:
         return FEWEST_FOR_DENSITY
+
+    def in_words(self, told: Told) -> str:
+        claimed = f"{told.who} fires on a share of {limits_text(self.rate)} of the tokens of {told.on(self.role())}"
+        return told.sentence(claimed, told.level(), told.counted())
 
     def side(self) -> Side:
         return side_of(self.rate)

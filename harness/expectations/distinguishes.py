@@ -25,6 +25,7 @@ from harness.expectations.comparing import (
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import Part, only, short, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.ranking import RankBy, ranks_of, scores_of_all, share_among_top
@@ -57,6 +58,14 @@ class Distinguishes(Expectation):
         description="What ranks the features: auroc, or the difference of means or of firing rates. "
         "At 5 prompts a side the top 20 by mean are mostly noise.",
     )
+
+    def in_words(self, told: Told) -> str:
+        by = {"auroc": "AUROC", "mean": "difference of means", "rate": "difference of firing rates"}[self.by]
+        claimed = f"{told.who} is among the {self.top} features that most set {told.on('prompts')} off from "
+        stably = f"and in {100 * STABLE:g} % of {RESAMPLES} resamples of these prompts"
+        sample = told.claim.scope == "sample"
+        held = told.level() if sample else f"here, {stably}"
+        return told.sentence(f"{claimed}{told.on('than')}, by {by}", held, told.pooled())
 
     def side(self) -> Side:
         return "high"

@@ -25,8 +25,9 @@ from harness.expectations.rates import (
     units_used,
     within_bound,
 )
-from harness.expectations.results import against, verdict_of
+from harness.expectations.results import against, limits_text, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.units import count_units
@@ -49,6 +50,10 @@ class FireRate(Expectation):
         ShareBound(at_least=0.8),
         description="Bound on the share of prompts on which the feature fires (14 can show .8).",
     )
+
+    def in_words(self, told: Told) -> str:
+        claimed = f"{told.who} fires on a share of {limits_text(self.rate)} of {told.on('prompts')}"
+        return told.sentence(claimed, told.level(), told.pooled())
 
     def side(self) -> Side:
         return side_of(self.rate)

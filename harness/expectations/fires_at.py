@@ -21,6 +21,7 @@ from harness.expectations.results import (
     bound_text,
     by_effect_and_p,
     by_value,
+    limits_text,
     measured,
     only,
     short,
@@ -29,6 +30,7 @@ from harness.expectations.results import (
     verdict_of,
 )
 from harness.expectations.showing import MOST_SHOWN, examples_at
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet
 from harness.stats.auroc import SignedCodes
@@ -66,6 +68,12 @@ class FiresAt(Expectation):
     @classmethod
     def _claims_more(cls, bound: Bound) -> Bound:
         return claims_more(bound, "fires_at", 0.5)
+
+    def in_words(self, told: Told) -> str:
+        claimed = f"{told.who} fires on the marked tokens of {told.on('prompts')} and not elsewhere in them"
+        return told.sentence(
+            f"{claimed}: mean AUROC inside a prompt {limits_text(self.auroc)}", told.level(), told.counted()
+        )
 
     def side(self) -> Side:
         return "high"

@@ -30,6 +30,7 @@ from harness.expectations.results import (
     bound_text,
     by_effect_and_p,
     by_value,
+    limits_text,
     measured,
     only,
     part,
@@ -39,6 +40,7 @@ from harness.expectations.results import (
     worst,
 )
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.intervals import rate_limits
@@ -71,6 +73,13 @@ class FiresMore(Expectation):
     mean_difference: Bound | None = Field(
         None, description="Bound on mean activation on `prompts` minus that on `than`; both bounds must hold."
     )
+
+    def in_words(self, told: Told) -> str:
+        bounds = [f"AUROC {limits_text(self.auroc)}"]
+        if self.mean_difference is not None:
+            bounds.append(f"mean activation minus that on the others {limits_text(self.mean_difference)}")
+        claimed = f"{told.who} fires more on {told.on('prompts')} than on {told.on('than')}"
+        return told.sentence(f"{claimed}: {' and '.join(bounds)}", told.level(), told.pooled())
 
     def side(self) -> Side:
         return "high"

@@ -17,13 +17,14 @@ from harness.expectations.editing import edits as editing
 from harness.expectations.editing.drawing import Example as Drawn
 from harness.expectations.editing.drawing import Language, explored, kinds_of, sampled
 from harness.expectations.editing.edits import AnEdit
-from harness.expectations.editing.relations import Held, Relation, held, most_too_close
+from harness.expectations.editing.relations import WORDS, Held, Relation, held, most_too_close
 from harness.expectations.editing.searching import Counterexample, outcomes, smallest
 from harness.expectations.editing.values import Values
 from harness.expectations.editing.verdicts import Tried, none_made
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import best_text, bound_words, reachable, within_bound
-from harness.expectations.results import fewest
+from harness.expectations.results import fewest, limits_text
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -100,6 +101,23 @@ class HoldsUnder(Expectation):
     @property
     def bound(self) -> Bound:
         return self.rate or Bound(at_least=0.9)
+
+    def in_words(self, told: Told) -> str:
+        share = f" in a share of {limits_text(self.bound)} of them" if self.mode == "rate" else ""
+        edits = "; ".join(edit.in_words() for edit in self.edits)
+        claimed = f"{told.who} {WORDS[self.relation][0]} when prompts of {told.on('prompts')} are edited{share}"
+        return told.sentence(f"{claimed} ({edits})", self._drawn_words(), self._level(told), told.pooled())
+
+    def _drawn_words(self) -> str:
+        drawn = f"{self.draws} examples are drawn" + (f" by seed {self.seed}" if self.seed else "")
+        if self.mode == "rate":
+            return f"{drawn}, with one edit each"
+        pins = f"; {len(self.pinned)} found before are tried first" if self.pinned else ""
+        return f"{drawn}, with up to three edits at once, and none of them may be a counterexample{pins}"
+
+    def _level(self, told: Told) -> str:
+        """A search has no level: one counterexample is enough."""
+        return told.level() if self.mode == "rate" else ""
 
     def side(self) -> Side:
         """high: every relation asks the feature to fire to begin with, so that silence meets none."""

@@ -16,7 +16,8 @@ from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, within_bound
-from harness.expectations.results import Part, bound_text, by_value, only, verdict_of
+from harness.expectations.results import Part, bound_text, by_value, limits_text, only, verdict_of
+from harness.expectations.telling import Told
 from harness.expectations.wanted import WantedTokens, plain
 from harness.promotion import Promotions
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -40,6 +41,10 @@ class Promotes(WantedTokens):
     share: ShareBound = Field(
         ShareBound(at_least=0.6), description="Bound on the share of its 10 most raised distinct tokens."
     )
+
+    def in_words(self, told: Told) -> str:
+        listed = f"the {LISTED} tokens that the decoder direction of {told.who} raises most"
+        return told.sentence(f"of {listed}, a share of {limits_text(self.share)} {self.wanted_words()}")
 
     def side(self) -> Side:
         return side_of(self.share)

@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import Part, against, only, part, short, verdict_of
+from harness.expectations.results import Part, against, limits_text, only, part, short, verdict_of
+from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
 from harness.stats.fidelity import METRICS, SINK_NORM, jackknife, mse_of_tokens, sink_tokens, value_of
@@ -17,6 +18,12 @@ from harness.stats.intervals import Limits
 from harness.verdict import Measurement, Outcome, Reason, Verdict
 
 _NAMES = ("mse", "fvu", "cosine", "norm_ratio")
+_IN_WORDS = {
+    "mse": "mean squared error",
+    "fvu": "fraction of variance unexplained",
+    "cosine": "mean cosine of the two",
+    "norm_ratio": "mean ratio of their norms",
+}
 
 
 class Reconstruction(Tokenwise):
@@ -51,6 +58,11 @@ class Reconstruction(Tokenwise):
 
     def other_subjects(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(s for bound in self._bounds().values() if (s := _over(bound)) is not None))
+
+    def in_words(self, told: Told) -> str:
+        limits = [f"{_IN_WORDS[name]} {limits_text(bound)}" for name, bound in self._bounds().items()]
+        claimed = f"the SAE of {told.subject} reconstructs the activations of {told.on(self.role())}"
+        return told.sentence(f"{claimed}: {', '.join(limits)}", told.level(), told.counted())
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         for subject in (None, *self.other_subjects()):

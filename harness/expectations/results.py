@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.expectations.base import Claim
-from harness.expectations.bounds import Bound
+from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.noise import Margin, Measure
 from harness.stats.intervals import Limits
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -184,11 +184,22 @@ def spread(limits: Limits) -> str:
     return f"{short(limits.value)} [{short(limits.low)}, {short(limits.high)}]"
 
 
+def limits_text(bound: Bound) -> str:
+    """`at least .9`, as a finding says it; over another subject's number where the bound says so."""
+    over = bound.over if isinstance(bound, RelativeBound) else None
+    beside = f" {'times' if over.by == 'ratio' else 'over'} {over.subject}'s" if over is not None else ""
+    return _limits(bound) + beside
+
+
 def bound_text(bound: Bound) -> str:
     """The bound in words, in the same short numbers as the finding."""
+    return f"bound {_limits(bound)}"
+
+
+def _limits(bound: Bound) -> str:
     if bound.between is not None:
-        return f"bound between {short(bound.low)} and {short(bound.high)}"
-    return f"bound at least {short(bound.low)}" if bound.at_least is not None else f"bound at most {short(bound.high)}"
+        return f"between {short(bound.low)} and {short(bound.high)}"
+    return f"at least {short(bound.low)}" if bound.at_least is not None else f"at most {short(bound.high)}"
 
 
 def in_words(n: int) -> str:

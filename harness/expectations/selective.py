@@ -25,8 +25,9 @@ from harness.expectations.rates import (
     units_used,
     within_bound,
 )
-from harness.expectations.results import Part, against, fewest, part, short, too_few, verdict_of
+from harness.expectations.results import Part, against, fewest, limits_text, part, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.intervals import Limits, clopper_pearson, rate_limits
@@ -78,6 +79,23 @@ class Selective(Expectation):
         if self.threshold is not None and self.level is not None:
             raise ValueError("`threshold` and `level` both set the activation that counts; keep one")
         return self
+
+    def in_words(self, told: Told) -> str:
+        rates = {
+            "precision on as many of each": self.precision,
+            "share of the first that it detects": self.recall,
+            "share of the second that it detects": self.false_positives,
+        }
+        limits = [f"{name} {limits_text(bound)}" for name, bound in rates.items() if bound is not None]
+        claimed = f"{told.who} detects {told.on('prompts')} and not {told.on('than')}: {', '.join(limits)}"
+        return told.sentence(claimed, self._detects(), told.level(), told.pooled())
+
+    def _detects(self) -> str:
+        if self.threshold is not None:
+            return f"an activation over {short(self.threshold)} is a detection"
+        if self.level is not None:
+            return f"an activation over {short(self.level)} of its largest on these prompts is a detection"
+        return "any firing is a detection"
 
     def side(self) -> Side:
         return side_of(self.precision, self.recall, self.false_positives)

@@ -33,8 +33,9 @@ from harness.expectations.rates import (
     units_used,
     within_bound,
 )
-from harness.expectations.results import against, measured, verdict_of
+from harness.expectations.results import against, limits_text, measured, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.intervals import rate_limits
@@ -76,6 +77,12 @@ class SilentOn(Expectation):
                 "silent_on claims silence, so it takes at_most (or between, from 0); for firing, use fire_rate"
             )
         return bound
+
+    def in_words(self, told: Told) -> str:
+        claimed = f"{told.who} does not fire on {told.on('prompts')}, though it does on {told.on('but_fires_on')}"
+        return told.sentence(
+            f"{claimed}: share of the first on which it fires {limits_text(self.rate)}", told.level(), told.pooled()
+        )
 
     def side(self) -> Side:
         return "low"

@@ -11,7 +11,8 @@ from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import live
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import Part, against, bound_text, by_value, only, part, verdict_of
+from harness.expectations.results import Part, against, bound_text, by_value, limits_text, only, part, verdict_of
+from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
 from harness.stats.fidelity import jackknife, l0
@@ -45,6 +46,15 @@ class Sparsity(Tokenwise):
 
     def has_limits(self) -> bool:
         return self.l0 is not None
+
+    def in_words(self, told: Told) -> str:
+        numbers = {
+            "mean number of features that fire on a token (L0)": self.l0,
+            "number of features that fire at all": self.live_features,
+        }
+        limits = [f"{name} {limits_text(bound)}" for name, bound in numbers.items() if bound is not None]
+        claimed = f"the SAE of {told.subject} on the tokens of {told.on(self.role())}: {', '.join(limits)}"
+        return told.sentence(claimed, told.level() if self.has_limits() else "", told.counted())
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         undecidable = self._vacuous(claim) or self.unmeasurable(evidence, claim) or self._all_dead(evidence, claim)

@@ -25,8 +25,9 @@ from harness.expectations.rates import (
     units_used,
     within_bound,
 )
-from harness.expectations.results import against, verdict_of
+from harness.expectations.results import against, limits_text, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.ranking import among_strongest, share_among_strongest
@@ -48,6 +49,12 @@ class TopFeature(Expectation):
     rate: ShareBound = Field(
         ShareBound(at_least=0.8), description="Bound on the share of prompts with that rank (14 can show .8)."
     )
+
+    def in_words(self, told: Told) -> str:
+        rank = "the strongest feature" if self.among == 1 else f"among the {self.among} strongest features"
+        claimed = f"{told.who} is {rank} of a prompt"
+        share = f"for a share of {limits_text(self.rate)} of {told.on('prompts')}"
+        return told.sentence(f"{claimed}, {share}", told.level(), told.pooled())
 
     def side(self) -> Side:
         return side_of(self.rate)

@@ -15,8 +15,9 @@ from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.checks import broken, dead, feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import side_of, within_bound
-from harness.expectations.results import Part, bound_text, by_value, only, short, verdict_of
+from harness.expectations.results import Part, bound_text, by_value, limits_text, only, short, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
+from harness.expectations.telling import Told
 from harness.expectations.toy import row
 from harness.expectations.wanted import WantedTokens, plain
 from harness.stats.tokens import StrongestTokens, share_of_all, strongest_tokens_of_all
@@ -41,6 +42,12 @@ class TopTokens(WantedTokens):
         ShareBound(at_least=0.6), description="Bound on the share of its 10 strongest distinct tokens."
     )
     lift: Bound = Field(Bound(at_least=5), description="Bound on that share over the share among all distinct tokens.")
+
+    def in_words(self, told: Told) -> str:
+        listed = f"the {LISTED} tokens of {told.on('prompts')} on which {told.who} is strongest"
+        claimed = f"of {listed}, a share of {limits_text(self.share)} {self.wanted_words()}"
+        lift = f"that share over the share among all their tokens {limits_text(self.lift)}"
+        return told.sentence(claimed, lift, told.counted())
 
     def side(self) -> Side:
         return side_of(self.share, self.lift)

@@ -11,8 +11,10 @@ from pydantic import Field, model_validator
 from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound, ShareBound
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import Part, bound_text, by_value, only, short, verdict_of
+from harness.expectations.results import Part, bound_text, by_value, limits_text, only, short, verdict_of
+from harness.expectations.telling import Told
 from harness.expectations.toy import rows
+from harness.expectations.transferred import word
 from harness.expectations.transferring import BY_RATIO, Transferring, image_fvu
 from harness.inputs import PromptSet
 from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedTransfer
@@ -61,6 +63,12 @@ class TransferCensus(Transferring):
 
     def bounds(self) -> dict[str, Bound]:
         return {name: bound for name in _BOUNDED if (bound := getattr(self, name)) is not None}
+
+    def in_words(self, told: Told) -> str:
+        shares = ", ".join(f"{word(name)} {limits_text(bound)}" for name, bound in self.bounds().items())
+        which = "all features of the SAE" if self.of == "all" else "the features that fire on these prompts"
+        between = f"between {told.subject} and {self.to} on {self.places(told)}"
+        return told.sentence(f"of {which}, {between}, the share that is {shares}", self.method_words(), told.counted())
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         """A class that these sets cannot show has share 0 whatever the models do: no bound on it means anything."""

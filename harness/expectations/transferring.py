@@ -14,7 +14,8 @@ from harness.expectations.base import Claim, Expectation, PicturesRef, SetRef, S
 from harness.expectations.checks import broken, not_finite
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import too_few
+from harness.expectations.results import short, too_few
+from harness.expectations.telling import Told
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
@@ -79,6 +80,22 @@ class Transferring(Expectation):
         if self.method == "ratio_of_means":
             return replace(claim, tokens="all")
         return replace(claim, tokens="image", special_tokens="ignored")
+
+    def places(self, told: Told) -> str:
+        """The prompts, and the pictures where there are some."""
+        return told.on("prompts") + (f" and {told.on('images')}" if self.images is not None else "")
+
+    def method_words(self) -> str:
+        """How features are put into classes, with every threshold that is not default."""
+        fields = type(self).model_fields
+        if self.method == "ratio_of_means":
+            given = self.ratio or RatioThresholds()
+            changed = {n: v for n, v in given if v != RatioThresholds.model_fields[n].default}
+            return "by the ratio of means" + "".join(f", {n.replace('_', ' ')} {short(v)}" for n, v in changed.items())
+        limits = {"firing means on over": self.fires_above, "silence means surely under": self.silent_below}
+        usual = (fields["fires_above"].default, fields["silent_below"].default)
+        changed = {n: v for (n, v), default in zip(limits.items(), usual, strict=True) if v != default}
+        return ", ".join(f"{n} {short(v)} of the prompts" for n, v in changed.items())
 
     def rule(self, claim: Claim) -> AlignedRule:
         limits = claim.scope == "population"

@@ -13,6 +13,7 @@ from harness.expectations.base import Claim, KindExample, Side
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short
+from harness.expectations.telling import Told
 from harness.expectations.toy import row, rows
 from harness.expectations.transferred import changed_prompts, facts, numbers, refuted, telling, undecided, word
 from harness.expectations.transferring import (
@@ -62,6 +63,10 @@ class Transfers(Transferring):
         if self.as_ == "new_vision" and self.images is None:
             raise ValueError("new_vision is about pictures: add `images`, a set that the adapted model reads")
         return self
+
+    def in_words(self, told: Told) -> str:
+        claimed = f"{told.who} is {word(self.as_)} from {told.subject} to {self.to} on {self.places(told)}"
+        return told.sentence(claimed, self.method_words(), told.level(), told.counted())
 
     def side(self) -> Side:
         return "high" if self.as_ in _NEW else "low" if self.as_ == "lost" else "none"

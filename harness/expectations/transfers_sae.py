@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from harness.expectations.base import Claim, KindExample, Shared, SubjectRef
 from harness.expectations.bounds import Bound
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import Part, by_value, only, short, spread, verdict_of
+from harness.expectations.results import Part, by_value, limits_text, only, short, spread, verdict_of
+from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import Row, rows
 from harness.expectations.transferring import residual_cosine
@@ -43,6 +44,17 @@ class TransfersSae(Tokenwise):
     residual_cosine: Bound | None = Field(
         None, description="Bound on the mean cosine of both models' activations on the same tokens of `prompts`."
     )
+
+    def in_words(self, told: Told) -> str:
+        numbers = {
+            "explained variance lost": self.drop,
+            "L0 there over L0 here": self.l0_ratio,
+            "cosine of both models' activations": self.residual_cosine,
+        }
+        limits = [f"{name} {limits_text(bound)}" for name, bound in numbers.items() if bound is not None]
+        band = self.band if self.band == "excellent" else f"{self.band} or better"
+        claimed = f"the SAE carries over from {told.subject} to {self.to} on {told.on(self.role())}: {band}"
+        return told.sentence(", ".join([claimed, *limits]), told.counted())
 
     def needs_residuals(self, role: str = "prompts") -> bool:
         return self.prompts is not None

@@ -15,6 +15,7 @@ from harness.expectations.evidence import Evidence
 from harness.expectations.noise import NOISES, Measure, noise_of
 from harness.expectations.rates import firing_rates, units_used
 from harness.expectations.results import short
+from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
 from harness.stats.fidelity import METRICS, value_of
@@ -94,6 +95,22 @@ class Unchanged(Tokenwise):
         if self.measure == "auroc":
             return self.mutants - {"shuffled_decoder"}
         return frozenset({"one_layer_off", *_ALSO_CHANGED_BY.get(self.measure, ("wrong_feature", "random_sae"))})
+
+    def in_words(self, told: Told) -> str:
+        of = f" of {told.who}" if self.about_feature() else f" of the SAE of {told.subject}"
+        against = f" against {told.on('than')}" if self.than is not None else ""
+        claimed = f"the {self.measure.replace('_', ' ')}{of} on {told.on(self.role())}{against} is what it was"
+        accepted = told.claim.accepted
+        when = f" on {accepted.date}, {short(accepted.value)}" if accepted is not None else " when it was accepted"
+        pooled = told.pooled() if self.measure in _ON_PROMPTS else told.counted()
+        return told.sentence(f"{claimed}{when}", self._within_words(), pooled)
+
+    def _within_words(self) -> str:
+        if self.within is None:
+            return f"within {NOISES:g} times the noise of its precision"
+        if isinstance(self.within, Absolute):
+            return f"within {short(self.within.absolute)}"
+        return f"within {short(100 * self.within)} % of that"
 
     def beforehand(self, sets: object, claim: Claim) -> Verdict | None:
         """Nothing: a number of these prompts needs no least n. Only the L0 of a TopK SAE cannot but stay."""

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from harness.codes import Mask
 from harness.expectations.base import Expectation
+from harness.expectations.telling import listed
 
 _LONGEST_PATTERN, _LONGEST_TOKEN = 200, 64
 _MEMORY = 1 << 20  # bytes that a compiled pattern may take
@@ -48,6 +49,12 @@ class WantedTokens(Expectation):
         if (self.tokens is None) == (self.pattern is None):
             raise ValueError(f"{self.kind} needs either `tokens` or `pattern`")
         return self
+
+    def wanted_words(self) -> str:
+        """`is one of red, blue`, or what it matches."""
+        if self.tokens is not None:
+            return f"is one of {listed(self.tokens)}"
+        return f"matches the pattern {self.pattern}"
 
     def matches(self, texts: Sequence[str]) -> Mask:
         """Which of these texts (as `plain` gives them) are wanted, [n_texts]."""

@@ -31,6 +31,7 @@ from harness.uncollected import uncollected
 
 _ODD = re.compile(r"[^\w .+/-]")
 _HANDLED = ("prompts", "expect")
+_READ = (".yaml", ".yml", ".jsonl", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def _load(root: Path, paths: Sequence[Path] | None) -> Loaded:
     items: list[Spec | Broken] = []
     if allowed.errors and paths is None:
         items.append(Broken("subjects", "subjects", allowed.errors[0].source, allowed.errors))
-    files = _files(folder) if paths is None else _named(folder, paths)
+    files = _files(folder) if paths is None else _named(folder, paths, items)
     for file in files:
         items += reader.read(file)
     suites = None if paths is None else {folder.shown(f).removeprefix("specs/").removesuffix(".yaml") for f in files}
@@ -73,7 +74,14 @@ def _load(root: Path, paths: Sequence[Path] | None) -> Loaded:
     items = [*with_noise(items, calibrated), *unreadable]
     unused = tuple(measured.unused(items))
     families = families_of(items)
-    warnings = (*allowed.warnings, *reader.warnings, *_untested(items, families), *unused)
+    read = (subject for item in items if isinstance(item, Spec) for subject in item.subjects)
+    warnings = (
+        *allowed.warnings,
+        *allowed.about_unpinned(read),
+        *reader.warnings,
+        *_untested(items, families),
+        *unused,
+    )
     because = reader.loosened_because
     return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, because, families)
 
@@ -86,14 +94,28 @@ def _files(folder: Folder) -> list[Path]:
     return [inside[name] for name in sorted(inside) if name != "subjects.yaml" and not name.startswith("measured/")]
 
 
-def _named(folder: Folder, paths: Sequence[Path]) -> list[Path]:
-    """The files that were asked for, each once; a folder stands for what is in it."""
+def _named(folder: Folder, paths: Sequence[Path], items: list[Spec | Broken]) -> list[Path]:
+    """The files that were asked for, each once; a folder stands for what is in it. items: gets a mistake for each path
+    that names no suite, since nothing read is nothing checked."""
     chosen: dict[Path, None] = {}
     for path in paths:
         full = suite_file(folder, Path(os.path.abspath(path if path.exists() else folder.root / path)))
-        inside = [p for p in _files(folder) if real(p).is_relative_to(real(full))]
-        chosen.update(dict.fromkeys(inside if full.is_dir() else [full]))
+        found = _inside(folder, full) if full.is_dir() else [full] * (full.suffix in _READ or not full.is_file())
+        chosen.update(dict.fromkeys(found))
+        if not found:
+            shown = folder.shown(full)
+            message = f"no suite in {shown}" if full.is_dir() else f"{shown} is not a suite"
+            error = SpecError("not_a_suite", f"{message}; suites are specs/**/*.yaml", Source(shown))
+            items.append(Broken(shown, shown, error.source, (error,)))
     return list(chosen)
+
+
+def _inside(folder: Folder, full: Path) -> list[Path]:
+    """What is in a folder; of one that the repository lies in nothing, as it was hardly meant."""
+    place = real(full)
+    if place != real(folder.root) and real(folder.root).is_relative_to(place):
+        return []
+    return [p for p in _files(folder) if real(p).is_relative_to(place)]
 
 
 def _without_doubles(items: Sequence[Spec | Broken]) -> list[Spec | Broken]:

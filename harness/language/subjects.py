@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -29,13 +29,35 @@ Ref = TypeVar("Ref", ModelRef, SaeRef)
 
 @dataclass(slots=True)
 class AllowList:
-    """What specs may name. `broken`: subjects that stand in the file but cannot be used, with their place."""
+    """What specs may name. `broken`: subjects that stand in the file but cannot be used, with their place.
+    `unpinned`: `model x` and `SAE y` of which other weights could take the place."""
 
     subjects: dict[str, Subject] = field(default_factory=dict)
     corpora: dict[str, Corpus] = field(default_factory=dict)
     broken: dict[str, Source] = field(default_factory=dict)
     errors: tuple[SpecError, ...] = ()
     warnings: tuple[str, ...] = ()
+    unpinned: tuple[str, ...] = ()
+
+    def about_unpinned(self, used: Iterable[Subject]) -> list[str]:
+        """One line for those that are used, with their names, and one that counts the others: a page of warnings is
+        read by nobody."""
+        read = {name for subject in used for name in (f"model {subject.model.name}", f"SAE {subject.sae.name}")}
+        named = [name for name in self.unpinned if name in read]
+        others = len(self.unpinned) - len(named)
+        lines = []
+        if named:
+            goes = "so other weights in their place would go unnoticed"
+            pins = "`interp doctor --pin` pins them where the weights are."
+            lines.append(f"{FILE}: not pinned, {goes}: {', '.join(named)}. {pins}")
+        if others:
+            are = (
+                "1 model or SAE that is not used here is"
+                if others == 1
+                else f"{others} models and SAEs not used here are"
+            )
+            lines.append(f"{FILE}: {are} not pinned: `interp doctor --pin`")
+        return lines
 
 
 def load_subjects(folder: Folder) -> AllowList:
@@ -110,18 +132,8 @@ class _Reader:
         for name, node in self.entries("corpora"):
             with gathered(self.errors):
                 self.found.corpora[name] = self.corpus(name, node)
-        self.found.warnings = (*self.warnings, *self.about_unpinned())
+        self.found.warnings, self.found.unpinned = tuple(self.warnings), tuple(self.unpinned)
         return self.found
-
-    def about_unpinned(self) -> list[str]:
-        """One line for all of them: a page of warnings is read by nobody."""
-        if not self.unpinned:
-            return []
-        names = ", ".join(self.unpinned)
-        return [
-            f"{FILE}: not pinned, so other weights in their place would go unnoticed: {names}."
-            " `interp doctor --pin` pins them where the weights are."
-        ]
 
     def check_sections(self) -> None:
         if not is_mapping(self.document):

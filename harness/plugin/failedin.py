@@ -35,7 +35,7 @@ def _failed(root: Path, run: str) -> tuple[tuple[str, ...], str]:
     failed = tuple(record.id for record in records if record.is_red)
     about = f"{len(failed)} of {len(records)} claims failed in run {document['run']['id']}"
     if document["run"]["partial"]:
-        about += ", which was cut short: what it did not reach is not selected"
+        about += ", which was cut short: what it did not reach counts as failed"
     return failed, about
 
 

@@ -22,6 +22,7 @@ from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import RECORD
 from harness.plugin.mustrun import mutants_asked
+from harness.plugin.unreached import FAMILY_TEST, INTERRUPTED, LOST, SPEC_TEST, unreached
 from harness.progress import Teller
 from harness.redaction import redacted
 from harness.reports.basis import Basis
@@ -46,7 +47,7 @@ CONTROLLER = "interp-specs-report"
 EXHIBITS_OUTPUT = "interp_exhibits"
 VERDICTS_OUTPUT = "interp_verdicts"
 _CUT_SHORT = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-_TESTS = ("::test_spec[", "::test_family[")
+_TESTS = (SPEC_TEST, FAMILY_TEST)
 LOG_WIDTH = 140  # a log has no edge that names would have to be cut at
 
 
@@ -104,6 +105,7 @@ class Controller:
         self.started = datetime.datetime.now(datetime.UTC)
         self.records: dict[str, Record] = {}
         self.judged_here: dict[str, Record] = {}  # in this process: as they are, until their report comes by
+        self.selected: list[str] = []
         self.lost: list[str] = []
         self.met_claims = False
         self.capture: dict[str, dict[str, Any]] = {}
@@ -116,6 +118,13 @@ class Controller:
         self.invalid: tuple[str, ...] = ()
         self.said: list[str] = []
         self.limits = _limits(config)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.selected = [] if self.config.option.collectonly else [item.nodeid for item in session.items]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        self.selected = list(ids)  # every worker collects the same
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         data = getattr(report, "interp_record", None)
@@ -140,6 +149,7 @@ class Controller:
         mine = session.config.stash.get(SESSION, None)
         self.capture.update(mine.runner.capture if mine else {})
         self.exhibits.merge(mine.exhibits.to_plain() if mine else {})
+        self._add_unreached(session)
         if not self.records:
             self._refuse_nothing(session)
             return
@@ -161,10 +171,17 @@ class Controller:
         """JUnit's file, which pytest has written by now, and GitHub's log. A fault is said and changes no verdict."""
         asked = self.config.option.xmlpath if self.config.pluginmanager.hasplugin("junitxml") else None
         fault = put_q(xml_path(asked), run.records) if asked else None
-        lost = [f"{name}: its process ended before it was judged" for name in self.lost]
+        lost = [f"{name}: {LOST}" for name in self.lost]
         others = [*run.invalid, *filter(None, [self.written]), *lost]
         said = self.log.finish(run, others) if self.log else ""
         self.unwritten = [line for line in (str(fault or ""), said) if line]
+
+    def _add_unreached(self, session: pytest.Session) -> None:
+        """Without these the report of a run that was cut short would look like that of a smaller one; and one that was
+        cut short while it read would leave none, so that `latest` stayed an earlier run."""
+        cut_short = self.selected if session.exitstatus in _CUT_SHORT else []
+        for nodes, finding in ((self.lost, LOST), (cut_short, INTERRUPTED)):
+            self.records |= {record.id: record for record in unreached(nodes, self._loaded(), self.records, finding)}
 
     def _refuse_nothing(self, session: pytest.Session) -> None:
         """Claims that somebody's hook skipped, or that --setup-plan only prepared, end green with pytest."""

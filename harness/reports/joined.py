@@ -29,6 +29,7 @@ def family_record(family: Family, verdict: Verdict, prompts: int, from_store: in
         seconds=seconds,
         severity=severity_of(family, verdict),
         tags=family.tags,
+        claim=f"Each of the {len(family.members)} claims of family {family.name} has a q of at most {family.q:g}.",
     ).in_plain_types()
 
 

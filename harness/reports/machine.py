@@ -11,17 +11,47 @@ from typing import Any
 
 _PACKAGES = ("interp-specs", "torch", "transformers", "tokenizers", "sae-lens", "numpy", "pytest")
 _GIT_TIMEOUT_S = 10
+_COMMIT, _NEW = "# branch.oid ", "? "
+_JUDGED_BY = ("specs/", "harness/", "conftest.py", "pytest.ini")
 
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:
-    """(commit, whether tracked files differ from it); (None, None) outside a checkout or without git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """(commit, whether the checkout differs from it); (None, None) outside a checkout or without git.
+
+    It differs where a tracked file was changed, and where a file of _JUDGED_BY is in no commit: a suite that nobody can
+    look up. One call of git, 18 ms here (`git describe --dirty`, which sees no new file, takes 9).
+    """
+    command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z"]
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, errors="replace", timeout=_GIT_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None, None
-    commit, _, dirty = done.stdout.strip().partition("-")
-    return (commit, bool(dirty)) if done.returncode == 0 and commit else (None, None)
+    told = [entry for entry in done.stdout.split("\0") if entry]
+    commit = next((entry.removeprefix(_COMMIT) for entry in told if entry.startswith(_COMMIT)), "(initial)")
+    if done.returncode != 0 or commit == "(initial)":
+        return None, None
+    inside = _place_in_checkout(root)
+    return commit, any(_is_change(entry, inside) for entry in told)
+
+
+def _is_change(entry: str, inside: str) -> bool:
+    """Whether a line of git's status is of a changed file, or of a new one that verdicts depend on."""
+    if not entry.startswith(_NEW):
+        return not entry.startswith("# ")
+    path = entry.removeprefix(_NEW)
+    # A whole folder that is new ends with a slash: `specs/`, or one that this root lies in.
+    return path.startswith(tuple(inside + name for name in _JUDGED_BY)) or (
+        path.endswith("/") and inside.startswith(path)
+    )
+
+
+def _place_in_checkout(root: Path) -> str:
+    """The root's path from the top of its checkout, empty or with a slash at its end: git names files from there."""
+    full = root.resolve()
+    top = next((folder for folder in (full, *full.parents) if (folder / ".git").exists()), full)
+    return "" if top == full else f"{full.relative_to(top).as_posix()}/"
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.baselines import acceptable
+from harness.claimed import claim_in_words
 from harness.controls.base import Control
 from harness.errors import Source
 from harness.releases import public_pages
@@ -34,7 +35,8 @@ class Record:
     this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is
     not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
     measured. pages: the addresses of the features' public pages, where they have some. kept: an earlier run judged the
-    same claim on the same evidence by the same code (kept.py).
+    same claim on the same evidence by the same code (kept.py). claim: what is claimed, as one plain sentence; empty
+    where the spec could not be read.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Record:
     acceptable: dict[str, Any] | None = None
     pages: tuple[str, ...] = ()
     kept: bool = False
+    claim: str = ""
     _told: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
@@ -103,6 +106,7 @@ class Record:
             acceptable=acceptable(spec, verdict),
             pages=public_pages(spec.subject.sae, spec.features or chosen),
             kept=kept,
+            claim=claim_in_words(spec),
         ).in_plain_types(plain)
 
     @classmethod
@@ -166,6 +170,7 @@ class Record:
             "acceptable": self.acceptable,
             "pages": self.pages,
             "kept": self.kept,
+            "claim": self.claim,
         }
         data = {**to_plain(before, lost), **verdict.keys, **to_plain(after, lost)}
         return {**data, "not_finite": [*verdict.not_finite, *lost]}
@@ -196,6 +201,7 @@ class Record:
             acceptable=known["acceptable"],
             pages=tuple(known.get("pages", ())),  # runs from before it had any
             kept=known.get("kept", False),
+            claim=known.get("claim", ""),
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
         object.__setattr__(record, "_told", data)  # a report, the page and results.json ask for it again
@@ -213,7 +219,7 @@ class Record:
 class Run:
     """All records of one run, in the order of the files, and what they were judged on.
 
-    started: ISO 8601 in UTC. commit: the checkout's, `dirty` where tracked files differ from it, None without git.
+    started: ISO 8601 in UTC. commit: the checkout's, `dirty` where the checkout differs from it, None without git.
     device: the devices of the subjects judged. capture: {subject: {loads, prompts, tokens, batches, seconds}}, what
     this run read; empty when all came from the store. partial: it was interrupted, or lost a record. faults:
     {subject, code, message} of what could not be had. controls: claims of known truth that went the same way.

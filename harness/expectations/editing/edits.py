@@ -10,6 +10,7 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from harness.errors import did_you_mean
 from harness.expectations.editing import rewriting
+from harness.expectations.telling import listed
 from harness.inputs import Prompt
 
 # In the order in which several are applied to one prompt: what needs marks comes before what loses them.
@@ -44,6 +45,10 @@ class Edit:
 
     def __str__(self) -> str:
         return f"{self.name} ({', '.join(self.words)})" if self.words else self.name
+
+    def in_words(self) -> str:
+        """`case`, or `swap marked: big, old`."""
+        return self.name.replace("_", " ") + (f": {listed(self.words)}" if self.words else "")
 
     def variants(self, prompt: Prompt, kinds: rewriting.Words) -> list[Prompt]:
         """Every way in which this edit changes the prompt, simplest first; empty where it cannot."""

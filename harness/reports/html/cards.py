@@ -46,6 +46,7 @@ class Card:
     q: str
     null_share: float | None
     fragile: bool
+    claim: str
     finding: str
     why: str
     tags: tuple[str, ...]
@@ -87,6 +88,7 @@ def _card(record: Record, place: int, drawn: Container[str], trend: Values) -> C
         q="" if record.q is None else number(record.q),
         null_share=verdict.null_share,
         fragile=bool(verdict.fragile),
+        claim=one_line(record.claim, _LONGEST),
         finding=one_line(finding_line(record), _LONGEST),
         why=one_line(record.why, _LONGEST),
         tags=record.tags,
