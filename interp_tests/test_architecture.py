@@ -28,6 +28,7 @@ FLOORS = [
         "heldout",
         "weights",
         "settings",
+        "git",
     },
     {"expectations", "store", "packing", "spec", "runlog", "baselines", "calibration", "families", "contradictions"},
     {"language", "capture", "judging", "answers", "rechecking"},
@@ -35,7 +36,7 @@ FLOORS = [
     {"running"},
     {
         *("session", "explore", "pinning", "explaining", "calibrating", "comparing", "drafting", "gate", "stored"),
-        *("warming", "configuration", "kept"),
+        *("warming", "configuration", "kept", "keptcontrols"),
     },
     {"plugin", "cli", "__main__"},
 ]

@@ -10,10 +10,11 @@ import typer
 from harness.cli.output import print_document
 from harness.cli.watching import changes
 from harness.contradictions import contradictions
+from harness.git import UnknownRef
 from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
-from harness.loosening import UnknownRef, loosened_since
+from harness.loosening import loosened_since
 from harness.reports.display import escape
 from harness.spec import Spec
 from harness.untrusted import NoBase, refused_changes
