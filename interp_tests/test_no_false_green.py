@@ -34,6 +34,21 @@ def beside_a_broken_file(project):
     (project.root / "specs/broken.yaml").write_text("title: broken\nsubjcts: [tiny]\n")
 
 
+def in_capitals(project):
+    """Beside a suite that is read, one that nothing would meet under a name that is not."""
+    suite(project)
+    project.suite("never", MET.replace("prompts: color, than: plain", "prompts: plain, than: color"), prompts=FOUND)
+    (project.root / "specs/never.yaml").rename(project.root / "specs/never.YAML")
+
+
+def in_a_linked_folder(project):
+    """The same, in a folder that is kept elsewhere."""
+    in_capitals(project)
+    (project.root / "elsewhere").mkdir()
+    (project.root / "specs/never.YAML").rename(project.root / "elsewhere/never.yaml")
+    (project.root / "specs/more").symlink_to("../elsewhere")
+
+
 def nothing(project):
     """No suite at all."""
 
@@ -165,6 +180,8 @@ CASES = [
     Case("kind_raises", with_plugin(RAISES), ("ZeroDivisionError: a kind that raises", "fault of the harness")),
     Case("broken_file_beside_good", beside_a_broken_file, ("subjcts", "1 failed, 1 passed")),
     Case("broken_file_deselected", beside_a_broken_file, ("subjcts", "1 failed"), ("-k", "color")),
+    Case("suite_in_capitals", in_capitals, ("bad_file_name", "1 failed, 1 passed")),
+    Case("suite_in_a_linked_folder", in_a_linked_folder, ("outside_specs", "1 failed, 1 passed")),
     Case("pinned_to_other_weights", pinned_to_other_weights, ("digest_mismatch", "1 failed")),
     Case("store_from_other_weights", store_from_other_weights, ("sae_unreadable", "1 failed")),
     Case("report_not_written", no_room_for_reports, ("reports_not_written",)),
