@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -72,7 +71,7 @@ def show(
     except NotARun as error:
         raise _refused(str(error)) from None
     if as_json:
-        print_document(json.loads(path.read_text(encoding="utf-8")))
+        print_document(document)
         return
     _show_run(document["run"], records)
     page = path.with_name("index.html")
