@@ -77,7 +77,8 @@ def read_results(path: Path) -> dict[str, Any]:
         raise Edited(f"{path.name} is not as its run wrote it: its digest does not fit its content. Run it again.")
     found = misshapen(document)
     if found is not None:
-        raise NotARun(f"{path.name} is no results of a run: {found}: another version wrote it, or an editor. Run it again.")
+        hint = "another version wrote it, or an editor. Run it again."
+        raise NotARun(f"{path.name} is no results of a run: {found}: {hint}")
     return dict(document)
 
 
