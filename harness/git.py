@@ -66,7 +66,7 @@ def ask(root: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape").strip() if done.returncode == 0 else ""
 
 
-def output(root: Path, *arguments: str, given: bytes | None = None, no_is: int | None = None) -> bytes:
+def output(root: Path, *arguments: str, given: bytes = b"", no_is: int | None = None) -> bytes:
     """What git prints; EnvironmentFault `git_failed` where it cannot. no_is: the exit code that says `none`."""
     done = run(root, arguments, given)
     if done.returncode not in (0, no_is):
@@ -75,14 +75,15 @@ def output(root: Path, *arguments: str, given: bytes | None = None, no_is: int |
     return done.stdout
 
 
-def run(root: Path, arguments: Sequence[str], given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+def run(root: Path, arguments: Sequence[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Fixed arguments, no shell, no one's settings but the checkout's, and of those none that names a program."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     env |= {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_OPTIONAL_LOCKS": "0"}
     command = ["git", "--no-pager", *(part for one in _OFF for part in ("-c", one)), *arguments]
-    about = {"stdin": subprocess.DEVNULL} if given is None else {"input": given}
     try:
-        return subprocess.run(command, cwd=root, env=env, capture_output=True, timeout=_TIMEOUT_S, check=False, **about)
+        return subprocess.run(
+            command, cwd=root, env=env, input=given, capture_output=True, timeout=_TIMEOUT_S, check=False
+        )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise EnvironmentFault("git_missing", f"git cannot be run: {error}.", "Install it.") from None
