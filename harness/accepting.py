@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.baselines import claim_digest
+from harness.baselines import FOLDER, claim_digest
 from harness.errors import Source
 from harness.expectations import kinds
 from harness.history.runs import NotARun, records_of
@@ -15,6 +15,7 @@ from harness.language.measured import measured_path, read_measured, suite_of, wr
 from harness.language.mistakes import Mistakes
 from harness.language.references import Folder
 from harness.language.specs import load
+from harness.language.walking import walked
 from harness.reports.record import Record
 from harness.spec import Baseline, Spec
 
@@ -67,9 +68,12 @@ def acceptance(root: Path, document: Mapping[str, Any], only_new: bool = False) 
         raise NotARun(f"this run is invalid, so nothing of it can be accepted: {document['run']['invalid'][0]}")
     if document["run"]["partial"]:
         raise NotARun("this run was cut short, before its controls were judged: run it again, then accept that run.")
-    measured = read_measured(Folder(root))
-    if measured.broken:
-        raise Mistakes(e for broken in measured.broken for e in broken.errors)
+    walk = walked(Folder(root))
+    measured = read_measured(Folder(root), walk=walk)
+    mistakes = [walk.mistakes[path] for path in walk.amiss_at(root / "specs" / FOLDER)]
+    mistakes += [e for broken in measured.broken for e in broken.errors]
+    if mistakes:
+        raise Mistakes(mistakes)
     specs = {item.id: item for item in load(root).items if isinstance(item, Spec)}
     records = [record for record in records_of(document) if _takes_baseline(record)]
     if not records:

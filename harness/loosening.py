@@ -4,7 +4,6 @@ old id, and whether the change says why."""
 from __future__ import annotations
 
 import io
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,19 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.baselines import claim_digest, is_bar
-from harness.errors import EnvironmentFault, Source
+from harness.errors import Source
 from harness.expectations.base import Expectation
 from harness.expectations.bounds import Bound
 from harness.families import DEFAULT_Q
+from harness.git import commit_of, output, without_filters
 from harness.language.specs import Loaded, load
 from harness.remeasured import remeasured
 from harness.spec import Broken, Spec
-
-_GIT_TIMEOUT_S = 60
-
-
-class UnknownRef(Exception):
-    """What was named is no commit of this checkout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,7 @@ class Loosened:
 def loosened_since(root: Path, ref: str, now: Loaded, paths: Sequence[Path] | None = None) -> list[Loosened]:
     """Every claim of `ref` whose bar is lower now, that measures something else, or is gone, in the order of the files.
 
-    paths: as given to `load` for `now`. Raises UnknownRef, and EnvironmentFault `git_missing` without git.
+    paths: as given to `load` for `now`. Raises git.UnknownRef, and EnvironmentFault `git_missing` or `git_failed`.
     """
     with tempfile.TemporaryDirectory(prefix="interp-against-") as folder:
         old_root = Path(folder)
@@ -60,22 +54,12 @@ def loosened_since(root: Path, ref: str, now: Loaded, paths: Sequence[Path] | No
 
 def _extract(root: Path, ref: str, into: Path) -> None:
     """specs/ as it was at `ref`; nothing is checked out. A ref that has no specs/ gives none."""
-    commit = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}").decode().strip()
-    if not commit:
-        raise UnknownRef(f"{ref!r} is no commit of this checkout (a shallow clone may lack it: fetch it first)")
-    if not _git(root, "ls-tree", commit, "--", "specs"):
+    commit = commit_of(root, ref)
+    if not output(root, "ls-tree", commit, "--", "specs"):
         return
-    with tarfile.open(fileobj=io.BytesIO(_git(root, "archive", "--format=tar", commit, "--", "specs"))) as archive:
+    packed = output(root, *without_filters(root), "archive", "--format=tar", commit, "--", "specs")
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(into, filter="data")
-
-
-def _git(root: Path, *arguments: str) -> bytes:
-    """What git prints; empty where it fails."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, timeout=_GIT_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentFault("git_missing", f"git cannot be run: {error}.", "Install it.") from None
-    return done.stdout if done.returncode == 0 else b""
 
 
 def _moved(paths: Sequence[Path] | None, root: Path, old_root: Path) -> list[Path] | None:

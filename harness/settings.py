@@ -32,7 +32,7 @@ SETTINGS = (
     _env("INTERP_CACHE", "~/.cache/interp-specs", "folder of evidence, converted weights and remembered digests"),
     _env("INTERP_REPORTS", "reports", "folder of the reports"),
     _env("INTERP_DEVICE", "the subject's own", "cpu or cuda: where `device: auto` goes; cpu moves cuda subjects, too"),
-    _env("INTERP_REQUIRE_RUN", "0", "1: a spec that cannot be judged fails, as with --require-run"),
+    _env("INTERP_REQUIRE_RUN", "0", "1, true, yes or on: as --require-run; 0, false, no or off: not"),
     _env("HF_HOME", "~/.cache/huggingface", "folder of the hub's client: weights and token"),
     _env("HF_HUB_CACHE", "hub in HF_HOME", "folder of weights from the hub"),
     _env("HF_HUB_OFFLINE", "0", "1: the hub's client asks nobody; read by that client"),

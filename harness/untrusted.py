@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from harness.errors import EnvironmentFault
+from harness.git import UnknownRef, ask, commit_of, output, without_filters
 from harness.language.pictures import SUFFIXES as PICTURES
 from harness.language.references import SUFFIXES as TEXTS
 from harness.language.references import clean
 
 BASES = ("refs/remotes/origin/main", "refs/heads/main")
-_GIT_TIMEOUT_S = 60
 _GONE, _FILE = "000000", "100644"
 _ODD_MODES = {"120000": "is a link", "160000": "is a submodule", "100755": "is executable"}
-# What a checkout's configuration could have git run; only commands that need none of it are used besides.
-_OFF = ("core.fsmonitor=false", "core.hooksPath=/dev/null", "core.pager=cat", "protocol.allow=never", "diff.external=")
 _WHY = {
     "conftest.py": "is code that pytest runs",
     "pytest.ini": "says what pytest runs",
@@ -59,25 +56,11 @@ def refused_changes(root: Path, ref: str | None = None) -> list[Refused]:
     say what changed, nothing passes.
     """
     base = _base(root, ref)
+    since = ("-z", "--raw", "--no-renames", "--no-ext-diff")
     found = {
-        *_changed(_git(root, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", base, "HEAD", "--")),
-        *_changed(
-            _git(
-                root,
-                *_without_filters(root),
-                "diff-index",
-                "-z",
-                "--raw",
-                "--no-renames",
-                "--no-ext-diff",
-                "HEAD",
-                "--",
-            )
-        ),
-        *(
-            (path, _mode(root / path))
-            for path in _names(_git(root, "ls-files", "-z", "--others", "--exclude-standard"))
-        ),
+        *_changed(output(root, "diff-tree", "-r", *since, base, "HEAD", "--")),
+        *_changed(output(root, *without_filters(root), "diff-index", *since, "HEAD", "--")),
+        *((path, _mode(root / path)) for path in new_files(root, base)),
     }
     refused = {path: why for path, mode in found if (why := why_refused(path, mode)) is not None}
     return [Refused(clean(path), refused[path]) for path in sorted(refused)]
@@ -104,14 +87,21 @@ def why_refused(path: str, mode: str) -> str | None:
 
 def _base(root: Path, ref: str | None) -> str:
     """The commit where this branch left `ref`."""
-    for name in [ref] if ref is not None else BASES:
-        commit = _try(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        if commit:
-            base = _try(root, "merge-base", commit, "HEAD")
-            if not base:
-                raise NoBase(f"{name} and HEAD have no commit in common (a shallow clone may lack it: fetch all of it)")
-            return base
-    raise NoBase(f"{ref or 'main'!r} is no commit of this checkout; fetch it, or name another with --against")
+    commit = _first_of(root, [ref] if ref is not None else list(BASES))
+    base = ask(root, "merge-base", commit, "HEAD")
+    if not base:
+        what = f"{ref or 'main'!r} and HEAD have no commit in common"
+        raise NoBase(f"{what} (a shallow clone may lack it: fetch all of it)")
+    return base
+
+
+def _first_of(root: Path, names: list[str]) -> str:
+    try:
+        return commit_of(root, names[0])
+    except UnknownRef as error:
+        if len(names) > 1:
+            return _first_of(root, names[1:])
+        raise NoBase(f"{error}; or name another with --against") from None
 
 
 def _changed(raw: bytes) -> Iterator[tuple[str, str]]:
@@ -125,40 +115,33 @@ def _names(raw: bytes) -> list[str]:
     return [name for name in raw.decode("utf-8", "surrogateescape").split("\0") if name]
 
 
+def new_files(root: Path, base: str) -> list[str]:
+    """Files that git does not follow, less those that the .gitignore files of `base` leave out.
+
+    A .gitignore of the working tree is the change's own word, and .git/info/exclude and core.excludesFile are nobody's.
+    """
+    found = output(root, "ls-files", "-z", "--others")
+    with tempfile.TemporaryDirectory(prefix="interp-ignored-") as folder:
+        rules = Path(folder)
+        output(rules, "-c", "init.defaultBranch=main", "init", "--quiet", "--template=")
+        for place, text in _ignore_files(root, base):
+            (rules / place).parent.mkdir(parents=True, exist_ok=True)
+            (rules / place).write_bytes(text)
+        asked = ("-c", f"core.excludesFile={os.devnull}", "check-ignore", "--no-index", "-z", "--stdin")
+        ignored = set(_names(output(rules, *asked, given=found, no_is=1)))
+    return [name for name in _names(found) if name not in ignored]
+
+
+def _ignore_files(root: Path, base: str) -> Iterator[tuple[str, bytes]]:
+    """Every .gitignore of a commit, (path, content); git itself follows none that is a link."""
+    for line in _names(output(root, "ls-tree", "-r", "-z", base)):
+        about, _, path = line.partition("\t")
+        mode, kind, blob = about.split(" ")
+        if PurePosixPath(path).name == ".gitignore" and kind == "blob" and mode != "120000":
+            yield path, output(root, "cat-file", "blob", blob)
+
+
 def _mode(path: Path) -> str:
     if path.is_symlink():
         return "120000"
     return (_FILE if not os.access(path, os.X_OK) else "100755") if path.is_file() else "000001"
-
-
-def _without_filters(root: Path) -> tuple[str, ...]:
-    names = _try(root, "config", "--null", "--name-only", "--get-regexp", r"^filter\.").split("\0")
-    return tuple(part for name in names if name for part in ("-c", f"{name}="))
-
-
-def _try(root: Path, *arguments: str) -> str:
-    """One line of git's, empty where it says no."""
-    done = _run(root, arguments)
-    return done.stdout.decode().strip() if done.returncode == 0 else ""
-
-
-def _git(root: Path, *arguments: str) -> bytes:
-    done = _run(root, arguments)
-    if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        raise EnvironmentFault("git_failed", f"git said: {said}.", "Nothing passes until it can answer.")
-    return done.stdout
-
-
-def _run(root: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    """Fixed arguments, no shell, no one's settings but the checkout's, and of those none that names a program.
-
-    A change can say in .gitattributes which filter its files go through, so the filters that are set up are emptied.
-    """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    command = ["git", "--no-pager", *(part for one in _OFF for part in ("-c", one)), *arguments]
-    try:
-        return subprocess.run(command, cwd=root, env=env, capture_output=True, timeout=_GIT_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvironmentFault("git_missing", f"git cannot be run: {error}.", "Install it.") from None

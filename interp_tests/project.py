@@ -69,8 +69,8 @@ class Project:
     def run(self, command, **env):
         full = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", **self.env, **env}
         outer = ["PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST"]
-        outer += [name for name in full if name.startswith("GITHUB_") and name not in env]
-        for name in outer:  # what a job that tests this repository has set is not of the project
+        outer += [name for name in full if name.startswith("GITHUB_")]
+        for name in set(outer) - set(env):  # what a job that tests this repository has set is not of the project
             full.pop(name, None)
         return subprocess.run(command, cwd=self.root, env=full, capture_output=True, text=True, timeout=600)
 

@@ -29,6 +29,7 @@ FLOORS = [
         "heldout",
         "weights",
         "settings",
+        "git",
     },
     {
         "expectations",

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.reports.json import content_digest
 from interp_tests.project import COLOR, make_project
 
 EVIL = [
@@ -44,7 +45,19 @@ def run(tmp_path_factory):
     project.suite("broken", broken, prompts={quoted(EVIL[0]): "../" + EVIL[1]})
     done = project.pytest("--junitxml=junit.xml", "-rA", "-v", COLUMNS="200", GITHUB_ACTIONS="")
     assert done.returncode == 1, done.stdout[-3000:]
+    forge(project)
     return project, done
+
+
+def forge(project):
+    """A results.json whose digest fits, with a text in each field that a reader shows, `a0` a claim with a baseline."""
+    made = project.results()
+    for n, record in enumerate(made["records"]):
+        record["finding"] = record["why"] = EVIL[n % len(EVIL)]
+    made["records"][0] |= {"id": EVIL[2] + EVIL[4], "kind": "unchanged", "acceptable": None}
+    made["run"] |= {"id": EVIL[2] + "\n::error::PWN", "command": EVIL[4], "commit": EVIL[2], "invalid": []}
+    made["digest"] = content_digest(made)
+    (project.root / "forged.json").write_text(json.dumps(made))
 
 
 def read(run, name):
@@ -77,6 +90,17 @@ COMMANDS = {
     "show --json": (["show", "latest", "--json"], 0),
     "compare": (["compare", "latest", "latest"], 0),
     "mutate": (["mutate", "--stored"], 2),
+    "show what another hand wrote": (["show", "forged.json"], 0),
+    "show --json what another hand wrote": (["show", "forged.json", "--json"], 0),
+    "compare with it": (["compare", "forged.json", "latest"], 0),
+    "compare --json with it": (["compare", "latest", "forged.json", "--json"], 0),
+    "accept it": (["accept", "forged.json"], 1),
+    "accept": (["accept", "latest"], 2),
+    "draft": (["draft", "evil.yaml#color", "evil.yaml#plain", "-s", "tiny"], 0),
+    "draft to": (["draft", "evil.yaml#color", "evil.yaml#" + EVIL[2], "-s", EVIL[4]], 2),
+    "warm": (["warm"], 2),
+    "store import": (["store", "import", "forged.json", EVIL[2]], 2),
+    "doctor": (["doctor"], 0),
     "scan --json": (["scan", "17", "evil.yaml#color", "-s", "tiny", "--json"], 0),
     "top": (["top", EVIL[2] + EVIL[4] + EVIL[5], "-s", "tiny"], 0),
     "diff": (["diff", "evil.yaml#color", "evil.yaml#plain", "-s", "tiny"], 0),
@@ -84,13 +108,26 @@ COMMANDS = {
 }
 
 
-SILENT_ON_TEXTS = {"explain", "history", "show", "compare", "mutate", "top", "diff"}  # as tables, they show none
+SILENT_ON_TEXTS = {
+    "accept",
+    "draft",
+    "warm",
+    "doctor",
+    "store",
+    "explain",
+    "history",
+    "show",
+    "compare",
+    "mutate",
+    "top",
+    "diff",
+}  # as tables, they show none
 
 
 @pytest.mark.parametrize(("command", "code"), COMMANDS.values(), ids=COMMANDS)
 def test_no_command_sends_what_a_terminal_or_a_runner_obeys(run, command, code):
     """Every command that shows what others wrote, as a table and as JSON."""
-    done = run[0].run([sys.executable, "-P", "-c", "from harness.cli import main; main()", *command])
+    done = run[0].run([sys.executable, "-P", "-c", "from harness.cli import main; main()", *command], CI="")
     assert done.returncode == code, done.stdout + done.stderr
     told = done.stdout + done.stderr
     assert not re.findall(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]", told)

@@ -181,7 +181,80 @@ def test_specs_itself_may_not_lead_out_of_the_repository(root, tmp_path):
     (root / "specs").symlink_to(tmp_path / "elsewhere")
     (root / "specs/a.yaml").write_text(HEAD + CLAIM.replace("x,", "color,"))
     assert not any(isinstance(item, Spec) for item in load(root).items)
-    assert {m["code"] for m in check(root)} == {"outside_specs"}
+    (found,) = check(root)
+    assert (found["code"], found["file"]) == ("outside_specs", "specs")
+
+
+def linked(place, target):
+    def make(root):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        if (root / place).exists():
+            (root / place).rename(root / "moved")
+        (root / place).symlink_to(root / target)
+
+    return make
+
+
+def written(place):
+    def make(root):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text(HEAD + CLAIM.replace("x,", "color,"))
+
+    return make
+
+
+# What nobody would read: how it is made, the one mistake that it is, and the file that has it.
+UNREAD = {
+    "capitals": (written("specs/a.YAML"), "bad_file_name", "specs/a.YAML"),
+    "one capital": (written("specs/deep/a.yamL"), "bad_file_name", "specs/deep/a.yamL"),
+    "the short ending in capitals": (written("specs/a.YML"), "bad_file_name", "specs/a.YML"),
+    "the short ending": (written("specs/a.yml"), "wrong_suffix", "specs/a.yml"),
+    "lines": (written("specs/prompts/x.JSONL"), "bad_file_name", "specs/prompts/x.JSONL"),
+    "baselines": (written("specs/measured/a.Yaml"), "bad_file_name", "specs/measured/a.Yaml"),
+    "a folder from elsewhere": (linked("specs/more", "elsewhere"), "outside_specs", "specs/more"),
+    "a folder of its own": (linked("specs/more", "specs/prompts"), "outside_specs", "specs/more"),
+    "a deep folder": (linked("specs/deep/more", "elsewhere"), "outside_specs", "specs/deep/more"),
+    "a folder that holds itself": (linked("specs/more", "specs"), "outside_specs", "specs/more"),
+    "pictures": (linked("specs/images/more", "elsewhere"), "outside_specs", "specs/images/more"),
+    "folder of baselines": (linked("specs/measured", "elsewhere"), "outside_specs", "specs/measured"),
+    "folder of noise": (linked("specs/measured/noise", "elsewhere/noise"), "outside_specs", "specs/measured/noise"),
+    "all of it": (linked("specs", "../elsewhere"), "outside_specs", "specs"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_would_never_be_read_is_one_mistake(root, name, monkeypatch):
+    """A name in other letters, a linked folder: one red test each, also where just that path is checked."""
+    monkeypatch.chdir(root)
+    make, code, shown = UNREAD[name]
+    for folder in (root / "elsewhere", root.parent / "elsewhere"):
+        for place in ("a.yaml", "b.yaml", "noise/small.json"):
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            (folder / place).write_text(HEAD + CLAIM.replace("x,", "color,"))
+    before = check(root)
+    make(root)
+    (found,) = [m for m in check(root) if m not in before]
+    assert (found["code"], found["file"]) == (code, shown)
+    broken = [item for item in load(root).items if isinstance(item, Broken)]
+    assert [item.source.path for item in broken].count(shown) == 1
+    assert [m["file"] for m in check(root, [Path(shown)])] == [shown]
+
+
+def test_a_folder_that_may_not_be_opened_is_a_mistake(root, monkeypatch):
+    """Suites in it would be passed over in silence."""
+    (root / "specs/shut").mkdir()
+    really = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path)
+
+    before = check(root)
+    monkeypatch.setattr(os, "scandir", scandir)
+    (found,) = [m for m in check(root) if m not in before]
+    assert (found["code"], found["file"]) == ("unreadable_file", "specs/shut")
+    assert "Permission denied" in found["message"]
 
 
 SPECIAL = [

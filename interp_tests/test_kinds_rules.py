@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from harness.errors import EnvironmentFault
 from harness.expectations import kinds
-from harness.expectations.base import Claim
+from harness.expectations.base import Accepted, Claim
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short
@@ -175,6 +175,45 @@ def test_codes_that_are_all_zero_are_no_evidence():
         verdict = claimed(kind, Evidence(sets=only, codes_of=silent.codes_of))
         assert verdict.reason is Reason.DEAD
         assert "no feature at all" in verdict.finding
+
+
+TEXT = " ".join(f"w{i}" for i in range(24))
+
+
+def silenced(codes):
+    """The same tokens, activations and errors, with no feature left."""
+    return dataclasses.replace(codes, indptr=0 * codes.indptr, index=codes.index[:0], value=codes.value[:0])
+
+
+@pytest.mark.parametrize("which", ["its own SAE", "the other one"])
+@pytest.mark.parametrize(
+    ("kind", "role", "fields"),
+    [
+        ("reconstruction", "prompts", {"mse": {"at_most": 900}}),
+        ("reconstruction", "corpus", {"mse": {"at_most": 900}}),
+        ("reconstruction", "prompts", {"fvu": {"at_most": 900, "over": {"subject": "adapted"}}}),
+        ("transfers_sae", "prompts", {"to": "adapted", "band": "degraded"}),
+        ("unchanged", "corpus", {"measure": "mse", "within": {"absolute": 900}}),
+    ],
+)
+def test_an_sae_that_never_fires_reconstructs_nothing(kind, role, fields, which):
+    """Its bias alone may have a small error: met with a feature that fires, dead where the codes are all zero."""
+    both = evidence_of_rows(**{role: rows(10, TEXT), f"{role}@adapted": rows(10, TEXT)})
+    side = None if which == "its own SAE" else "adapted"
+    codes = {k: silenced(c) if k == (role, side) else c for k, c in both.codes_of.items()}
+    sums = {
+        k: dataclasses.replace(s, l0=0 * s.l0, fired=0 * s.fired) if k == (role, side) else s
+        for k, s in both.sums_of.items()
+    }
+    silent = dataclasses.replace(both, codes_of=codes, sums_of=sums)
+    claim = Claim(accepted=Accepted(1.0, "2026-11-01"))
+    reads_both = "adapted" in str(fields)
+    expected = (Outcome.INCONCLUSIVE, Reason.DEAD) if reads_both or side is None else (Outcome.MET, None)
+    roles = {role: role}
+    rule = kinds()[kind].model_validate({**roles, **fields})
+    assert rule.judge(both, claim).outcome is Outcome.MET
+    verdict = rule.judge(silent, claim)
+    assert (verdict.outcome, verdict.reason) == expected
 
 
 def test_signed_codes_are_a_fault_by_name():

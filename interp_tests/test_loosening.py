@@ -74,13 +74,13 @@ def git(root, *args):
 
 @pytest.fixture
 def repo(tmp_path, monkeypatch):
-    """A checkout with one suite of two claims, committed as the tag `before`."""
+    """A checkout with one suite of two claims, committed as the branch `before`."""
     root = copy_root(tmp_path / "repo")
     write(root, TOP + SPEC + SAME)
     git(root, "init", "-q")
     git(root, "add", ".")
     git(root, "commit", "-qm", "first")
-    git(root, "tag", "before")
+    git(root, "branch", "before")
     monkeypatch.chdir(root)
     return root
 
@@ -130,7 +130,7 @@ def test_a_reason_explains_one_change_only(repo):
     text = TOP + SPEC.replace("feature: 1", "feature: 1\n    loosened_because: once") + SAME
     write(repo, text)
     git(repo, "commit", "-qam", "second")
-    git(repo, "tag", "-f", "before")
+    git(repo, "branch", "-f", "before")
     write(repo, text.replace(".9", ".8"))
     code, (found,) = lower()
     assert (code, found["because"]) == (1, None)
@@ -169,7 +169,7 @@ def test_a_baseline_that_changed_is_a_lower_bar(repo):
     assert lower() == (0, [])
     git(repo, "add", ".")
     git(repo, "commit", "-qm", "accepted")
-    git(repo, "tag", "-f", "before")
+    git(repo, "branch", "-f", "before")
     measured.write_text(BASELINE.format(claim="a" * 64).replace("0.125", "0.25"))
     code, (found,) = lower()
     assert code == 1

@@ -11,9 +11,13 @@ from interp_tests.project import make_project
 from interp_tests.test_plugin import FOUND, MET
 
 LAST_LINES = 25
-SPARSE = """\
+SILENT = """\
 - id: sparse
+  scope: sample
   sparsity: {prompts: color, l0: {at_most: 200}}
+- id: rebuilt
+  scope: sample
+  reconstruction: {prompts: color, mse: {at_most: 900}}
 """
 
 
@@ -28,6 +32,21 @@ def gpu_suite(project):
 def beside_a_broken_file(project):
     suite(project)
     (project.root / "specs/broken.yaml").write_text("title: broken\nsubjcts: [tiny]\n")
+
+
+def in_capitals(project):
+    """Beside a suite that is read, one that nothing would meet under a name that is not."""
+    suite(project)
+    project.suite("never", MET.replace("prompts: color, than: plain", "prompts: plain, than: color"), prompts=FOUND)
+    (project.root / "specs/never.yaml").rename(project.root / "specs/never.YAML")
+
+
+def in_a_linked_folder(project):
+    """The same, in a folder that is kept elsewhere."""
+    in_capitals(project)
+    (project.root / "elsewhere").mkdir()
+    (project.root / "specs/never.YAML").rename(project.root / "elsewhere/never.yaml")
+    (project.root / "specs/more").symlink_to("../elsewhere")
 
 
 def nothing(project):
@@ -46,10 +65,10 @@ def with_plugin(code):
 
 
 def spoiled_sae(change):
-    """The suite over an SAE whose tensors `change` has gone over, beside it a claim that silence would meet."""
+    """The suite over an SAE whose tensors `change` has gone over, beside it claims that silence would meet."""
 
     def prepare(project):
-        project.suite("color", MET + SPARSE, prompts=FOUND)
+        project.suite("color", MET + SILENT, prompts=FOUND)
         path = project.root / "zoo/sae/sae_weights.safetensors"
         tensors = load_file(path)
         change(tensors)
@@ -135,6 +154,8 @@ def planted(sample):
 
 harness.controls._PER_SUBJECT = (planted,)
 """
+COLLECTED = {"PYTEST_ADDOPTS": "--collect-only", "INTERP_REQUIRE_RUN": "yes"}
+ALL_SILENT = ("nothing fires", "color::sparse   dead", "color::rebuilt  dead")
 CASES = [
     Case("no_spec", nothing, ("No claim under specs/",)),
     Case("nothing_by_name", suite, ("1 deselected", "No claim was judged"), ("-k", "nothing")),
@@ -148,11 +169,19 @@ CASES = [
     Case("only_set_up", suite, ("No claim was judged",), ("--setup-plan",)),
     Case("missing_under_m_gpu", gpu_suite, ("device_missing", "1 failed"), ("-m", "gpu")),
     Case("missing_where_required", gpu_suite, ("device_missing",), env={"INTERP_REQUIRE_RUN": "1"}),
-    Case("codes_all_zero", spoiled_sae(silence), ("2 failed",)),
-    Case("nan_everywhere", spoiled_sae(nan_everywhere), ("not_finite", "2 failed")),
+    Case("required_in_words", gpu_suite, ("device_missing",), env={"INTERP_REQUIRE_RUN": "True"}),
+    Case("required_misspelt", suite, ("INTERP_REQUIRE_RUN is 'ture'",), env={"INTERP_REQUIRE_RUN": "ture"}),
+    Case("only_collected", suite, ("--collect-only judges nothing",), env=COLLECTED),
+    Case("only_collected_by_flag", suite, ("--collect-only judges nothing",), ("--require-run", "--co")),
+    Case("only_collected_gpu", gpu_suite, ("--collect-only judges nothing",), ("-m", "gpu", "--collect-only")),
+    Case("only_listed", suite, ("--fixtures judges nothing",), ("--require-run", "--fixtures")),
+    Case("codes_all_zero", spoiled_sae(silence), (*ALL_SILENT, "3 failed")),
+    Case("nan_everywhere", spoiled_sae(nan_everywhere), ("not_finite", "3 failed")),
     Case("kind_raises", with_plugin(RAISES), ("ZeroDivisionError: a kind that raises", "fault of the harness")),
     Case("broken_file_beside_good", beside_a_broken_file, ("subjcts", "1 failed, 1 passed")),
     Case("broken_file_deselected", beside_a_broken_file, ("subjcts", "1 failed"), ("-k", "color")),
+    Case("suite_in_capitals", in_capitals, ("bad_file_name", "1 failed, 1 passed")),
+    Case("suite_in_a_linked_folder", in_a_linked_folder, ("outside_specs", "1 failed, 1 passed")),
     Case("pinned_to_other_weights", pinned_to_other_weights, ("digest_mismatch", "1 failed")),
     Case("store_from_other_weights", store_from_other_weights, ("sae_unreadable", "1 failed")),
     Case("report_not_written", no_room_for_reports, ("reports_not_written",)),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import EnvironmentFault
+from harness.git import UnknownRef, commit_of
 from harness.untrusted import NoBase, refused_changes
 from interp_tests.language_root import HEAD, copy_root
 
@@ -180,6 +181,98 @@ def test_a_base_that_is_no_commit_is_an_error(root, ref):
     with pytest.raises(NoBase):
         refused_changes(root, ref)
     assert not (root / "pwned").exists()
+
+
+# refs that come with a fork's commits, or that somebody made by mistake: (refs, the base that is asked for).
+OTHERS_OF_THE_NAME = {
+    "a tag": (["refs/tags/origin/main"], "origin/main"),
+    "a branch": (["refs/heads/origin/main"], "origin/main"),
+    "a tag of main": (["refs/tags/main"], "main"),
+    "a tag and a branch": (["refs/tags/origin/main", "refs/heads/origin/main"], "origin/main"),
+    "another space of names": (["refs/pull/main"], "main"),
+    "a tag of HEAD": (["refs/tags/HEAD"], "HEAD~1"),
+    "a tag of an id": (["refs/tags/{main}"], "{main}"),
+    "a tag of what is not there": (["refs/tags/upstream/main"], "upstream/main"),
+}
+
+
+@pytest.mark.parametrize(("refs", "asked"), OTHERS_OF_THE_NAME.values(), ids=OTHERS_OF_THE_NAME)
+def test_a_name_that_a_fork_brings_is_never_the_base(root, refs, asked):
+    """A tag or branch of the base's name, on the change itself, makes an error: by it nothing would have changed."""
+    main = git(root, "rev-parse", "main")
+    git(root, "update-ref", "refs/remotes/origin/main", main)
+    write(root, "conftest.py", CODE)
+    commit(root)
+    for ref in refs:
+        git(root, "update-ref", ref.format(main=main), "HEAD")
+    with pytest.raises(NoBase):
+        refused_changes(root, asked.format(main=main))
+    with pytest.raises(UnknownRef):
+        commit_of(root, asked.format(main=main))
+    assert [found.file for found in refused_changes(root, "refs/remotes/origin/main")] == ["conftest.py"]
+
+
+def test_plain_git_would_take_the_tag(root):
+    """The check above can fail: git itself means the tag by the name, and only warns."""
+    git(root, "update-ref", "refs/remotes/origin/main", "main")
+    write(root, "conftest.py", CODE)
+    commit(root)
+    git(root, "tag", "origin/main")
+    assert git(root, "rev-parse", "--verify", "--quiet", "origin/main^{commit}") == git(root, "rev-parse", "HEAD")
+    done = interp(root, "--against", "origin/main")
+    assert done.returncode == 2
+    assert "refs/remotes/origin/main or refs/tags/origin/main" in done.stderr
+
+
+@pytest.mark.parametrize("asked", ["main", "origin/main", "refs/tags/v1", "HEAD~1", "{main}", "change~1", "main^0"])
+def test_a_name_that_is_one_commit_is_the_base(root, asked):
+    """A branch of a remote or here, a whole commit id, a whole name, and what stands before them."""
+    main = git(root, "rev-parse", "main")
+    git(root, "update-ref", "refs/remotes/origin/main", main)
+    git(root, "tag", "v1", main)
+    write(root, "conftest.py", CODE)
+    commit(root)
+    assert commit_of(root, asked.format(main=main)) == main
+    assert [found.file for found in refused_changes(root, asked.format(main=main))] == ["conftest.py"]
+
+
+def configured(root, text):
+    write(root, ".git/hidden", text)
+    git(root, "config", "core.excludesFile", str(root / ".git/hidden"))
+
+
+# How a new file can be kept out of what git lists; each hides interp_tests/conftest.py.
+HIDERS = {
+    "a new .gitignore beside it": lambda root: write(root, "interp_tests/.gitignore", "*\n"),
+    "a new .gitignore under specs/": lambda root: write(root, "specs/.gitignore", "*\n"),
+    "the .gitignore that is there": lambda root: write(root, ".gitignore", "ignored\nconftest.py\n.gitignore\n"),
+    "info/exclude": lambda root: write(root, ".git/info/exclude", "conftest.py\n"),
+    "core.excludesFile": lambda root: configured(root, "conftest.py\n"),
+}
+
+
+@pytest.mark.parametrize("hide", HIDERS.values(), ids=HIDERS)
+def test_a_new_file_cannot_be_hidden_from_it(root, hide):
+    """Only what the base ignores is left out: neither the change nor the checkout says what is not to be seen."""
+    write(root, "interp_tests/conftest.py", CODE)
+    write(root, "specs/new.py", CODE)
+    hide(root)
+    assert {"interp_tests/conftest.py", "specs/new.py"} <= {found.file for found in refused_changes(root)}
+
+
+def test_what_the_base_ignores_is_no_change(root):
+    """A virtual environment and caches are not listed, by whichever .gitignore of the base leaves them out."""
+    git(root, "checkout", "-q", "main")
+    write(root, ".gitignore", ".venv/\nreports/*\n!reports/README.md\n")
+    write(root, "harness/.gitignore", "*.pyc\n/built\n")
+    commit(root)
+    git(root, "checkout", "-q", "-B", "change")
+    for name in (".venv/lib/evil.pth", "reports/runs/1/results.json", "harness/deep/a.pyc", "harness/built"):
+        write(root, name, CODE)
+    assert refused_changes(root) == []
+    write(root, "interp_tests/a.pyc", CODE)
+    write(root, "harness/deep/built", CODE)
+    assert [found.file for found in refused_changes(root)] == ["harness/deep/built", "interp_tests/a.pyc"]
 
 
 def test_without_git_nothing_passes(root, monkeypatch):

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from harness.accepting import Acceptance, Change, acceptance, write
-from harness.cli.output import print_document
+from harness.cli.output import print_document, tell
 from harness.history.runs import NotARun, read_results, results_file
 from harness.language.mistakes import Mistakes
+from harness.reports.display import escape
 from harness.reports.write import reports_dir
 
 
@@ -45,7 +46,8 @@ def accept(
 
 
 def _refused(message: str) -> typer.Exit:
-    typer.echo(f"interp: {message}", err=True)
+    for line in f"interp: {message}".splitlines():
+        tell(line, err=True)
     return typer.Exit(2)
 
 
@@ -57,13 +59,13 @@ def _show(accepted: Acceptance, written: list[str], dry_run: bool, as_json: bool
         print_document({**found, "written": written})
         return
     for line in _table(rows):
-        typer.echo(line)
+        tell(line)
     for name, why in accepted.refused:
-        typer.echo(f"refused: {name}: {why}")
+        tell(f"refused: {name}: {why}")
     done = "would be set" if dry_run else "set"
-    typer.echo(f"run {accepted.run}: {len(rows)} {done}, {len(accepted.kept)} kept, {len(accepted.refused)} refused")
+    tell(f"run {accepted.run}: {len(rows)} {done}, {len(accepted.kept)} kept, {len(accepted.refused)} refused")
     if written:
-        typer.echo(f"wrote {', '.join(written)}: commit it with the reason")
+        tell(f"wrote {', '.join(written)}: commit it with the reason")
 
 
 def _row(change: Change) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def _row(change: Change) -> dict[str, Any]:
 
 def _table(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """A line for each change, never cut: a claim's whole name and the digits that tell two baselines apart."""
-    cells = [("claim", "measure", "old -> new", "change", "n", "why"), *(_cells(row) for row in rows)]
+    cells = [("claim", "measure", "old -> new", "change", "n", "why"), *(tuple(map(escape, _cells(r))) for r in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     for row in cells if rows else ():
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -7,13 +7,14 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from harness.cli.output import print_document
+from harness.cli.output import print_document, tell
 from harness.cli.watching import changes
 from harness.contradictions import contradictions
+from harness.git import UnknownRef
 from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
-from harness.loosening import UnknownRef, loosened_since
+from harness.loosening import loosened_since
 from harness.reports.display import escape
 from harness.spec import Spec
 from harness.untrusted import NoBase, refused_changes
@@ -86,7 +87,8 @@ def _watch(paths: list[Path] | None, against: str | None, strict: bool, as_json:
         changed = next(saves)
         saved = [Path(one) for one in changed if _is_suite(one)] if paths is None else []
         if not as_json:
-            typer.echo(f"\n{changed[0]}{f' and {len(changed) - 1} more' if len(changed) > 1 else ''}")
+            typer.echo()
+            tell(f"changed: {changed[0]}{f' and {len(changed) - 1} more' if len(changed) > 1 else ''}")
 
 
 def _answer(code: int, silent: bool = False) -> None:

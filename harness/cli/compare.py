@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.output import print_document
+from harness.cli.output import print_document, tell
 from harness.comparing import ToldRun, compare, document, lines, told_run
 from harness.errors import EnvironmentFault
 from harness.history.runs import NotARun, read_results, results_file, run_before
@@ -41,7 +41,7 @@ def run_compare(
         print_document(document(found))
     else:
         for line in lines(found):
-            typer.echo(line)
+            tell(line)
     if found.flipped:
         raise typer.Exit(1)
 
@@ -50,7 +50,7 @@ def _told(root: Path, run: str) -> ToldRun:
     try:
         return told_run(read_results(results_file(root, reports_dir(root), run)))
     except NotARun as error:
-        typer.echo(f"interp: {run}: {error}", err=True)
+        tell(f"interp: {run}: {error}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -67,5 +67,5 @@ def _store() -> Store | None:
     try:
         return Store(default_store(), read_only=True) if default_store().exists() else None
     except EnvironmentFault as fault:
-        typer.echo(f"interp: {fault} Prompts are not compared.", err=True)
+        tell(f"interp: {fault} Prompts are not compared.", err=True)
         return None

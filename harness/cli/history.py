@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.output import print_document
+from harness.cli.output import print_document, tell
 from harness.errors import did_you_mean, nearest_names
 from harness.history.index import Index, Point, RunRow
 from harness.history.opening import opened
@@ -72,7 +71,7 @@ def show(
     except NotARun as error:
         raise _refused(str(error)) from None
     if as_json:
-        print_document(json.loads(path.read_text(encoding="utf-8")))
+        print_document(document)
         return
     _show_run(document["run"], records)
     page = path.with_name("index.html")
@@ -120,7 +119,7 @@ def _show_runs(index: Index, limit: int, as_json: bool) -> None:
         typer.echo("no runs yet: `pytest` writes them to reports/runs/")
     cells = [("run", "when (UTC)", "claims", "command"), *(_run_cells(row) for row in rows if not row.trouble)]
     for line in _aligned(cells) if len(cells) > 1 else ():
-        typer.echo(line)
+        tell(line)
     _warn([f"{row.id} is left out: {row.trouble}" for row in rows if row.trouble])
     return None
 
@@ -146,7 +145,7 @@ def _show_trend(index: Index, claim: str, limit: int, as_json: bool) -> None:
     cells: list[tuple[str, ...]] = [("run", "when (UTC)", "verdict", "measured", "n", "changed")]
     cells += [_point_cells(point, note) for point, note in zip(points, notes, strict=True)]
     for line in _aligned(cells):
-        typer.echo(line)
+        tell(line)
     _warn([f"{row.id} is left out: {row.trouble}" for row in index.runs(limit) if row.trouble])
     return None
 
@@ -175,7 +174,7 @@ def _point_cells(point: Point, note: Sequence[str]) -> tuple[str, ...]:
 
 def _show_run(run: dict[str, Any], records: Sequence[Record]) -> None:
     commit = f", commit {run['commit'][:12]}{' with changes' if run['dirty'] else ''}" if run["commit"] else ""
-    typer.echo(f"run {run['id']}, {_when(run['started'])} UTC, {run['seconds']:g} s{commit}")
+    tell(f"run {one_line(run['id'])}, {_when(run['started'])} UTC, {run['seconds']:g} s{commit}")
     typer.echo(one_line(run["command"]))
     if run["partial"]:
         typer.echo("it was cut short: interrupted, or records were lost")
@@ -185,7 +184,7 @@ def _show_run(run: dict[str, Any], records: Sequence[Record]) -> None:
     for record in (one for one in records if one.pages):
         typer.echo(f"page of {one_line(record.id)}: {one_line(' '.join(record.pages), 400)}")
     for line in mutation_lines(list(records)):
-        typer.echo(f"mutants: {line}")
+        tell(f"mutants: {line}")
     for line in (INVALID, *run["invalid"]) if run.get("invalid") else ():
         typer.echo(one_line(line, 400))
 
@@ -205,9 +204,9 @@ def _from_here(path: Path) -> str:
 
 def _warn(lines: Sequence[str]) -> None:
     for line in lines:
-        typer.echo(f"history: {line}", err=True)
+        tell(f"history: {line}", err=True)
 
 
 def _refused(message: str) -> typer.Exit:
-    typer.echo(f"interp: {message}", err=True)
+    tell(f"interp: {message}", err=True)
     return typer.Exit(2)

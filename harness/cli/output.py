@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness.cli.plain import is_plain
 from harness.progress import Teller
+from harness.reports.display import escape
 
 # Beside U+0000 to U+001F, which JSON escapes: other control characters, and what breaks, hides or reorders a line.
 _UNSHOWN = re.compile(
@@ -34,6 +35,11 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Iterable[str
         table.add_row(*(_cell(row.get(name)) for name in names))
     terminal = False if is_plain(sys.stdout) else None
     Console(highlight=False, markup=False, soft_wrap=False, force_terminal=terminal).print(table)
+
+
+def tell(line: str, err: bool = False) -> None:
+    """One line of text: what others wrote in it moves no cursor and begins no line."""
+    typer.echo(escape(line), err=err)
 
 
 def print_document(document: Any, indent: int | None = 2) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.history.runs import records_of
+from harness.history.runs import NotARun, records_of
 from harness.reports.basis import Basis
+from harness.reports.display import one_line
 from harness.reports.record import Record
 
 
@@ -37,8 +38,12 @@ class ToldRun:
 
 
 def told_run(document: Mapping[str, Any]) -> ToldRun:
-    """The run of a results.json; NotARun where another version wrote its records."""
+    """The run of a results.json; NotARun where another version wrote its records, or its claims name no set of it."""
     run = document["run"]
     records = {record.id: record for record in records_of(document)}
-    basis = Basis(**document["basis"]) if "basis" in document else Basis()
+    told = document.get("basis")
+    basis = Basis(told["claims"], told["sets"], told["subjects"]) if told is not None else Basis()
+    unknown = {key for claim in basis.claims.values() for key in claim["sets"].values()} - basis.sets.keys()
+    if unknown:
+        raise NotARun(f"its basis.sets lacks {one_line(min(unknown))}: another version or hand wrote it.")
     return ToldRun(run["id"], run["started"], run["partial"], records, basis)

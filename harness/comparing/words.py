@@ -36,7 +36,7 @@ def _section(title: str, said: list[str]) -> Iterator[str]:
 
 
 def _run(run: ToldRun) -> str:
-    return f"{run.id} ({run.started[:16].replace('T', ' ')}{', cut short' if run.partial else ''})"
+    return f"{one_line(run.id)} ({run.started[:16].replace('T', ' ')}{', cut short' if run.partial else ''})"
 
 
 def _pair(pair: Pair) -> Iterator[str]:

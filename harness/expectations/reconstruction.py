@@ -66,7 +66,7 @@ class Reconstruction(Tokenwise):
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         for subject in (None, *self.other_subjects()):
-            bad = self.unmeasurable(evidence, claim, subject)
+            bad = self.unmeasurable(evidence, claim, subject) or self.silent(evidence, claim, subject)
             if bad is not None:
                 return bad
         blocks = self.blocks(evidence, claim)

@@ -90,6 +90,17 @@ class Tokenwise(Expectation):
         few = _too_few_prompts if self.corpus is None else _too_few_blocks
         return self._too_few_tokens(int(blocks.n.sum()), name) or few(blocks.n_blocks, name)
 
+    def silent(self, evidence: Evidence, claim: Claim, subject: str | None = None) -> Verdict | None:
+        """Inconclusive where tokens were counted and no feature fires on any: an SAE's bias alone has an mse, too."""
+        blocks = self.blocks(evidence, claim, subject)
+        if blocks.l0.any() or not blocks.n.any():
+            return None
+        where = self.source_name(evidence) + (f" in {subject}" if subject is not None else "")
+        return inconclusive(
+            Reason.DEAD,
+            f"nothing fires on {where}: the codes are all zero, so the SAE or the place where it reads is wrong.",
+        )
+
     def _not_finite(self, evidence: Evidence, claim: Claim, subject: str | None) -> Verdict | None:
         if self.corpus is None:
             return not_finite(evidence, claim, "prompts", subject)

@@ -67,15 +67,14 @@ class TransfersSae(Tokenwise):
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         for subject in (None, self.to):
-            bad = self.unmeasurable(evidence, claim, subject)
+            bad = self.unmeasurable(evidence, claim, subject) or self.silent(evidence, claim, subject)
             if bad is not None:
                 return bad
         native, moved = self.blocks(evidence, claim), self.blocks(evidence, claim, self.to)
         explained = tuple(1 - value_of(METRICS["fvu"], blocks) for blocks in (native, moved))
         sparse = tuple(value_of(l0, blocks) for blocks in (native, moved))
-        if not (np.isfinite(explained).all() and sparse[0] > 0):
-            name = self.source_name(evidence)
-            text = f"nothing fires on {name}, or its activations do not vary, so there is nothing to lose."
+        if not np.isfinite(explained).all():
+            text = f"the activations on {self.source_name(evidence)} do not vary, so there is nothing to lose."
             return inconclusive(Reason.NOT_FINITE, text)
         numbers = {
             "drop": jackknife(METRICS["fvu"], moved, claim.alpha, native),  # fvu gained is explained variance lost

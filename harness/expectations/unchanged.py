@@ -156,15 +156,15 @@ class Unchanged(Tokenwise):
 
     def _undecidable(self, evidence: Evidence, claim: Claim) -> Verdict | None:
         if self.corpus is not None:
-            return self._not_finite(evidence, claim, None) or self._silent(evidence, claim)
+            return self._not_finite(evidence, claim, None) or self._dead_in_corpus(evidence, claim)
         roles = ("prompts", "than") if self.than is not None else ("prompts",)
         bad = broken(evidence, claim, roles)
         return bad or (dead(evidence, claim, roles) if self.about_feature() else None)
 
-    def _silent(self, evidence: Evidence, claim: Claim) -> Verdict | None:
-        """A feature that never fires has a density of 0 whatever happens to it."""
+    def _dead_in_corpus(self, evidence: Evidence, claim: Claim) -> Verdict | None:
+        """A feature that never fires has a density of 0 whatever happens to it, and so has an SAE that never does."""
         if not self.about_feature():
-            return None
+            return self.silent(evidence, claim)
         fired, n = self.fired_by_block(evidence, claim, feature_of(claim, evidence.sums("corpus").d_sae))
         if fired.any():
             return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import EnvironmentFault
 from harness.history.index import Index
@@ -14,10 +14,12 @@ from harness.history.opening import opened
 from harness.history.pruning import Limits, prune, removed_line
 from harness.history.series import Measured, series
 from harness.inputs import Picture
+from harness.reports.display import one_line
 from harness.reports.exhibits import Exhibits
 from harness.reports.record import Record, Run
 from harness.reports.write import write_run
 
+T = TypeVar("T")
 TREND = 20  # values in a sparkline, this run's among them
 
 
@@ -30,15 +32,26 @@ def write_and_keep(
     """
     with suppress(OSError):  # then write_run says so
         (reports / "runs").mkdir(parents=True, exist_ok=True)
-    with opened(reports, check=False) as (index, said):
-        try:
-            trends = _trends(index, run)
-        except sqlite3.DatabaseError:
-            trends = {}
-        fault = write_run(run, reports, exhibits, open_picture, trends)
-        if fault is None:
-            said += _kept(index, run, reports, limits)
+    said: list[str] = []
+    with ExitStack() as stack:
+        index = _without_it(lambda: stack.enter_context(opened(reports, check=False)), said)
+        trends = _without_it(lambda: _trends(index[0], run), said) if index else None
+        fault = write_run(run, reports, exhibits, open_picture, trends or {})
+        said += index[1] if index else []
+        if fault is None and index:
+            said += _without_it(lambda: _kept(index[0], run, reports, limits), said) or []
     return fault, [f"history: {line}" for line in said]
+
+
+def _without_it(do: Callable[[], T], said: list[str]) -> T | None:
+    """What `do` gives; None, and a line, where it cannot: whatever lies in reports/runs/, this run has its verdicts."""
+    try:
+        return do()
+    except Exception as error:  # noqa: BLE001 - the history is a convenience, the run is not
+        said.append(
+            f"not brought up to date ({one_line(f'{type(error).__name__}: {error}')}): `interp history` shows why"
+        )
+        return None
 
 
 def _trends(index: Index, run: Run) -> dict[str, list[float | None]]:

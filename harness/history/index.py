@@ -151,8 +151,6 @@ class Index:
             )
         except NotARun as error:
             return self._put_trouble(folder.name, stamp, str(error))
-        except (KeyError, TypeError) as error:
-            return self._put_trouble(folder.name, stamp, f"it lacks {error}: another version wrote it.")
         claims = document.get("basis", {}).get("claims", {})
         digests = {name: str(claim["claim"]) for name, claim in claims.items()}
         with self._transaction():

@@ -89,5 +89,5 @@ def _begun(name: str) -> datetime.datetime | None:
 def _latest(reports: Path) -> str | None:
     try:
         return str(json.loads((reports / "latest" / RESULTS).read_text(encoding="utf-8"))["run"]["id"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -11,6 +11,7 @@ from harness.errors import nearest_names
 from harness.reports.display import one_line
 from harness.reports.json import SCHEMA, content_digest
 from harness.reports.record import Record
+from harness.reports.shape import misshapen
 
 RESULTS = "results.json"
 
@@ -70,16 +71,29 @@ def _near(run: str, known: list[str]) -> str:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """The document of a run; NotARun where the file is something else, Edited where a run did not write it so."""
+    """The document of a run, every value of it one that a run can write (reports/shape.py).
+
+    NotARun where the file is something else, Edited where a run did not write it so.
+    """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        is_one = isinstance(document, dict) and document.get("schema") == SCHEMA
+        digest = content_digest(document) if is_one else ""
     except (OSError, ValueError, RecursionError) as error:
-        raise NotARun(f"{path.name} cannot be read as results of a run: {error}.") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise NotARun(f"{path.name} cannot be read as results of a run: {one_line(str(error))}.") from None
+    if not is_one:
         raise NotARun(f"{path.name} is no {SCHEMA}.")
-    if document.get("digest") != content_digest(document):
+    if document.get("digest") != digest:
         raise Edited(f"{path.name} is not as its run wrote it: its digest does not fit its content. Run it again.")
-    return document
+    found = misshapen(document)
+    if found is not None:
+        hint = "another version wrote it, or an editor. Run it again."
+        raise NotARun(f"{path.name} is no results of a run: {found}: {hint}")
+    return dict(document)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def records_of(document: Mapping[str, Any]) -> Iterator[Record]:
@@ -87,5 +101,5 @@ def records_of(document: Mapping[str, Any]) -> Iterator[Record]:
     for data in document["records"]:
         try:
             yield Record.from_dict(data)
-        except (KeyError, TypeError) as missing:
+        except (LookupError, TypeError, ValueError) as missing:
             raise NotARun(f"its records lack {missing}: another version wrote it. Run the specs again.") from None

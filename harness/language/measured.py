@@ -16,6 +16,7 @@ from harness.language.models import BaselineEntry
 from harness.language.nodes import Node, described, is_mapping
 from harness.language.references import Folder
 from harness.language.scalars import in_quotes
+from harness.language.walking import Walked, walked
 from harness.spec import Baseline, Broken, Spec
 
 HEAD = "# Accepted numbers, written by `interp accept`. Take out what is unused; change nothing else by hand.\n"
@@ -58,11 +59,11 @@ def suite_file(folder: Folder, path: Path) -> Path:
     return folder.specs / path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def read_measured(folder: Folder, suites: Collection[str] | None = None) -> Measured:
-    """Every baseline, or those of these suites; never raises."""
+def read_measured(folder: Folder, suites: Collection[str] | None = None, walk: Walked | None = None) -> Measured:
+    """Every baseline, or those of these suites; never raises. walk: of specs/, where it was walked already."""
     found = Measured()
     root = folder.specs / FOLDER
-    for path in sorted(root.rglob("*.yaml")):
+    for path in (walk or walked(folder)).measured:
         suite = path.relative_to(root).as_posix().removesuffix(".yaml")
         if suites is None or suite in suites:
             _read(folder, path, suite, found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from harness.language.sets import Library
 from harness.language.shelves import Shelf, shelf_of
 from harness.language.subjects import FILE, load_subjects, pick_subject
 from harness.language.tags import checked_tags
+from harness.language.walking import Walked, walked
 from harness.spec import Broken, Spec
 from harness.uncollected import uncollected
 
@@ -60,15 +61,16 @@ def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
 def _load(root: Path, paths: Sequence[Path] | None) -> Loaded:
     folder = Folder(Path(os.path.abspath(root)))
     allowed = load_subjects(folder)
-    reader = _Reader(folder, World(Library(folder), allowed))
+    walk = walked(folder)
+    reader = _Reader(folder, World(Library(folder), allowed), walk.mistakes)
     items: list[Spec | Broken] = []
-    if allowed.errors and paths is None:
+    if allowed.errors and paths is None and folder.specs not in walk.mistakes:
         items.append(Broken("subjects", "subjects", allowed.errors[0].source, allowed.errors))
-    files = _files(folder) if paths is None else _named(folder, paths, items)
+    files = _all(walk) if paths is None else _named(folder, walk, paths, items)
     for file in files:
         items += reader.read(file)
     suites = None if paths is None else {folder.shown(f).removeprefix("specs/").removesuffix(".yaml") for f in files}
-    measured = read_measured(folder, suites)
+    measured = read_measured(folder, suites, walk)
     items = [*measured.given_to(with_one_q(_without_doubles(items))), *measured.broken]
     calibrated, unreadable = read_calibrations(folder)
     items = [*with_noise(items, calibrated), *unreadable]
@@ -86,36 +88,40 @@ def _load(root: Path, paths: Sequence[Path] | None) -> Loaded:
     return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, because, families)
 
 
-def _files(folder: Folder) -> list[Path]:
-    """Every suite and every shared prompt file under specs/, sorted by path."""
-    found = [p for suffix in ("yaml", "yml") for p in folder.specs.rglob(f"*.{suffix}")]
-    found += (folder.specs / "prompts").rglob("*.jsonl")
-    inside = {p.relative_to(folder.specs).as_posix(): p for p in found}
-    return [inside[name] for name in sorted(inside) if name != "subjects.yaml" and not name.startswith("measured/")]
+def _all(walk: Walked) -> list[Path]:
+    """Every suite, every shared prompt file and everything that is amiss under specs/, sorted by path."""
+    return sorted({*walk.files, *walk.mistakes}, key=lambda path: path.as_posix())
 
 
-def _named(folder: Folder, paths: Sequence[Path], items: list[Spec | Broken]) -> list[Path]:
+def _named(folder: Folder, walk: Walked, paths: Sequence[Path], items: list[Spec | Broken]) -> list[Path]:
     """The files that were asked for, each once; a folder stands for what is in it. items: gets a mistake for each path
     that names no suite, since nothing read is nothing checked."""
     chosen: dict[Path, None] = {}
     for path in paths:
-        full = suite_file(folder, Path(os.path.abspath(path if path.exists() else folder.root / path)))
-        found = _inside(folder, full) if full.is_dir() else [full] * (full.suffix in _READ or not full.is_file())
+        asked = Path(os.path.abspath(path if path.exists() else folder.root / path))
+        chosen.update(dict.fromkeys(amiss := walk.amiss_at(asked)))
+        if any(asked.is_relative_to(one) for one in amiss):
+            continue
+        full = suite_file(folder, asked)
+        found = _inside(folder, walk, full) if full.is_dir() else [full] * (full.suffix in _READ or not full.is_file())
         chosen.update(dict.fromkeys(found))
-        if not found:
-            shown = folder.shown(full)
-            message = f"no suite in {shown}" if full.is_dir() else f"{shown} is not a suite"
-            error = SpecError("not_a_suite", f"{message}; suites are specs/**/*.yaml", Source(shown))
-            items.append(Broken(shown, shown, error.source, (error,)))
+        if not found and not amiss:
+            items.append(_no_suite(folder.shown(full), full.is_dir()))
     return list(chosen)
 
 
-def _inside(folder: Folder, full: Path) -> list[Path]:
+def _no_suite(shown: str, is_folder: bool) -> Broken:
+    message = f"no suite in {shown}" if is_folder else f"{shown} is not a suite"
+    error = SpecError("not_a_suite", f"{message}; suites are specs/**/*.yaml", Source(shown))
+    return Broken(shown, shown, error.source, (error,))
+
+
+def _inside(folder: Folder, walk: Walked, full: Path) -> list[Path]:
     """What is in a folder; of one that the repository lies in nothing, as it was hardly meant."""
     place = real(full)
     if place != real(folder.root) and real(folder.root).is_relative_to(place):
         return []
-    return [p for p in _files(folder) if real(p).is_relative_to(place)]
+    return [p for p in walk.files if real(p).is_relative_to(place)]
 
 
 def _without_doubles(items: Sequence[Spec | Broken]) -> list[Spec | Broken]:
@@ -145,9 +151,10 @@ def _doubled(item: Spec | Broken, name: str, first: Source) -> Broken:
 class _Reader:
     """Reads files one after the other."""
 
-    def __init__(self, folder: Folder, world: World) -> None:
+    def __init__(self, folder: Folder, world: World, amiss: Mapping[Path, SpecError]) -> None:
         self.folder = folder
         self.world = world
+        self.amiss = amiss
         self.warnings: list[str] = []
         self.loosened_because: dict[str, str] = {}
 
@@ -175,6 +182,8 @@ class _Reader:
             raise SpecError(
                 "bad_file_name", f"{message}; rename this one, which has {' '.join(map(repr, odd))}", Source(shown)
             )
+        if path in self.amiss:
+            raise self.amiss[path]
         if path.suffix == ".yml":
             message = "only .yaml files are read; rename this one, or its claims are never tested"
             raise SpecError("wrong_suffix", message, Source(shown))

@@ -18,7 +18,14 @@ from harness.language.specs import Loaded, load
 from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
-from harness.plugin.mustrun import is_strict, must_run, mutants_asked
+from harness.plugin.mustrun import (
+    is_required,
+    is_strict,
+    must_run,
+    mutants_asked,
+    refuse_to_collect_only,
+    refuse_to_list,
+)
 from harness.plugin.reporting import (
     CAPTURE_OUTPUT,
     CONTROLLER,
@@ -69,6 +76,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("hypothesispytest"):
         # Its plugin imports it at the end of every run, and would miss its generators' owners among what is settled.
         import hypothesis  # noqa: F401
+    is_required(config)  # a value that means nothing is refused before anything is read
+    refuse_to_list(config)
     given = getattr(config, "workerinput", {}).get(SHARED_INPUT)
     log = ActionsLog(config) if in_actions() and not given else None
     if log is not None:
@@ -129,6 +138,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     found = list({spec.id: spec for item in session.items for spec in _read_for(_spec_of(item))}.values())
     config = session.config
+    refuse_to_collect_only(config, session.items)
     if not found or config.option.collectonly:
         return
     demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}

@@ -21,7 +21,7 @@ from harness.mutants import derived_specs
 from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import RECORD
-from harness.plugin.mustrun import mutants_asked
+from harness.plugin.mustrun import is_required, mutants_asked
 from harness.plugin.unreached import FAMILY_TEST, INTERRUPTED, LOST, SPEC_TEST, unreached
 from harness.progress import Teller
 from harness.redaction import redacted
@@ -264,7 +264,7 @@ class Controller:
         return Run.now(
             started=self.started,
             command=redacted(shlex.join(["pytest", *sys.argv[1:]])),
-            must_run=bool(session.config.getoption("--require-run")),
+            must_run=is_required(session.config),
             records=list(self.records.values()),
             capture=self.capture,
             partial=bool(interrupted or self.lost),
