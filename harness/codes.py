@@ -78,6 +78,11 @@ class Codes:
     def d_in(self) -> int:
         return int(self.sum_h.shape[2])
 
+    def of_prompt(self, row: int) -> slice:
+        """Where the tokens of one prompt are: they stand together, prompts in order."""
+        ends = np.searchsorted(self.prompt, np.array([row, row + 1], self.prompt.dtype))  # another type copies them all
+        return slice(int(ends[0]), int(ends[1]))
+
     def counted(self, tokens: Tokens = "text", special_tokens: Specials = "ignored") -> Mask:
         """Which tokens count, [n_tokens] bool: never padding or chat wrapping, specials only if asked."""
         kinds = {"text": [Kind.TEXT], "image": [Kind.IMAGE], "all": [Kind.TEXT, Kind.IMAGE]}[tokens]
@@ -222,7 +227,7 @@ def split(codes: Codes) -> list[Codes]:
 
 
 def _one(codes: Codes, row: int) -> Codes:
-    at = slice(*np.searchsorted(codes.prompt, [row, row + 1]))  # a prompt's tokens stand together, prompts in order
+    at = codes.of_prompt(row)
     span = slice(codes.indptr[at.start], codes.indptr[at.stop])
     of_tokens = ("position", "token_id", "token", "start", "end", "kind", "hh", "rr", "hr", "ee")
     return Codes(

@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-import numpy as np
-
 from harness.codes import Codes
 
 CONTINUED = "\u2027"  # stands for a token all of whose text the tokens before it show
@@ -41,11 +39,10 @@ def spelled(codes: Codes, at: slice, text: str | None = None) -> tuple[str, ...]
 
 def spelled_alone(codes: Codes, token: int, text: str | None = None) -> str:
     """One token that is named by itself, as the peak of a prompt: the characters that it is a part of."""
-    row = codes.prompt[token]
-    ends = np.searchsorted(codes.prompt, np.array([row, row + 1], codes.prompt.dtype))
-    first, last = int(ends[0]), int(ends[1])
-    spans = list(zip(codes.start[first:last].tolist(), codes.end[first:last].tolist(), strict=True))
-    return list(_by_span(codes.token[first:last], spans, text))[token - first]
+    at = codes.of_prompt(int(codes.prompt[token]))
+    spans = list(zip(codes.start[at].tolist(), codes.end[at].tolist(), strict=True))
+    place: int = token - at.start
+    return list(_by_span(codes.token[at], spans, text))[place]
 
 
 def joined(tokens: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from harness.stats.intervals import (
     welch_limits,
 )
 from harness.stats.permutation import doubled_midranks, normal_p, normal_tail, rank_sum, stratified_p
-from harness.stats.power import SURE, _rank_sum, _surely_significant, auroc_power
+from harness.stats.power import SURE, _normally_significant, _rank_sum, _work, auroc_power
 from harness.stats.units import by_unit, design_of, kept, units_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -126,7 +126,7 @@ def test_counting_that_would_take_too_long_is_not_exact():
 @given(st.integers(0, 10_000), st.sampled_from([0.05, 0.5, 0.999]))
 @settings(max_examples=25, deadline=None)
 def test_the_shortcut_of_power_is_the_normal_tail_at_a_hundredth_of_alpha(seed, alpha):
-    """Draw by draw what permutation.py's own approximation says; a draw without spread is never sure."""
+    """Draw by draw what permutation.py's own approximation says, and its work; a draw without spread is never sure."""
     rng = np.random.default_rng(seed)
     n_positive, values = int(rng.integers(3, 30)), int(rng.integers(1, 6))
     a = rng.multinomial(n_positive, np.full(values, 1 / values), 8)
@@ -134,10 +134,12 @@ def test_the_shortcut_of_power_is_the_normal_tail_at_a_hundredth_of_alpha(seed, 
     both = a + b
     ranks = 2 * np.cumsum(both, axis=1) - both + 1
     total = (a * ranks).sum(1)
-    found = _surely_significant(total, ranks, both, n_positive, alpha)
+    found = _normally_significant(total, ranks, both, n_positive, alpha / SURE)
+    work = _work(ranks, both, n_positive)
     for i in range(8):
         one = _rank_sum(int(total[i]), np.repeat(ranks[i], both[i]), n_positive)
         p = normal_p([one])
+        assert work[i] == one.work
         if abs(p - alpha / SURE) > 1e-9:
             assert bool(found[i]) == (p <= alpha / SURE), (p, alpha)
 

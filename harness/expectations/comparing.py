@@ -21,7 +21,7 @@ from harness.stats.intervals import Limits, auroc_limits, mean_limits, rate_limi
 from harness.stats.permutation import P, rank_sum, smallest_p, strata_missing, stratified_p
 from harness.stats.power import auroc_power, within_power
 from harness.stats.units import LEFT_OUT, Design, by_unit, count_units, design_of, units_of
-from harness.verdict import Example, Measurement, Reason, Verdict, inconclusive
+from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
 Which = Literal["positive", "negative"]
 FEWEST = 5
@@ -137,7 +137,7 @@ def auroc_outlook(found: Comparison, feature: int, low: float, alpha: float, nam
     return outlook_of(power, names, effect, design.n, unit)
 
 
-def too_sparse(found: Comparison, feature: int, claim: Claim, examples: tuple[Example, ...] = ()) -> Verdict | None:
+def too_sparse(found: Comparison, feature: int, claim: Claim) -> Verdict | None:
     """Inconclusive where the feature fires on under 5 units of both sets, or for `scope: sample` on none: ties at 0
     compare nothing."""
     firing, fewest = found.n_firing(feature), FEWEST if claim.scope == "population" else 1
@@ -151,7 +151,6 @@ def too_sparse(found: Comparison, feature: int, claim: Claim, examples: tuple[Ex
         f"feature {feature} fires on {firing} of {n} prompts; a comparison needs {needs}: add {fewest - firing} on "
         f"which it does{sample}.",
         measurement=Measurement("firing prompts", firing, n),
-        examples=examples,
     )
 
 

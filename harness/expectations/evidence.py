@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from harness.codes import Codes, Mask, Pooled
 from harness.inputs import Prompt, PromptSet
 from harness.promotion import Promotions
+from harness.spelling import spelled
 from harness.sums import Sums
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ class Evidence:
         codes = self.codes(role, subject)
         key = ("pooled", id(codes), claim.tokens, claim.special_tokens, claim.pool)
         return self.memo(key, lambda: codes.pooled(self.counted(role, claim, subject), claim.pool), keep=codes)
+
+    def tokens(self, role: str, row: int, subject: str | None = None) -> tuple[str, ...]:
+        """The tokens of one prompt of a role as they are shown; written once per codes, whatever feature they show."""
+        codes, text = self.codes(role, subject), self.prompts(role).prompts[row].text
+        key = ("tokens", id(codes), row)
+        return self.memo(key, lambda: spelled(codes, codes.of_prompt(row), text), keep=codes)
 
     def memo(self, key: Any, compute: Callable[[], T], keep: Any = None) -> T:
         """The cached value of `key`; `keep` stays alive with it, so that an id() in the key stays true."""

@@ -141,8 +141,10 @@ class FiresMore(Expectation):
 
     def _unfit(self, evidence: Evidence, claim: Claim, found: Comparison) -> Verdict | None:
         """Too sparse, or of unlike lengths in the direction that helps the claim."""
-        sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim, _examples(evidence, claim))
-        return sparse or length_confound(evidence, claim, "prompts", "than")
+        sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim)
+        if sparse is not None:
+            return sparse.with_(examples=_examples(evidence, claim))
+        return length_confound(evidence, claim, "prompts", "than")
 
     def _parts(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> list[Part]:
         parts = [self._auroc_part(found, feature, claim, p)]

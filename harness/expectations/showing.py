@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from harness.expectations.base import Claim
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
-from harness.spelling import spelled
 from harness.verdict import Example
 
 MOST_SHOWN = 5
@@ -23,12 +22,11 @@ def examples_at(evidence: Evidence, claim: Claim, role: str, rows: Iterable[int]
     feature = feature_of(claim, codes.d_sae)
     value = evidence.pooled(role, claim).column(feature)
     activation, counted = codes.token_column(feature), evidence.counted(role, claim)
-    ends = np.searchsorted(codes.prompt, np.arange(codes.n_prompts + 1))  # a prompt's tokens stand together
     prompts = evidence.prompts(role)
     found = []
     for row in rows:
-        at = slice(int(ends[row]), int(ends[row + 1]))
-        shown = zip(spelled(codes, at, prompts.prompts[row].text), activation[at].tolist(), counted[at], strict=True)
+        at = codes.of_prompt(row)
+        shown = zip(evidence.tokens(role, row), activation[at].tolist(), counted[at], strict=True)
         tokens = tuple((token, one) for token, one, counts in shown if counts)
         found.append(Example(prompts.prompts[row].shown, float(value[row]), prompts.name, note, tokens))
     return tuple(found)

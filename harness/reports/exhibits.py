@@ -21,7 +21,6 @@ from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt, PromptSet
 from harness.reports.display import escape
 from harness.spec import Spec
-from harness.spelling import spelled
 from harness.verdict import Example, Verdict
 
 MOST_SETS = 6
@@ -101,7 +100,6 @@ class Exhibits:
         assert claim.feature is not None
         prompts, pooled = evidence.prompts(role), evidence.pooled(role, claim, subject)
         part = slice(pooled.ptr[claim.feature], pooled.ptr[claim.feature + 1])
-        codes, counted = evidence.codes(role, subject), evidence.counted(role, claim, subject)
         key = self._key(prompts)
         wanted = _merged([*_extremes(pooled, claim.feature), *self._taken(examples, key, prompts.name)])
         return {
@@ -114,8 +112,7 @@ class Exhibits:
             "rows": pooled.prompt[part].tolist(),
             "values": [_short(value) for value in pooled.value[part].tolist()],
             "prompts": [
-                {"why": why, **self._prompt_once(prompts.prompts[row], row, codes, counted, claim.feature)}
-                for row, why in wanted.items()
+                {"why": why, **self._prompt_once(evidence, claim, role, subject, row)} for row, why in wanted.items()
             ],
         }
 
@@ -139,20 +136,29 @@ class Exhibits:
     def _show_pictures(self, prompts: Iterable[Prompt]) -> None:
         self.pictures |= {one.image.digest: one.image.path for one in prompts if one.image is not None}
 
-    def _prompt_once(self, prompt: Prompt, row: int, codes: Codes, counted: Mask, feature: int) -> dict[str, Any]:
+    def _prompt_once(
+        self, evidence: Evidence, claim: Claim, role: str, subject: str | None, row: int
+    ) -> dict[str, Any]:
         """A prompt is made once for all claims about the feature that show it; what ids stand for is kept."""
-        key = (id(codes), id(counted), row, feature)
+        assert claim.feature is not None
+        codes, counted = evidence.codes(role, subject), evidence.counted(role, claim, subject)
+        key = (id(codes), id(counted), row, claim.feature)
         if key not in self._prompts:
-            self._prompts[key] = counted, self._prompt(prompt, row, codes, counted, feature)
+            texts, prompt = evidence.tokens(role, row, subject), evidence.prompts(role).prompts[row]
+            self._prompts[key] = counted, self._prompt(prompt, row, texts, codes, counted, claim.feature)
         return self._prompts[key][1]
 
-    def _prompt(self, prompt: Prompt, row: int, codes: Codes, counted: Mask, feature: int) -> dict[str, Any]:
+    def _prompt(
+        self, prompt: Prompt, row: int, texts: Sequence[str], codes: Codes, counted: Mask, feature: int
+    ) -> dict[str, Any]:
         """One prompt's tokens with the feature's value on each, and its picture's patches in reading order."""
-        at = slice(*np.searchsorted(codes.prompt, np.array([row, row + 1], codes.prompt.dtype)))
+        at = codes.of_prompt(row)
         values, image = _values(codes, at, feature), codes.kind[at] == Kind.IMAGE
         places = np.flatnonzero(~image & (codes.kind[at] != Kind.PAD))
-        texts = spelled(codes, at, prompt.text)
-        shown = {"row": row, **_windowed([texts[place] for place in places], values[places], counted[at][places])}
+        shown = {
+            "row": row,
+            **_windowed([texts[place] for place in places.tolist()], values[places], counted[at][places]),
+        }
         if prompt.image is None:
             return shown
         self._show_pictures([prompt])

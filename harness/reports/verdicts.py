@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -20,8 +21,12 @@ class PlainVerdict:
 
     @classmethod
     def of(cls, verdict: Verdict) -> PlainVerdict:
-        lost = Lost()
-        return cls(to_plain(verdict_dict(verdict), lost), lost)
+        lost, told = Lost(), verdict_dict(verdict)
+        ready = [e.pop("tokens") for e in told["examples"]] if all(map(_has_plain_tokens, verdict.examples)) else []
+        keys = to_plain(told, lost)
+        for example, tokens in zip(keys["examples"], ready, strict=False):
+            example["tokens"] = tokens
+        return cls(keys, lost)
 
 
 # In C: a verdict has hundreds of tokens, and a run a thousand verdicts.
@@ -54,6 +59,14 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
 def _example_dict(example: Example) -> dict[str, Any]:
     tokens = [{"token": token, "activation": activation} for token, activation in example.tokens]
     return {**{name: getattr(example, name) for name in ("text", "value", "role", "note")}, "tokens": tokens}
+
+
+def _has_plain_tokens(example: Example) -> bool:
+    """Most have, and there are hundreds of them in a verdict: then nothing else looks at each."""
+    return all(
+        type(token) is str and token.isascii() and type(value) is float and math.isfinite(value)
+        for token, value in example.tokens
+    )
 
 
 def _example(data: Mapping[str, Any]) -> Example:
