@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.output import print_document
 from harness.cli.watching import changes
-from harness.contradictions import contradictions
+from harness.contradictions import contradictions, lines
 from harness.judging import before_running
 from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
@@ -167,7 +167,7 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     for one in undecidable:
         _print_undecidable(one)
     contradicting = contradictions(item for item in loaded.items if isinstance(item, Spec))
-    for warning in (*loaded.warnings, *contradicting):
+    for warning in (*loaded.warnings, *lines(contradicting)):
         typer.echo(escape(f"warning: {warning}"))
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)
