@@ -10,7 +10,6 @@ import hashlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Literal, TypeVar
 
@@ -25,6 +24,7 @@ ALIKE = 0.5
 Made = TypeVar("Made")
 Prompts = tuple[Prompt, ...]
 _Pairs = frozenset[tuple[str, ...]]
+_REMEMBERED = 1_000_000  # prompts; a file has 100,000 at most, and who loads suites again and again keeps no more
 _FEW = 200  # prompts that may be alike; of more, what they share is counted for all at once
 Half = Literal["discovery", "test"]
 HALVES = "half"
@@ -79,17 +79,20 @@ class NearDuplicates:
         )
 
 
-def by_identity(make: Callable[..., Made], most: int = 256) -> Callable[..., Made]:
-    """`make`, remembered for the last `most` calls by which tuples of prompts it was given: many claims share a set,
-    and hashing 10,000 prompts for each claim is what would cost."""
+def by_identity(make: Callable[..., Made], most: int = _REMEMBERED) -> Callable[..., Made]:
+    """`make`, remembered for the last calls, of `most` prompts together, by which tuples of prompts it was given: many
+    claims share a set, and hashing 10,000 prompts for each claim is what would cost."""
     known: OrderedDict[tuple[int, ...], tuple[tuple[Prompts, ...], Made]] = OrderedDict()
+    held = 0
 
     def made(*sets: Prompts) -> Made:
+        nonlocal held
         key = tuple(map(id, sets))
         if key not in known:
             known[key] = sets, make(*sets)  # they stay alive with it, so that no other tuple gets their ids
-            if len(known) > most:
-                known.popitem(last=False)
+            held += sum(map(len, sets))
+            while held > most and len(known) > 1:
+                held -= sum(map(len, known.popitem(last=False)[1][0]))
         return known[key][1]
 
     return made
@@ -102,7 +105,7 @@ def repeated(found_on: Prompts, tested: Prompts) -> frozenset[int]:
     return frozenset(place for place, prompt in enumerate(tested) if plain(prompt) in seen)
 
 
-@partial(by_identity, most=32)
+@by_identity
 def _plains(prompts: Prompts) -> frozenset[tuple[str, str | None]]:
     return frozenset(map(plain, prompts))
 

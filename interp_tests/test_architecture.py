@@ -35,7 +35,7 @@ FLOORS = [
     {"running"},
     {
         *("session", "explore", "pinning", "explaining", "calibrating", "comparing", "drafting", "gate", "stored"),
-        *("warming", "configuration", "kept"),
+        *("warming", "configuration", "kept", "keptcontrols"),
     },
     {"plugin", "cli", "__main__"},
 ]

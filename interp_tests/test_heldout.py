@@ -81,11 +81,11 @@ def test_the_twin_can_tell():
 
 def test_what_is_remembered_is_that_of_these_very_sets():
     """Equal sets are equal in what they give, other sets are not; and only the last few are kept."""
-    made = by_identity(lambda one, other: (len(one), len(other)), most=2)
+    made = by_identity(lambda one, other: (len(one), len(other)), most=5)
     sets = [of(*"abc"[:n]) for n in range(1, 4)]
     assert [made(s, sets[0]) for s in (*sets, *sets)] == [(1, 1), (2, 1), (3, 1)] * 2
     calls = []
-    counted = by_identity(lambda one, other: calls.append(one), most=2)
+    counted = by_identity(lambda one, other: calls.append(one), most=5)
     for s in (sets[0], sets[0], sets[1], sets[2], sets[0]):
         counted(s, sets[0])
     assert calls == [sets[0], sets[1], sets[2], sets[0]]
