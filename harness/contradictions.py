@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from harness.baselines import measured_fields
@@ -14,23 +15,26 @@ from harness.inputs import PromptSet
 from harness.spec import Spec
 
 _DIGITS = 12  # 1 - .9 is .09999999999999998, which must not lie outside a bound of .1
+_SHOWN = 20  # lines; the rest is counted
 _MORE_THAN_CHANCE = math.nextafter(0.5, 1)  # what a p of at most alpha, one-sided, leaves of an AUROC's range
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two specs of which one at most can be met, whatever the model does."""
+    """Two specs of which one at most can be met, whatever the model does. more: others that `other` excludes, too."""
 
     one: Spec
     other: Spec
     number: str
+    more: int = 0
 
     @property
     def message(self) -> str:
         """Without the first one's place."""
+        also = f"; {self.other.id} contradicts {self.more} more" if self.more else ""
         return (
             f"{self.one.id} and {self.other.id} at {self.other.source} contradict each other: "
-            f"their bounds on the {self.number} exclude each other, so one of the two cannot hold"
+            f"their bounds on the {self.number} exclude each other, so one of the two cannot hold{also}"
         )
 
     def __str__(self) -> str:
@@ -55,7 +59,9 @@ class _Range:
 
 
 def contradictions(specs: Iterable[Spec]) -> list[Contradiction]:
-    """Every pair with disjoint bounds on one number, in the order of the specs.
+    """Pairs with disjoint bounds on one number, in the order of the specs: each spec with the first that it excludes.
+
+    All pairs of 5,000 specs may be 6 million; so every spec that excludes another is in one pair at least.
 
     One number: same subject, feature, way of reading and prompts, in whatever order and under whatever name. Compared
     are bounds of one kind, fires_more with the sets exchanged, and fire_rate with silent_on. Left out: expected
@@ -66,18 +72,49 @@ def contradictions(specs: Iterable[Spec]) -> list[Contradiction]:
     for spec in specs:
         for each in _ranges(spec, sets):
             found.setdefault(each.key, []).append(each)
-    made = (Contradiction(a.spec, b.spec, a.number) for group in found.values() for a, b in _disjoint(group))
+    made = (Contradiction(a.spec, b.spec, a.number, n) for group in found.values() for a, b, n in _disjoint(group))
     return list({(c.one.id, c.other.id): c for c in made}.values())
 
 
-def _disjoint(group: list[_Range]) -> list[tuple[_Range, _Range]]:
-    """Pairs without a number in common, in their order: sought by where each begins, since nearly all overlap."""
-    rising = sorted(range(len(group)), key=lambda i: group[i].low)
-    lows = [group[i].low for i in rising]
-    found = [
-        (min(i, j), max(i, j)) for i, one in enumerate(group) for j in rising[bisect_right(lows, one.high) :] if i != j
-    ]
-    return [(group[i], group[j]) for i, j in sorted(set(found))]
+def lines(found: Sequence[object]) -> list[str]:
+    """A line for each of the first contradictions, and how many are left."""
+    left = len(found) - _SHOWN
+    return [*map(str, found[:_SHOWN]), *([f"{left} more pairs of claims contradict each other"] if left > 0 else [])]
+
+
+def _disjoint(group: list[_Range]) -> list[tuple[_Range, _Range, int]]:
+    """Each range with the first that has no number in common with it, and how many more the later of the two has.
+
+    In the order of the group. Those that begin beyond a range's end, and those that end before it begins, are one part
+    each of the ranges in the order of their beginnings and of their ends.
+    """
+    beyond = _Ordered([each.low for each in group])
+    before = _Ordered([each.high for each in group])
+    firsts, counts = [], []
+    for one in group:
+        above, below = bisect_right(beyond.values, one.high), bisect_left(before.values, one.low)
+        firsts.append(min(beyond.first_from(above), before.first_to(below)))
+        counts.append(len(group) - above + below)
+    pairs = {(min(i, j), max(i, j)) for i, j in enumerate(firsts) if j < len(group) and i != j}
+    return [(group[i], group[j], counts[j] - 1) for i, j in sorted(pairs)]
+
+
+class _Ordered:
+    """Numbers in rising order, and the place that each had among those given."""
+
+    def __init__(self, given: list[float]) -> None:
+        places = sorted(range(len(given)), key=given.__getitem__)
+        self.values = [given[i] for i in places]
+        self._to = [len(given), *accumulate(places, min)]
+        self._from = [len(given), *accumulate(reversed(places), min)]
+
+    def first_to(self, end: int) -> int:
+        """The first place of the lowest `end` numbers; how many there are in all where it is none."""
+        return self._to[end]
+
+    def first_from(self, start: int) -> int:
+        """The same of all but the lowest `start` numbers."""
+        return self._from[len(self.values) - start]
 
 
 class _Sets:

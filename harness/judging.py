@@ -13,8 +13,8 @@ from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import NOISES, closest, noise_of
 from harness.expectations.nulls import null_of, says_little
-from harness.heldout import near_duplicates, plain
-from harness.inputs import PromptSet
+from harness.heldout import near_duplicates, repeated
+from harness.inputs import Prompt, PromptSet
 from harness.spec import Spec
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
@@ -154,16 +154,21 @@ def _leaked(spec: Spec) -> Verdict | None:
     found_on = _found_on(spec)
     if not found_on:
         return None
-    seen = {plain(p): s.name for s in found_on for p in s.prompts}
-    shared = [p for tested in spec.sets.values() for p in tested.prompts if plain(p) in seen]
+    shared = [leak for tested in spec.sets.values() for leak in _shared(found_on, tested)]
     if not shared:
         return None
-    where = seen[plain(shared[0])]
+    prompt, where = shared[0]
     return inconclusive(
         Reason.LEAKED,
         f"{len(shared)} of the tested prompts are among those that the feature was found on ({where}), "
-        f"for example {shared[0].shown!r}: test on others.",
+        f"for example {prompt.shown!r}: test on others.",
     )
+
+
+def _shared(found_on: list[PromptSet], tested: PromptSet) -> list[tuple[Prompt, str]]:
+    """The tested prompts that stand in one of these sets, each with that set's name."""
+    places = {place: seen.name for seen in found_on for place in repeated(seen.prompts, tested.prompts)}
+    return [(tested.prompts[place], name) for place, name in sorted(places.items())]
 
 
 def _nearly_leaked(spec: Spec) -> tuple[str, ...]:

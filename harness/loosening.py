@@ -75,7 +75,8 @@ def compared(old: Loaded, now: Loaded) -> Iterator[Loosened]:
     """The old claims in order, each held against what it has become."""
     new = {item.id: item for item in now.items if isinstance(item, Spec)}
     before = [item for item in old.items if isinstance(item, Spec)]
-    renamed = _Renamed([spec for spec in new.values() if spec.id not in {item.id for item in before}])
+    known = {spec.id for spec in before}
+    renamed = _Renamed([spec for spec in new.values() if spec.id not in known])
     unread = {item.id for item in now.items if isinstance(item, Broken)}
     for spec in before:
         if spec.id in unread or spec.suite in unread:

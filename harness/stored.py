@@ -13,6 +13,7 @@ from harness.language.specs import load
 from harness.mutants import derived_specs
 from harness.planning import everything
 from harness.spec import Spec
+from harness.store.agreement import Widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Known:
     def name(self, code_key: str) -> str | None:
         subject = self.subjects.get(code_key)
         return None if subject is None else subject.name
+
+    def widths(self) -> dict[str, Widths]:
+        """What codes under each key must be as wide as."""
+        return {key: Widths(one.sae.d_in, one.sae.d_sae) for key, one in self.subjects.items()}
 
     def why_not(self, parts: dict[str, str]) -> str | None:
         """What keeps evidence with these parts from serving a subject, where only versions of libraries do."""

@@ -1,5 +1,8 @@
 """Discovery and test prompts: a split that stays, and near duplicates that are seen."""
 
+from unittest import mock
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -7,7 +10,7 @@ from harness.errors import Source
 from harness.expectations import kinds
 from harness.expectations.base import Claim
 from harness.expectations.toy import evidence_of_rows, row
-from harness.heldout import ALIKE, Seen, near_duplicates, split
+from harness.heldout import Seen, by_identity, near_duplicates, split
 from harness.inputs import ModelRef, Picture, Prompt, PromptSet, SaeRef, Subject
 from harness.judging import before_running, judge
 from harness.spec import Spec
@@ -77,15 +80,38 @@ def test_the_halves_are_halves_and_the_salt_decides():
     assert len(discovery) + len(test) == 2000
 
 
+SENTENCES = st.lists(st.sampled_from(["a", "b", "c", "d", "the", "Old", "dog."]), min_size=1, max_size=14).map(" ".join)
+
+
+@pytest.mark.parametrize("few", [0, 3, 200])
 @SETTINGS
-@given(st.lists(WORDS, min_size=1, max_size=5), st.lists(WORDS, min_size=1, max_size=5))
-def test_near_duplicates_are_those_that_share_half_of_their_word_pairs(found_on, tested):
-    """The same prompts as comparing every text with every other."""
-    found = near_duplicates(of(*found_on), of(*tested))
-    alike = [t for t in tested if any(twin.jaccard(f, t) >= ALIKE for f in found_on)]
-    assert (found.count if found else 0) == len(alike)
+@given(found_on=st.lists(WORDS | SENTENCES, min_size=1, max_size=9), tested=st.lists(WORDS | SENTENCES, max_size=9))
+def test_near_duplicates_are_those_that_share_half_of_their_word_pairs(few, found_on, tested):
+    """The same prompts, and the same pair, as comparing every text with every other: counted, or by rare pairs."""
+    with mock.patch("harness.heldout._FEW", few):
+        found = near_duplicates(of(*found_on), of(*tested))
+    count, first, like = twin.near_duplicates(found_on, tested)
+    assert (found.count if found else 0) == count
     if found:
-        assert twin.jaccard(found.found_on.text, found.tested.text) >= ALIKE
+        assert (found.tested.text, twin.word_pairs(found.found_on.text)) == (first, twin.word_pairs(like))
+
+
+def test_the_twin_can_tell():
+    """A half less one is not alike, whichever of the two is the longer."""
+    assert twin.near_duplicates(["a b c d"], ["a b c d x", "a b y d"]) == (1, "a b c d x", "a b c d")
+    assert near_duplicates(of("a b c d"), of("a b c d x", "a b y d")).count == 1
+
+
+def test_what_is_remembered_is_that_of_these_very_sets():
+    """Equal sets are equal in what they give, other sets are not; and only the last few are kept."""
+    made = by_identity(lambda one, other: (len(one), len(other)), most=5)
+    sets = [of(*"abc"[:n]) for n in range(1, 4)]
+    assert [made(s, sets[0]) for s in (*sets, *sets)] == [(1, 1), (2, 1), (3, 1)] * 2
+    calls = []
+    counted = by_identity(lambda one, other: calls.append(one), most=5)
+    for s in (sets[0], sets[0], sets[1], sets[2], sets[0]):
+        counted(s, sets[0])
+    assert calls == [sets[0], sets[1], sets[2], sets[0]]
 
 
 def test_one_word_changed_in_a_sentence_is_seen_and_another_sentence_is_not():
@@ -125,6 +151,15 @@ def test_a_verdict_warns_of_near_duplicates_and_names_a_pair():
     assert near.outcome == far.outcome == "met"
     assert "near duplicates" not in "".join(far.warnings)
     assert "'the red ball rolled down hill 0' and 'the red ball rolled down a slope'" in near.warnings[-1]
+
+
+def test_every_leaked_prompt_is_counted_once():
+    """In the sets that are tested, whichever of the sets that it was found on holds it; the first is the example."""
+    evidence = evidence_of_rows(prompts=[row(f"the red ball {i}", red=3) for i in range(14)])
+    early = before_running(spec_of(evidence, ["The  red ball 3", "the RED ball 3", "the red ball 1", "another"]))
+    assert early.finding.startswith("2 of the tested prompts are among those that the feature was found on (discovery)")
+    assert "for example 'the red ball 1'" in early.finding
+    assert before_running(spec_of(evidence, ["another"])) is None
 
 
 def test_the_same_prompt_is_leaked_and_not_only_a_near_duplicate():

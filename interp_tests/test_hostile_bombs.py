@@ -1,11 +1,15 @@
 """A few lines that would make gigabytes or hours: a mistake instead, in 1.5 GB and a minute of CPU, or read in that."""
 
 import json
+import random
+import subprocess
+import sys
 
 import pytest
 
 from interp_tests.language_root import HEAD, copy_root
-from interp_tests.test_hostile_specs import CLAIM, bounded
+from interp_tests.project import REPO
+from interp_tests.test_hostile_specs import CLAIM, bounded, with_this_code
 
 N = 1000
 WORDS = [f"w{n}" for n in range(100)]
@@ -160,3 +164,69 @@ def test_a_bomb_is_a_mistake_within_bounds(tmp_path, name):
     found = bounded(root)
     assert not codes or codes & set(found["codes"]), found
     assert found["letters"] < 30_000_000
+
+
+COMMON = "the red ball of the old man that rolled down "
+FOUND = json.dumps({"template": ["f {a} {b}"], "a": WORDS, "b": WORDS})
+
+
+def rates(n):
+    bound = "at_most: .2" if n % 2 else "at_least: .8"
+    return f"  - {{id: a{n}, feature: 1, fire_rate: {{prompts: x, rate: {{{bound}}}}}}}\n"
+
+
+def found_and_tested(count, text):
+    """A claim that was found on as many prompts as it is tested on, all of them other ones."""
+    sets = {name: [text(f"{name}{n}") for n in range(count)] for name in "fx"}
+    lines = "".join(f"  {name}: {json.dumps(prompts)}\n" for name, prompts in sets.items())
+    return suite(lines, CLAIM.replace("feature: 1,", "feature: 1, discovered_on: f,"))
+
+
+# What `interp check` prints beside the mistakes, and what is looked up once a claim is judged.
+CHECKED = {
+    "claims that contradict each other": lambda: suite("  x: [a, b]\n", "expect:\n" + "".join(map(rates, range(5000)))),
+    "claims that were found on many prompts": lambda: suite(
+        f"  f: {FOUND}\n  x: [a]\n",
+        many(600, "  - {{id: a{n}, feature: 1, discovered_on: f, fires_more: {{prompts: x, than: others}}}}\n"),
+    ),
+    "claims that were found on many prompts, tested on many": lambda: suite(
+        f"  f: {FOUND}\n" + templates(5),
+        many(1500, "  - {{id: a{n}, feature: 1, discovered_on: f, fires_more: {{prompts: s1, than: s2}}}}\n"),
+    ),
+    "prompts that begin alike": lambda: found_and_tested(
+        3000, lambda name: f"{COMMON}{name} " + " ".join(f"{name}{letter}" for letter in "abcdefghijkl")
+    ),
+    "prompts of ten words": lambda: found_and_tested(
+        9000, lambda name: " ".join(random.Random(name).choices("abcdefghij", k=20))
+    ),
+}  # fmt: skip
+CHECK = """
+import contextlib, io, json, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (1_500_000_000, 1_500_000_000))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from pathlib import Path
+from typer.testing import CliRunner
+from harness.cli import app
+from harness.judging import _nearly_leaked
+from harness.language.specs import load
+with contextlib.chdir(sys.argv[1]):
+    said = CliRunner().invoke(app, ["check", "specs/a.yaml"]).stdout
+    warned = [len(_nearly_leaked(spec)) for spec in load(Path.cwd(), [Path("specs/a.yaml")]).items]
+print(json.dumps({"letters": len(said), "last": said.splitlines()[-1], "judged": len(warned)}))
+"""
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_claims_that_multiply_are_checked_within_bounds(tmp_path, name):
+    """Claims, each of them right, are looked at once a claim or once a set, not once a pair."""
+    root = copy_root(tmp_path)
+    write(root, CHECKED[name]())
+    command = [sys.executable, "-c", CHECK, str(root)]
+    done = subprocess.run(
+        command, env=with_this_code(), cwd=REPO, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert " 0 mistakes" in found["last"]
+    assert found["judged"] >= 1
+    assert found["letters"] < 2_000_000

@@ -1,13 +1,15 @@
 """Tokens of the environment, the hub's configuration and the command line: in nothing that a run writes or says."""
 
 import json
+import shlex
 import shutil
+import sys
 
 import pytest
 
 from harness.errors import EnvironmentFault
 from harness.redaction import redacted
-from interp_tests.project import make_project
+from interp_tests.project import REPO, make_project
 
 PLANTED = {
     "HF_TOKEN": "hf_" + "PlantedA" * 4,
@@ -20,10 +22,25 @@ PLANTED = {
     "AWS_SESSION_TOKEN": "PlantedH/" * 8,
     "OPENAI_API_KEY": "sk-" + "PlantedI" * 5,
     "DATABASE_PASSWORD": "PlantedJ-correct-horse",
+    "MY_PAT": "PlantedN" * 4,
+    "DB_PASS": "hunter2hunter2",
+    "SIGNING_KEY": "PlantedO/1=" * 3,
+    "BEARER": "PlantedP" * 4,
+    "AUTHORIZATION": "Basic UGxhbnRlZFE6UGxhbnRlZFE=",
+    "SSH_PRIVATE_KEY": "-----BEGIN PRIVATE KEY-----\n" + "PlantedR" * 8 + "\n-----END PRIVATE KEY-----\n",
+    "NPM_AUTH": "UGxhbnRlZFM6UGxhbnRlZFM=",
+    "PGPASS": "PlantedT-swordfish",
+    "SENTRY_DSN": "https://" + "PlantedU" * 4 + "@o1.ingest.example/17",
+    "MYSQL_PWD": "PlantedV-swordfish",
+    "npm_config__auth": "PlantedW-9" * 3,
+    "REGISTRY_COOKIE": "PlantedX=" * 3,
 }
 FILES = {"token": "hf_" + "PlantedK" * 4, "stored_tokens": "[mine]\nhf_token = hf_" + "PlantedL" * 4 + "\n"}
 ON_THE_COMMAND_LINE = "hf_" + "PlantedM" * 4
-ALL = [*PLANTED.values(), FILES["token"], "hf_" + "PlantedL" * 4, ON_THE_COMMAND_LINE]
+ALL = [
+    *(value for name, value in PLANTED.items() if name != "SSH_PRIVATE_KEY"),
+    *("PlantedR" * 8, FILES["token"], "hf_" + "PlantedL" * 4, ON_THE_COMMAND_LINE),
+]
 CLAIM = "- {id: a, feature: 17, fires_more: {prompts: color, than: plain}}\n"
 
 
@@ -95,6 +112,34 @@ def test_the_run_did_all_that(run):
     assert "[secret]" in torn["finding"], torn["finding"]
 
 
+COMMANDS = {
+    "doctor": ["doctor"],
+    "doctor --json": ["doctor", "--json"],
+    "check": ["check"],
+    "warm": ["warm", "specs/torn.yaml", "specs/good.yaml"],
+    "explain": ["explain", "good::a"],
+    "mutate": ["mutate", "specs/good.yaml"],
+    "history": ["history"],
+    "history of a claim": ["history", "good::a"],
+    "show": ["show", "latest"],
+    "store size": ["store", "size"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_says_it(run, name):
+    """Each, with every secret in PYTEST_ADDOPTS, which doctor shows, and a model that quotes one as it fails."""
+    root, project, _ = run
+    options = " ".join(f"-o x={shlex.quote(value)}" for value in PLANTED.values())
+    command = ["env", *([f"PYTEST_ADDOPTS={options}"] if name != "mutate" else [])]  # which pytest would obey
+    planted = {**PLANTED, "HF_HOME": str(root / "home"), "HF_HUB_OFFLINE": "1"}
+    done = project.run([*command, sys.executable, "-m", "harness", *COMMANDS[name]], **planted)
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert [secret for secret in ALL if secret in said] == []
+    assert "[secret]" in said or name not in ("doctor", "doctor --json", "warm")
+
+
 @pytest.mark.parametrize("name", PLANTED)
 def test_an_environments_secret_is_taken_out_of_a_fault(monkeypatch, name):
     """Whatever a library quotes, with the words around it kept."""
@@ -116,6 +161,8 @@ def test_an_environments_secret_is_taken_out_of_a_fault(monkeypatch, name):
         "sk-" + "x" * 40,
         "xoxb-1234567890-abc",
         "https://me:word@example.com/x",
+        "redis://:word@example.com/0",
+        "https://0123456789abcdef@example.com/1",
     ],
 )
 def test_a_token_of_a_known_shape_is_taken_out(text):
@@ -131,3 +178,21 @@ def test_ordinary_words_stay(text, monkeypatch):
     """Short values of such variables, and words that only begin so."""
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     assert redacted(f"it is false that {text}") == f"it is false that {text}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "/some/where/else") for name in ("PWD", "OLDPWD", "HISTFILE", "XAUTHORITY", "SSH_AUTH_SOCK", "PATH")),
+        *((name, "some-long-word-1") for name in ("KEYBOARD", "MONKEY", "KEY_BINDINGS", "COMPASS", "BYPASS")),
+        *((name, "some-long-word-1") for name in ("PATTERN", "PASSES", "TOX_TESTENV_PASSENV", "GIT_AUTHOR_NAME")),
+        *((name, "required") for name in ("SMTP_AUTH", "SORT_KEY")),
+        *((name, "1234567") for name in ("DB_PASS", "MY_PAT", "API_TOKEN", "SIGNING_KEY")),
+        *((name, "/") for name in ("DB_PASS", "SSH_KEY")),
+        *((name, str(REPO)) for name in ("WORK_PWD", "DEPLOY_KEY", "MY_TOKEN")),
+    ],
+)
+def test_what_is_no_secret_stays(monkeypatch, name, value):
+    """Names that only hold such letters, values that are short, an ordinary word or a place that is there."""
+    monkeypatch.setenv(name, value)
+    assert redacted(f"in {value} it says so") == f"in {value} it says so"

@@ -49,11 +49,12 @@ def make_codes(seed=0, n_tokens=5, d_in=4, d_sae=16, tokens=None):
 
 def make_sums(seed=0, n_blocks=1):
     rng = np.random.default_rng(seed)
+    n = rng.integers(1, 9, n_blocks)
     return Sums(
-        n=rng.integers(1, 9, n_blocks),
+        n=n,
         **{name: rng.normal(size=n_blocks) for name in ("hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0")},
-        sum_h=rng.normal(size=(n_blocks, 3)),
-        fired=rng.integers(0, 9, (n_blocks, 7)),
+        sum_h=rng.normal(size=(n_blocks, 4)),
+        fired=rng.integers(0, n[:, None] + 1, (n_blocks, 16)),
     )
 
 
@@ -187,7 +188,7 @@ def test_sums_are_there_when_the_corpus_has_ended(path):
     assert store.have_sums("c", ["k", "l"]) == {"k"}
     found = store.get_sums("c", "k")
     np.testing.assert_array_equal(found.n, np.concatenate([part.n for part in parts]))
-    assert found.fired.shape == (12, 7)
+    assert found.fired.shape == (12, 16)
     damage(path, "sums")
     with pytest.warns(RuntimeWarning, match="damaged"):
         assert store.get_sums("c", "k") is None

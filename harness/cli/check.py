@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.output import print_document, tell
 from harness.cli.watching import changes
-from harness.contradictions import contradictions
+from harness.contradictions import contradictions, lines
 from harness.git import UnknownRef
 from harness.judging import before_running
 from harness.language.check import mistakes_of
@@ -200,8 +200,8 @@ def _print(loaded: Loaded, found: list[dict[str, Any]]) -> None:
     for one in undecidable:
         _print_undecidable(one)
     _warn(loaded)
-    for one in contradicting:
-        typer.echo(escape(f"warning: {_place(one)}: {one['message']}"))
+    for line in lines([f"{_place(one)}: {one['message']}" for one in contradicting]):
+        typer.echo(escape(f"warning: {line}"))
     specs = sum(isinstance(item, Spec) for item in loaded.items)
     lower = sum(one["code"] == "loosened" for one in found)
     mistakes = sum(one["code"] not in _NO_MISTAKE for one in found)

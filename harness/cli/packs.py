@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,7 +60,7 @@ def import_(
     """
     known = known_today(Path.cwd())
     with contextlib.closing(Store(default_store())) as store:
-        done = import_pack(file, store, sha256)
+        done = import_pack(file, store, sha256, known.widths())
     counts = {"added": done.added, "held": done.held, "different": done.different}
     subjects = _whose(done, known)
     if as_json:
@@ -73,12 +74,11 @@ def import_(
 
 def _whose(done: Imported, known: Known) -> list[dict[str, Any]]:
     """For each code key of the pack: the subject of today that it serves, or why it serves none."""
-    rows = []
+    rows, counts = [], Counter(row.code_key for row in done.manifest.rows)
     for key, parts in done.manifest.code_keys.items():
-        count = sum(row.code_key == key for row in done.manifest.rows)
         name, why_not = known.name(key), known.why_not(parts)
         serves = "yes" if name else f"no: {why_not}" if why_not else "no: other weights or settings than any subject's"
-        rows.append({"subject": name, "code_key": key, "rows": count, "serves": serves})
+        rows.append({"subject": name, "code_key": key, "rows": counts[key], "serves": serves})
     return rows
 
 

@@ -15,6 +15,7 @@ from harness.expectations.checks import signed_codes_fault
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook, outlook_of
 from harness.expectations.results import only, short, too_few
+from harness.heldout import Prompts, by_identity
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes, auroc_of_all, auroc_within_all, stacked
 from harness.stats.intervals import Limits, auroc_limits, mean_limits, rate_limits, welch_limits
@@ -171,8 +172,12 @@ def smallest_p_of(sets: Mapping[str, PromptSet], positive: str, negative: str) -
 
 def set_design(sets: Mapping[str, PromptSet], positive: str, negative: str) -> Design:
     """The design as the sets alone show it, before anything has run."""
-    groups = [[p.group for p in sets[role].prompts] for role in (positive, negative)]
-    return design_of(groups[0], groups[1])
+    return _design_of_prompts(sets[positive].prompts, sets[negative].prompts)
+
+
+@by_identity
+def _design_of_prompts(positive: Prompts, negative: Prompts) -> Design:
+    return design_of([p.group for p in positive], [p.group for p in negative])
 
 
 def too_few_to_compare(
@@ -232,4 +237,9 @@ def _within_floors(design: Design) -> list[float]:
 
 def units_in(sets: Mapping[str, PromptSet], role: str) -> int:
     """Prompts, or templates where prompts share them."""
-    return count_units(units_of([p.group for p in sets[role].prompts]))
+    return _count_of_prompts(sets[role].prompts)
+
+
+@by_identity
+def _count_of_prompts(prompts: Prompts) -> int:
+    return count_units(units_of([p.group for p in prompts]))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness.contradictions import Contradiction, contradictions
+from harness.contradictions import lines as contradiction_lines
 from harness.controls import Control
 from harness.history.ending import write_and_keep
 from harness.history.pruning import Limits
@@ -210,11 +211,11 @@ class Controller:
 
         judged = (item for item in self.config.stash[LOADED].items if item.id in self.records)
         self.contradicting = contradictions(item for item in judged if isinstance(item, Spec))
-        warned: dict[str, list[str]] = {}
+        warned: dict[str, tuple[str, ...]] = {}
         for one in self.contradicting:
             for spec in (one.one, one.other):
-                warned.setdefault(spec.id, []).append(str(one))
-        whole = joined(self.records.values(), {name: tuple(lines) for name, lines in warned.items()})
+                warned.setdefault(spec.id, (str(one),))
+        whole = joined(self.records.values(), warned)
         self.records = {record.id: record for record in whole}
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
@@ -235,7 +236,7 @@ class Controller:
             terminalreporter.write_line(line, red=True)
         for line in kept_lines(self.records.values()):
             terminalreporter.write_line(line)
-        for line in (*self._unused(), *map(str, self.contradicting), *self.unwritten):
+        for line in (*self._unused(), *contradiction_lines(self.contradicting), *self.unwritten):
             terminalreporter.write_line(f"warning: {line}")
         terminalreporter.write_line(LIMIT_OF_A_GREEN_SUITE)
         for line in (INVALID, *self.invalid) if self.invalid else ():

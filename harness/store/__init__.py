@@ -44,6 +44,7 @@ from harness.weights import Sample
 __all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay", "spilled"]
 
 Found = TypeVar("Found")
+_ONE_BLOCK = "DELETE FROM sums WHERE code_key=? AND corpus_key=? AND block=?"
 _AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables
 
 
@@ -214,7 +215,7 @@ class Store:
                 if stamp == checksum(value):
                     yield block, value
                 else:
-                    self._drop("DELETE FROM sums WHERE code_key=? AND corpus_key=? AND block=?", where)
+                    self._drop(_ONE_BLOCK, where)
 
     def _each_block(self, code_key: str, corpus_key: str, take: Callable[[bytes], Found]) -> list[Found] | None:
         """What `take` makes of each of a corpus's blocks up to its end mark, or None where one is missing."""
@@ -223,8 +224,11 @@ class Store:
             if block != n or ended:
                 return None
             ended = value == b""
-            if not ended:
-                found.append(take(value))
+            try:
+                found += [] if ended else [take(value)]
+            except Damaged:
+                self._drop(_ONE_BLOCK, (code_key, corpus_key, block))
+                return None
         return found if ended and found else None
 
     def _put(self, table: str, code_key: str, rows: Sequence[tuple[str, bytes]]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,27 @@ from safetensors.numpy import load, save
 
 from harness.codes import Codes, Kind
 from harness.promotion import Promotions
+from harness.store.soundness import (
+    MOST_LETTERS,
+    bounded_json,
+    check_codes,
+    check_promotions,
+    check_residuals,
+    check_sums,
+    texts_of,
+)
 from harness.sums import Sums
 from harness.weights import Sample
 
 _CODES = ("indptr", "index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee")
 _SUMS = ("n", "hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0", "sum_h", "fired")
+_MOST_OF_WEIGHTS = 2**20  # values in a sample: four a tensor, so of 250,000 tensors
+# What safetensors, json and numpy raise at bytes that nobody packed. Not MemoryError: a row is not damaged for that.
+_NONSENSE = (SafetensorError, LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class Damaged(Exception):
-    """Bytes that are not what was written."""
+    """Bytes that are not what was written, or that no store could have written."""
 
 
 def pack_codes(codes: Codes) -> bytes:
@@ -42,19 +55,19 @@ def pack_codes(codes: Codes) -> bytes:
 
 def unpack_codes(value: bytes) -> Codes:
     """What pack_codes wrote; raises Damaged."""
-    kept = _load(value)
-    try:
+    with _sound():
+        kept = load(value)
+        check_codes(kept)
+        n = len(kept["kind"])
         sum_h = np.zeros((1, len(Kind), kept["sum_h"].shape[1]))
         sum_h[0, kept["kinds"]] = kept["sum_h"]
         return Codes(
             **{name: kept[name] for name in _CODES},
-            prompt=np.zeros(len(kept["kind"]), np.int32),
-            token=tuple(json.loads(kept["token"].tobytes())),
+            prompt=np.zeros(n, np.int32),
+            token=texts_of(kept["token"], n),
             sum_h=sum_h,
             d_sae=int(kept["d_sae"][0]),
         )
-    except (KeyError, IndexError, ValueError) as error:
-        raise Damaged(str(error)) from error
 
 
 def pack_residuals(residuals: NDArray[np.float32]) -> bytes:
@@ -64,10 +77,10 @@ def pack_residuals(residuals: NDArray[np.float32]) -> bytes:
 
 def unpack_residuals(value: bytes) -> NDArray[np.float32]:
     """What pack_residuals wrote; raises Damaged."""
-    kept = _load(value)
-    if "residuals" not in kept:
-        raise Damaged("a row without residuals")
-    return kept["residuals"]
+    with _sound():
+        kept = load(value)
+        check_residuals(kept)
+        return kept["residuals"]
 
 
 def pack_sums(sums: Sums) -> bytes:
@@ -77,12 +90,11 @@ def pack_sums(sums: Sums) -> bytes:
 
 def unpack_sums(value: bytes) -> Sums:
     """What pack_sums wrote; raises Damaged."""
-    kept = _load(value)
-    try:
+    with _sound():
+        kept = load(value)
+        check_sums(kept)
         fired = kept["fired"].astype(np.int32)  # a block has 1,024 tokens, and a corpus a thousand blocks
         return Sums(**{name: kept[name] for name in _SUMS if name != "fired"}, fired=fired)
-    except KeyError as error:
-        raise Damaged(str(error)) from error
 
 
 def pack_promotions(found: Promotions) -> bytes:
@@ -101,16 +113,25 @@ def pack_promotions(found: Promotions) -> bytes:
 
 def unpack_promotions(value: bytes) -> Promotions:
     """What pack_promotions wrote; raises Damaged."""
-    kept = _load(value)
-    try:
-        tokens = json.loads(kept["token"].tobytes())
+    with _sound():
+        kept = load(value)
+        check_promotions(kept)
+        texts, effects = _lists(kept["token"], kept["effect"].shape), kept["effect"].tolist()
         lists = {
-            int(feature): tuple(zip(tokens[i], map(float, kept["effect"][i]), strict=True))
-            for i, feature in enumerate(kept["feature"])
+            feature: tuple(zip(tokens, of_one, strict=True))
+            for feature, tokens, of_one in zip(kept["feature"].tolist(), texts, effects, strict=True)
         }
         return Promotions(lists, frozenset(kept["sampled"].tolist()), int(kept["d_sae"][0]))
-    except (KeyError, IndexError, ValueError) as error:
-        raise Damaged(str(error)) from error
+
+
+def _lists(text: NDArray[Any], shape: tuple[int, ...]) -> list[list[str]]:
+    """The tokens' text of some lists of one length; raises ValueError."""
+    found = bounded_json(text.tobytes(), shape[0] * (shape[1] + 1) + MOST_LETTERS)
+    if [len(one) for one in found if type(one) is list] != [shape[1]] * shape[0] or len(found) != shape[0]:
+        raise ValueError("another number of tokens")
+    if not {type(token) for one in found for token in one} <= {str}:
+        raise ValueError("tokens that are no text")
+    return list(found)
 
 
 def pack_weights(sample: Sample) -> bytes:
@@ -120,18 +141,22 @@ def pack_weights(sample: Sample) -> bytes:
 
 def unpack_weights(value: bytes) -> Sample:
     """What pack_weights wrote; raises Damaged."""
-    try:
-        return Sample.from_dict(json.loads(value))
-    except (KeyError, TypeError, ValueError) as error:
-        raise Damaged(str(error)) from error
+    with _sound():
+        found = Sample.from_dict(bounded_json(value, _MOST_OF_WEIGHTS))
+        for tensors in (found.decoder, found.outside, found.sae):
+            if not {type(said) for tensor in tensors.values() for said in tensor.values()} <= {str}:
+                raise ValueError("a digest that is no text")
+        return found
 
 
 def _save(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     return bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
 
 
-def _load(value: bytes) -> dict[str, NDArray[Any]]:
+@contextmanager
+def _sound() -> Iterator[None]:
+    """Whatever bytes that nobody packed lead to becomes Damaged."""
     try:
-        return load(value)
-    except (SafetensorError, ValueError) as error:
+        yield
+    except _NONSENSE as error:
         raise Damaged(str(error)) from error

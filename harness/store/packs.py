@@ -31,7 +31,10 @@ PACK_LAYOUT = 1
 FORMAT = "interp-specs evidence"
 MANIFEST, ROWS = "manifest.json", "rows.bin"
 _AT_ONCE = 500  # keys whose values are in memory at once
-_MAX_VALUE = 10**9  # bytes; more is no SQLite value
+MOST_BYTES = 2**28  # of one row: 8,192 tokens of activations 8,192 wide; it is in memory as a whole
+MOST_KEYS = 1000  # one a subject, and a few for its mutants
+MOST_ROWS = 250_000
+"""Of one pack: 5 GB of codes at 20 KB each, and a manifest of 64 MiB at 260 bytes each."""
 
 
 class Row(BaseModel):
@@ -43,7 +46,7 @@ class Row(BaseModel):
     code_key: str
     key: str
     block: int | None = Field(None, ge=0)
-    bytes: int = Field(ge=0, le=_MAX_VALUE)
+    bytes: int = Field(ge=0, le=MOST_BYTES)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
     @property
@@ -59,7 +62,7 @@ class Manifest(BaseModel):
 
     format: str
     layout: int
-    code_keys: dict[str, dict[str, str]]
+    code_keys: dict[str, dict[str, str]] = Field(max_length=MOST_KEYS)
     rows: list[Row]
 
 
@@ -115,6 +118,8 @@ class _Writer:
                 found = dict(self.store.raw(table, reading.code_key, keys))
                 lacking += len(keys) - len(found) if table != "weights" else 0  # an older store has none
                 for key in sorted(found):
+                    if table == "residuals" and ("codes", reading.code_key, key) not in self._done:
+                        continue  # of no use without its codes, and no import could hold them against these
                     self._write_item(rows, (table, reading.code_key, key), found[key], parts)
         return lacking
 
@@ -125,6 +130,9 @@ class _Writer:
         if item in self._done:
             return
         self._done.add(item)
+        if len(self.manifest.rows) + len(values) > MOST_ROWS or max(map(len, values)) > MOST_BYTES:
+            text = f"a pack has at most {MOST_ROWS:,} rows of {MOST_BYTES:,} bytes, and this evidence has more."
+            raise EnvironmentFault("pack_not_written", text, "Export some suites at a time: name them.")
         self.manifest.code_keys[code] = parts
         for block, value in enumerate(values):
             rows.write(value)

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from harness.errors import EnvironmentFault
 from harness.keys import digest_of
+from harness.store.agreement import Agreement, Disagreement, Widths
 from harness.store.database import insertion
 from harness.store.packing import (
     Damaged,
@@ -26,12 +27,15 @@ from harness.store.packing import (
     unpack_sums,
     unpack_weights,
 )
-from harness.store.packs import FORMAT, MANIFEST, PACK_LAYOUT, ROWS, Manifest, Row, file_sha256
+from harness.store.packs import FORMAT, MANIFEST, MOST_ROWS, PACK_LAYOUT, ROWS, Manifest, Row, file_sha256
+from harness.store.soundness import bounded_json
 
 if TYPE_CHECKING:
     from harness.store import Store
 
-_MAX_MANIFEST = 2**30  # bytes; a row takes 260, so 4 million rows
+_MAX_MANIFEST = 2**26  # bytes; a row takes 260, so 250,000 rows
+_MOST_VALUES = 12 * MOST_ROWS  # of the manifest: a row has 7 with itself
+_MAX_RATIO = 20  # of the manifest to itself deflated: half of each row's 64 random digits stays, so 8 at most
 _UNPACK: Mapping[str, Callable[[bytes], object]] = {
     "codes": unpack_codes,
     "residuals": unpack_residuals,
@@ -52,19 +56,33 @@ class Imported:
     different: int
 
 
-def import_pack(path: Path, store: Store, sha256: str | None = None) -> Imported:
+def import_pack(
+    path: Path, store: Store, sha256: str | None = None, widths: Mapping[str, Widths] | None = None
+) -> Imported:
     """Take in what the store lacks, in one transaction: all rows of the pack, or none where one is not what it says.
 
-    What is here stays as it is. sha256: what the file's must be. Raises EnvironmentFault `bad_pack`.
+    What is here stays as it is. sha256: what the file's must be. widths: of the SAEs of today, by code key; a row of
+    another width is refused. Raises EnvironmentFault `bad_pack`.
     """
     with _opened(path, sha256) as pack:
         manifest = _manifest(path, pack)
         _must_fit(path, store, manifest)
         held = _held(store, manifest)
-        store.database.write_together(_statements(path, pack, manifest, held))
+        agreement = Agreement(dict(widths or {}), _tokens(store, manifest))
+        store.database.write_together(_statements(path, pack, manifest, held, agreement))
     here = [row for row in manifest.rows if row.item in held]
     different = [row for row in here if row.sha256 not in held[row.item][row.block or 0 :][:1]]
     return Imported(manifest, len(manifest.rows) - len(here), len(here), len(different))
+
+
+def _tokens(store: Store, manifest: Manifest) -> dict[tuple[str, str], int]:
+    """How many tokens the prompts have of whose activations the pack brings some, and of which codes are here."""
+    wanted = [row for row in manifest.rows if row.table == "residuals"]
+    return {
+        (row.code_key, row.key): codes.n_tokens
+        for row in wanted
+        for codes in store.get(row.code_key, [row.key]).values()
+    }
 
 
 def _held(store: Store, manifest: Manifest) -> dict[_Item, list[str]]:
@@ -80,14 +98,14 @@ def _held(store: Store, manifest: Manifest) -> dict[_Item, list[str]]:
 
 
 def _statements(
-    path: Path, pack: zipfile.ZipFile, manifest: Manifest, held: Mapping[_Item, object]
+    path: Path, pack: zipfile.ZipFile, manifest: Manifest, held: Mapping[_Item, object], agreement: Agreement
 ) -> Iterator[tuple[str, Sequence[Any]]]:
     """What puts the rows in, each once it has been held against its digest; raises in the middle where one fails."""
     for key, parts in manifest.code_keys.items():
         yield "INSERT OR IGNORE INTO versions VALUES (?, ?)", (key, json.dumps(parts, sort_keys=True))
     with pack.open(ROWS) as rows:
         for row in manifest.rows:
-            value = _checked(path, row, rows.read(row.bytes))
+            value = _checked(path, row, rows.read(row.bytes), agreement)
             if row.item in held:
                 continue
             if row.block == 0:  # blocks of a reading that was broken off
@@ -113,24 +131,38 @@ def _opened(path: Path, sha256: str | None) -> Iterator[zipfile.ZipFile]:
 
 def _manifest(path: Path, pack: zipfile.ZipFile) -> Manifest:
     """The manifest, once it agrees with itself and with the length of the rows."""
-    sizes = {info.filename: info.file_size for info in pack.infolist()}
-    if len(pack.infolist()) != 2 or sizes.keys() != {MANIFEST, ROWS} or sizes[MANIFEST] > _MAX_MANIFEST:
+    infos = {info.filename: info for info in pack.infolist()}
+    if len(pack.infolist()) != 2 or infos.keys() != {MANIFEST, ROWS}:
         raise _bad(path, "it was not written by `interp store export`")
+    _must_be_honest(path, infos[MANIFEST])
     manifest = _parsed(path, pack.read(MANIFEST))
-    if manifest.format != FORMAT or len({(row.item, row.block) for row in manifest.rows}) != len(manifest.rows):
+    if len({(row.item, row.block) for row in manifest.rows}) != len(manifest.rows):
         raise _bad(path, "its manifest is not that of a pack")
-    if sum(row.bytes for row in manifest.rows) != sizes[ROWS]:
+    if sum(row.bytes for row in manifest.rows) != infos[ROWS].file_size:
         raise _bad(path, "its rows are not as long as its manifest says")
     _must_be_keyed(path, manifest)
     return manifest
 
 
+def _must_be_honest(path: Path, manifest: zipfile.ZipInfo) -> None:
+    """Refused before a byte is inflated: 64 MiB of commas deflate to 65 KB."""
+    if manifest.file_size > _MAX_MANIFEST:
+        raise _bad(path, f"its manifest has {manifest.file_size:,} bytes, and a pack's at most {_MAX_MANIFEST:,}")
+    if manifest.file_size > _MAX_RATIO * min(manifest.compress_size, path.stat().st_size):
+        raise _bad(path, f"its manifest is {_MAX_RATIO} times as long as it is in the file, as no list of digests is")
+
+
 def _parsed(path: Path, text: bytes) -> Manifest:
+    """Read once, and row by row: the first that is none ends it, before anything is made of the others."""
     try:
-        layout = json.loads(text)["layout"]
-        if layout != PACK_LAYOUT:
+        said = bounded_json(text, _MOST_VALUES)
+        if said["format"] != FORMAT:
+            raise ValueError("another file's manifest")
+        if (layout := said["layout"]) != PACK_LAYOUT:
             raise _bad(path, f"its layout is {layout!r}, this version reads layout {PACK_LAYOUT}")
-        return Manifest.model_validate_json(text)
+        if len(said["rows"]) > MOST_ROWS:
+            raise _bad(path, f"it has {len(said['rows']):,} rows, and a pack has {MOST_ROWS:,} at most")
+        return Manifest.model_validate({**said, "rows": [Row.model_validate(one) for one in said["rows"]]})
     except (ValueError, KeyError, TypeError, RecursionError, ValidationError) as error:
         raise _bad(path, "its manifest is not that of a pack") from error
 
@@ -146,20 +178,24 @@ def _must_be_keyed(path: Path, manifest: Manifest) -> None:
 
 
 def _must_fit(path: Path, store: Store, manifest: Manifest) -> None:
-    """Refused before the first byte: a small file can hold much (1 GB of zeros deflates to 1 MB)."""
+    """Refused before the first row: 1 GB of zeros deflates to 1 MB."""
     needed = sum(row.bytes for row in manifest.rows)
     free = shutil.disk_usage(Path(store.database.path).absolute().parent).free
     if needed > free:
         raise _bad(path, f"it holds {needed:,} bytes, and {free:,} are free where the store lies")
 
 
-def _checked(path: Path, row: Row, value: bytes) -> bytes:
+def _checked(path: Path, row: Row, value: bytes, agreement: Agreement) -> bytes:
+    """The value, once it is what the manifest says, evidence, and at one with the rows before it."""
+    what = f"the {row.table} of {row.key[:12]}"
     if hashlib.sha256(value).hexdigest() != row.sha256:
-        raise _bad(path, f"the {row.table} of {row.key[:12]} are not what its manifest says")
+        raise _bad(path, f"{what} are not what its manifest says")
     try:
-        _UNPACK[row.table](value)
-    except Damaged as error:
-        raise _bad(path, f"the {row.table} of {row.key[:12]} are no evidence") from error
+        agreement.take(row, _UNPACK[row.table](value))
+    except Disagreement as error:
+        raise _bad(path, f"{what} are no evidence: {error}") from error
+    except (Damaged, MemoryError) as error:
+        raise _bad(path, f"{what} are no evidence") from error
     return value
 
 

@@ -11,3 +11,12 @@ def word_pairs(text):
 def jaccard(first, second):
     a, b = word_pairs(first), word_pairs(second)
     return Fraction(len([p for p in a if p in b]), len(a) + len([p for p in b if p not in a]))
+
+
+def near_duplicates(found_on, tested, alike=Fraction(1, 2)):
+    """(how many of `tested` are alike, the first of these, the first of `found_on` that is most like it)."""
+    near = [t for t in tested if any(jaccard(f, t) >= alike for f in found_on)]
+    if not near:
+        return 0, None, None
+    best = max(jaccard(f, near[0]) for f in found_on)
+    return len(near), near[0], next(f for f in found_on if jaccard(f, near[0]) == best)
