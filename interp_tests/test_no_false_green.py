@@ -186,7 +186,12 @@ CASES = [
     Case("store_from_other_weights", store_from_other_weights, ("sae_unreadable", "1 failed")),
     Case("report_not_written", no_room_for_reports, ("reports_not_written",)),
     Case("worker_lost", with_plugin(LOST), ("crashed", "1 failed"), ("-n", "1")),
-    Case("control_misbehaves", with_plugin(MISBEHAVES), ("This run is invalid", "planted in the evidence")),
+    Case(
+        "control_misbehaves",
+        with_plugin(MISBEHAVES),
+        ("This run is invalid", "planted in the evidence"),
+        ("--no-store",),  # what is judged anew; beside kept verdicts stand the controls of their own run
+    ),
 ]
 
 

@@ -67,7 +67,7 @@ def claims_more(bound: Bound, kind: str, chance: float, instead: str = "") -> Bo
 def more_than(chance: float) -> dict[str, Any]:
     """What `claims_more` asks for, as an editor can check it."""
     edge = {"prefixItems": [{"exclusiveMinimum": chance}]}
-    return {"not": {"required": ["at_most"]}, "properties": {"between": edge}}
+    return {"allOf": [{"not": {"required": ["at_most"]}}, {"properties": {"between": edge}}]}
 
 
 class ShareBound(Bound):

@@ -63,8 +63,10 @@ class SilentOn(Expectation):
     rate: ShareBound = Field(
         ShareBound(at_most=0.2),
         json_schema_extra={
-            "not": {"required": ["at_least"]},
-            "properties": {"between": {"prefixItems": [{"maximum": 0}]}},
+            "allOf": [
+                {"not": {"required": ["at_least"]}},
+                {"properties": {"between": {"prefixItems": [{"maximum": 0}]}}},
+            ],
         },
         description="Bound on the share of prompts on which it fires (0 of 14 shows .2, 0 of 59 .05).",
     )
