@@ -37,7 +37,7 @@ class ShuffledDecoder:
         return self._sae.encode(x)  # type: ignore[no-any-return]
 
     def decode(self, feature_acts: torch.Tensor) -> torch.Tensor:
-        return self._sae.decode(feature_acts[:, self._row])  # type: ignore[no-any-return]
+        return self._sae.decode(feature_acts.to_dense()[:, self._row])  # type: ignore[no-any-return]
 
 
 class RandomDirections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,10 @@ CPU_PEAK_BYTES, GPU_PEAK_BYTES = 2**29, 2**32
 
 
 class Encoder(Protocol):
-    """All that reading asks of an SAE: codes of [n, d_in] activations as [n, d_sae], and back."""
+    """All that reading asks of an SAE: codes of [n, d_in] activations as [n, d_sae], and back.
+
+    One of sae-lens is given its codes back as CSR (`_decodes_csr`), any other as encode gave them.
+    """
 
     def encode(self, x: torch.Tensor) -> torch.Tensor: ...
 
@@ -67,15 +71,16 @@ def _micro_batches(n: int, sae: Encoder, device: str) -> list[slice]:
 def _encode(h: torch.Tensor, keep: torch.Tensor, sae: Encoder) -> Encoded:
     h = h.float()
     codes = sae.encode(h)
-    r = sae.decode(codes)[keep].double()  # at once: layer_norm keeps its scale between encode and decode
-    codes, h = codes[keep], h[keep]
+    token, feature = codes.nonzero(as_tuple=True)
+    value, counts = codes[token, feature], torch.bincount(token, minlength=len(codes))
+    acts = _csr(counts, feature, value, codes) if _decodes_csr(sae) else codes
+    r = sae.decode(acts)[keep].double()  # at once: layer_norm keeps its scale between encode and decode
+    h, fires = h[keep], keep[token]
     wide = h.double()
-    fires = codes.nonzero()
-    counts = torch.bincount(fires[:, 0], minlength=len(codes))
     return Encoded(
-        indptr=np.concatenate([[0], counts.cumsum(0).cpu().numpy()]).astype(np.int64),
-        index=fires[:, 1].to(torch.int32).cpu().numpy(),
-        value=codes[fires[:, 0], fires[:, 1]].float().cpu().numpy(),
+        indptr=np.concatenate([[0], counts[keep].cumsum(0).cpu().numpy()]).astype(np.int64),
+        index=feature[fires].to(torch.int32).cpu().numpy(),
+        value=value[fires].float().cpu().numpy(),
         hh=(wide * wide).sum(1).cpu().numpy(),
         rr=(r * r).sum(1).cpu().numpy(),
         hr=(wide * r).sum(1).cpu().numpy(),
@@ -83,6 +88,23 @@ def _encode(h: torch.Tensor, keep: torch.Tensor, sae: Encoder) -> Encoded:
         h=h.cpu().numpy(),
         d_sae=codes.shape[1],
     )
+
+
+def _decodes_csr(sae: Encoder) -> bool:
+    """In sae-lens decoding is `codes @ W_dec`, and then what is not linear, so its rows are sums over what fires: 512
+    tokens with 77 of 16,384 features take 30 ms from CSR and 268 dense, as much as encoding (two cores, November 2026).
+    Rescaling by decoder norms multiplies by a vector first, which torch does not do in CSR.
+    """
+    cfg = getattr(sae, "cfg", None)
+    return type(cfg).__module__.startswith("sae_lens.") and not getattr(cfg, "rescale_acts_by_decoder_norm", False)
+
+
+def _csr(counts: torch.Tensor, feature: torch.Tensor, value: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """The codes as CSR; feature, value: of all that fires, token by token; counts: how many on each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        ends = torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+        return torch.sparse_csr_tensor(ends, feature, value, codes.shape, check_invariants=False)
 
 
 def _joined(parts: list[Encoded]) -> Encoded:
