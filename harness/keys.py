@@ -36,7 +36,7 @@ from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
 
 # Raise when capture/ reads another value, or stores another field, from the same inputs.
-CAPTURE_VERSION = "1"
+CAPTURE_VERSION = "2"
 # Raise when capture/derived.py makes another SAE of the same weights.
 DERIVED_VERSION = "1"
 ATTENTION = "eager"

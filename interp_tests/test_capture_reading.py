@@ -98,10 +98,10 @@ def test_a_prompt_is_always_computed_in_one_shape(tiny, monkeypatch):
 
     monkeypatch.setattr(loaded_module, "padded", note)
     read(reading(tiny.subject(), PROMPTS[:1]))
-    assert shapes == {(16, 16)}
+    assert shapes == {(21, 12)}
     read(reading(tiny.subject(), PROMPTS * 3))
     read(reading(tiny.subject()))
-    assert shapes == {(16, 16), (8, 32)}
+    assert shapes == {(21, 12), (16, 16), (8, 32)}
 
 
 def test_other_prompts_have_other_bits(tiny):
@@ -337,7 +337,7 @@ def test_out_of_memory_halves_the_rows(tiny, with_little_memory):
 def test_out_of_memory_for_one_text_is_a_fault(tiny, with_little_memory):
     """When one row is too many, the message says what does not fit."""
     with_little_memory(0)
-    with pytest.raises(EnvironmentFault, match="out_of_memory: one text of 16 tokens does not fit"):
+    with pytest.raises(EnvironmentFault, match="out_of_memory: one text of 12 tokens does not fit"):
         read(reading(tiny.subject()))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 # keep the cores busy (Gemma 3 270M to layer 9, 2 cores, 16 rows of 16 tokens: .19 s).
 CPU_TOKENS = 256
 GPU_TOKENS_BY_GIB = ((60, 16_384), (30, 8_192), (0, 2_048))
-SHORTEST = 16
+SHORTEST = 16  # the shortest power of two
 
 
 @dataclass(slots=True)
@@ -34,8 +34,10 @@ class Shapes:
         return cls(next(tokens for gib, tokens in GPU_TOKENS_BY_GIB if gpu_gib >= gib))
 
     def length(self, n_tokens: int) -> int:
-        """The bucket of a prompt: 16, 32, 64, ..."""
-        return max(SHORTEST, 1 << (n_tokens - 1).bit_length())
+        """The bucket of a prompt: 12, 16, 24, 32, 48, 64, ...: beyond 12 tokens less than a third is padding."""
+        longer = max(SHORTEST, 1 << (n_tokens - 1).bit_length())
+        between = longer * 3 // 4
+        return between if n_tokens <= between else longer
 
     def rows(self, length: int) -> int:
         """How many prompts of a bucket make a batch."""

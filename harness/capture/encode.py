@@ -61,7 +61,7 @@ def encode(h: torch.Tensor, real: torch.Tensor, sae: Encoder) -> Encoded:
 
 
 def _micro_batches(n: int, sae: Encoder, device: str) -> list[slice]:
-    """Equal parts (n and the part are powers of two). Over tokens it is exact; over features it is not (top-k)."""
+    """The same parts for the same n. Over tokens it is exact; over features it is not (top-k)."""
     d_sae = int(getattr(getattr(sae, "cfg", None), "d_sae", 0) or 65_536)
     fits = (GPU_PEAK_BYTES if device == "cuda" else CPU_PEAK_BYTES) // (PEAK_ARRAYS * 4 * d_sae)
     part = min(n, 1 << max(fits, 1).bit_length() - 1)
