@@ -24,7 +24,7 @@ from harness.reports.machine import git_state
 from harness.reports.markdown import summary_markdown
 from harness.reports.plain import put_back, to_plain
 from harness.reports.record import Record
-from harness.reports.terminal import ORDER, table_lines
+from harness.reports.terminal import ORDER, table_lines, worst_first
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
 from interp_tests import report_cases as cases
 from interp_tests.report_cases import all_records, record, run
@@ -422,6 +422,14 @@ def test_the_table_shows_passes_red_ones_first_and_counts():
     assert sum(line.startswith("warn: tiny-gemma2/color::") for line in lines) == 2
     assert lines[-1].endswith("1 unmet as expected, 1 met")
     assert "3 warnings on 3 claims" in lines[-2]
+
+
+def test_a_gpu_claim_that_nobody_asked_for_stands_after_what_failed():
+    """Its test is skipped; one that could not be run though it should have is red, and comes first."""
+    skipped = cases.NOT_RUN.with_(details={"cold": True})
+    given = [record(skipped, "skipped"), record(cases.MET, "holds"), record(cases.UNMET, "fails")]
+    told = worst_first([*given, record(cases.NOT_RUN, "lost")])
+    assert [one.id.rpartition("::")[2] for one in told] == ["lost", "fails", "skipped", "holds"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from harness.errors import EnvironmentFault
 from harness.reports.display import escape, one_line
 from harness.reports.failure import finding_line
 from harness.reports.record import Record
-from harness.reports.terminal import ORDER
+from harness.reports.terminal import worst_first
 
 MOST_SHOWN = 10  # annotations of one type that GitHub shows of one step; it drops the others
 MOST_BYTES = 1024 * 1024  # of a step's summary; GitHub drops a longer one whole
@@ -45,7 +45,7 @@ def annotation_lines(records: Iterable[Record], others: Sequence[str] = (), fold
     others: what makes the run fail, or was lost, and is no claim; one error each. folder: of the specs' repository,
     in the checkout. Past MOST_SHOWN of a type, the last one says how many there are besides.
     """
-    ordered = sorted(records, key=lambda r: (ORDER.index(r.standing), r.source.path, r.source.line, r.id))
+    ordered = worst_first(records)
     shown = [record for record in ordered if record.standing not in _SILENT and not record.verdict.details.get("cold")]
     warned = [_annotation("warning", r, folder) for r in shown if r.standing.endswith("(warn)")]
     failed = [_annotation("error", r, folder) for r in shown if not r.standing.endswith("(warn)")]

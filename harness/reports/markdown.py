@@ -10,7 +10,7 @@ from harness.reports.failure import finding_line
 from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import hints, suite_scores, survivors, trials
 from harness.reports.record import Record, Run
-from harness.reports.terminal import ORDER, counts, measured_text
+from harness.reports.terminal import counts, measured_text, worst_first
 
 
 def summary_markdown(run: Run) -> str:
@@ -61,7 +61,7 @@ def _about(run: Run) -> Iterator[str]:
 
 def _found(records: Sequence[Record]) -> Iterator[str]:
     """The finding of everything that is not simply met, worst first."""
-    found = [record for record in _worst_first(records) if record.standing != "met"]
+    found = [record for record in worst_first(records) if record.standing != "met"]
     if found:
         yield from ("## Findings", "")
     for record in found:
@@ -75,7 +75,7 @@ def _expected(record: Record) -> str:
 def _table(records: Sequence[Record]) -> Iterator[str]:
     head = ("verdict", "claim", "where", "subject", "features", "measured", "bound", "n", "p", "q", "null share")
     yield from ("## All claims", "", _row(head), _row("-" * len(name) for name in head))
-    yield from (_row(_cells(record)) for record in _worst_first(records))
+    yield from (_row(_cells(record)) for record in worst_first(records))
 
 
 def _cells(record: Record) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _mutants(records: Sequence[Record]) -> Iterator[str]:
     yield from ("## Mutants", "", *(f"- {markdown(row.line())}" for row in rows))
     names = [*MUTANTS]
     yield from ("", _row(("claim", *names)), _row("-" * len(name) for name in ("claim", *names)))
-    tried = [record for record in _worst_first(records) if trials(record)]
+    tried = [record for record in worst_first(records) if trials(record)]
     for record in tried:
         fates = {trial.mutant: str(trial.fate).replace("_", " ") for trial in trials(record)}
         yield _row((code_span(record.id), *(fates.get(name, "") for name in names)))
@@ -127,10 +127,6 @@ def _capture(run: Run) -> Iterator[str]:
     yield _row("-" * len(name) for name in ("subject", *names))
     for subject, measured in run.capture.items():
         yield _row((markdown(subject), *(number(measured.get(name)) for name in names)))
-
-
-def _worst_first(records: Iterable[Record]) -> list[Record]:
-    return sorted(records, key=lambda record: ORDER.index(record.standing))
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -11,7 +11,6 @@ from harness.reports.record import Record
 
 MAX_ROWS = 60
 MAX_REMARKS = 10
-# Red ones first: a cut table must not hide them.
 ORDER = (
     "broken",
     "not run",
@@ -30,9 +29,14 @@ _CLAIM = 1
 _SHRINK = ((_CLAIM, 24), (3, 12), (2, 12), (_CLAIM, 12))
 
 
+def worst_first(records: Iterable[Record]) -> list[Record]:
+    """Red ones first, since a cut table must not hide them: claims of a GPU that nobody asked for come after those."""
+    return sorted(records, key=lambda r: (not r.is_red, ORDER.index(r.standing), r.source.path, r.source.line, r.id))
+
+
 def table_lines(records: Iterable[Record], width: int = 80, color: bool = False, limit: int = MAX_ROWS) -> list[str]:
     """The lines of the table, rows no wider than `width` where that is 72 or more; the counts come last."""
-    ordered = sorted(records, key=lambda r: (ORDER.index(r.standing), r.source.path, r.source.line, r.id))
+    ordered = worst_first(records)
     shown = ordered[:limit]
     rows = _fitted(shown, width)
     lines = [rows[0], *(_colored(r, row, color) for r, row in zip(shown, rows[1:], strict=True))]

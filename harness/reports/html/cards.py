@@ -15,7 +15,7 @@ from harness.reports.html.standing import SIGNS, TONES
 from harness.reports.html.trend import Trend, trend_of
 from harness.reports.mutation import trials
 from harness.reports.record import Record
-from harness.reports.terminal import ORDER, measured_text
+from harness.reports.terminal import measured_text, worst_first
 from harness.verdict import Example, Fate
 
 _NODE = "interp_tests/test_specs.py::"
@@ -63,8 +63,9 @@ class Card:
 def card_views(records: Iterable[Record], drawn: Container[str], trends: Mapping[str, Values]) -> list[Card]:
     """Every claim, worst first. drawn: the ids of those that the page shows the evidence of. trends: by id, the values
     over the last runs."""
-    cards = [_card(record, place, drawn, trends.get(record.id, ())) for place, record in enumerate(records)]
-    return sorted(cards, key=lambda card: (ORDER.index(card.standing), card.place))
+    given = list(records)
+    places = {record.id: place for place, record in enumerate(given)}
+    return [_card(record, places[record.id], drawn, trends.get(record.id, ())) for record in worst_first(given)]
 
 
 def _card(record: Record, place: int, drawn: Container[str], trend: Values) -> Card:
