@@ -125,4 +125,5 @@ def _remarks(records: Sequence[Record]) -> Iterator[str]:
         yield f"fragile, inside the numerical noise: {', '.join(map(one_line, fragile[:MAX_REMARKS]))}"
     noted = [record for record in records if record.verdict.warnings]
     if noted:
-        yield f"{sum(len(r.verdict.warnings) for r in noted)} warnings on {len(noted)} claims: see summary.md"
+        n = sum(len(r.verdict.warnings) for r in noted)
+        yield f"{n} warning{'s' * (n != 1)} on {len(noted)} claim{'s' * (len(noted) != 1)}: see summary.md"
