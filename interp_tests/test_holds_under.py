@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from harness.capture.batching import CPU_TOKENS, Shapes, by_length
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim
@@ -240,12 +241,13 @@ def test_examples_are_read_in_one_pass_and_only_shrinking_reads_on(project, tmp_
 
 
 def batches(wanted, session):
-    """How many full batches the fixed table of shapes makes of these prompts: 16 rows of 16 tokens, 8 of 32."""
+    """How many full batches the fixed table of shapes makes of these prompts."""
     tokens = [session.runner.codes(session.selected[0].subject, (p,)).n_tokens for p in prompts_of(session)]
     assert len(tokens) == len(wanted)
-    short, long = sum(n <= 16 for n in tokens), sum(16 < n <= 32 for n in tokens)
-    assert short + long == len(tokens)
-    return math.ceil(short / 16) + math.ceil(long / 8)
+    shapes = Shapes(CPU_TOKENS)
+    found = by_length(tokens, shapes)
+    assert len(found) > 1
+    return sum(math.ceil(len(rows) / shapes.rows(length)) for length, rows in found.items())
 
 
 def prompts_of(session):
