@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.expectations.base import Accepted, Expectation
 from harness.expectations.bounds import Bound
-from harness.inputs import PromptSet
+from harness.inputs import Prompt, PromptSet
 from harness.keys import VERSION_FIELDS, code_parts, corpus_key, digest_of, prompt_key
 from harness.spec import Baseline, Spec
 from harness.verdict import Outcome, Reason, Verdict
@@ -22,8 +22,12 @@ _SHOWN = 12
 
 def set_digest(prompts: PromptSet) -> str:
     """sha256 of the prompts of a set with their groups and marks, in whatever order."""
-    each = sorted(f"{prompt_key(p)} {p.group!r} {p.marks!r}" for p in prompts.prompts)
-    return digest_of({"prompts": "\n".join(each)})
+    return digest_of({"prompts": "\n".join(sorted(map(measured_as, prompts.prompts)))})
+
+
+def measured_as(prompt: Prompt) -> str:
+    """What a prompt is to a number that is measured on it: what is read, its template, and its marked spans."""
+    return f"{prompt_key(prompt)} {prompt.group!r} {prompt.marks!r}"
 
 
 def claim_digest(spec: Spec, of_set: Callable[[PromptSet], str] = set_digest) -> str:

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness.baselines import measured_fields
-from harness.inputs import Corpus, Prompt, PromptSet
-from harness.keys import prompt_key
+from harness.baselines import measured_as, measured_fields
+from harness.inputs import Corpus, PromptSet
 from harness.language.nodes import shortened
 from harness.spec import Spec
 
@@ -85,13 +84,8 @@ def _fewer(role: str, was: PromptSet, now: PromptSet | None) -> Iterator[str]:
     """Prompts that are no longer read as they were: taken out, or with other marks or another group."""
     if now is not None and was.prompts == now.prompts:
         return
-    left = frozenset() if now is None else frozenset(map(_read_as, now.prompts))
-    gone = [prompt for prompt in was.prompts if _read_as(prompt) not in left]
+    left = frozenset() if now is None else frozenset(map(measured_as, now.prompts))
+    gone = [prompt for prompt in was.prompts if measured_as(prompt) not in left]
     if gone and (now is not None or role != "discovered_on"):
         example = shortened(gone[0].shown, 40)
         yield f"{role} without {len(gone)} of {len(was)} prompts ({example!r})"
-
-
-def _read_as(prompt: Prompt) -> tuple[str, str | None, tuple[tuple[int, int], ...]]:
-    """As baselines.set_digest has it."""
-    return prompt_key(prompt), prompt.group, prompt.marks

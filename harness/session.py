@@ -167,10 +167,10 @@ class SpecSession:
         evidence, discovery = self._read(spec)
         verdict = self._rechecked(spec, judge(spec, evidence, discovery))
         verdict = with_outlook(spec, verdict, evidence)
-        self.exhibits.add(spec, evidence, verdict)
+        card = self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, verdict, evidence)
         if not (lacks_recheck(verdict) or getattr(evidence.ask, "refused", False)):
-            self.kept.put(spec, verdict, self.exhibits.card(spec))
+            self.kept.put(spec, verdict, card)
         return verdict
 
     def _rechecked(self, spec: Spec, verdict: Verdict) -> Verdict:

@@ -26,13 +26,13 @@ from harness.language.sets import Library
 from harness.language.shelves import Shelf, shelf_of
 from harness.language.subjects import FILE, load_subjects, pick_subject
 from harness.language.tags import checked_tags
-from harness.language.walking import Walked, walked
+from harness.language.walking import READ, Walked, walked
 from harness.spec import Broken, Spec
 from harness.uncollected import uncollected
 
 _ODD = re.compile(r"[^\w .+/-]")
 _HANDLED = ("prompts", "expect")
-_READ = (".yaml", ".yml", ".jsonl", ".txt")
+_READ = (*READ, ".txt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from harness.language.references import Folder
 from harness.language.subjects import FILE
 
 _SUITES = (".yaml", ".yml")
-_READ = (*_SUITES, ".jsonl")
+READ = (*_SUITES, ".jsonl")
 _LINK = (
     "this is a link to a folder, and links to folders are not followed, so the claims in it are never tested; "
     "copy the folder here"
@@ -70,7 +70,7 @@ def _walk(folder: Folder, found: Walked) -> Iterator[Path]:
         for name in (*folders, *files):
             if name.endswith(_SUITES) or (name.endswith(".jsonl") and _is_shared(here, folder)):
                 yield here / name
-            elif name.casefold().endswith(_READ) and not name.endswith(_READ):
+            elif name.casefold().endswith(READ) and not name.endswith(READ):
                 found.mistakes[here / name] = _misnamed(name, folder.shown(here / name))
 
 

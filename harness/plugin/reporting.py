@@ -182,6 +182,8 @@ class Controller:
         cut short while it read would leave none, so that `latest` stayed an earlier run."""
         cut_short = self.selected if session.exitstatus in _CUT_SHORT else []
         for nodes, finding in ((self.lost, LOST), (cut_short, INTERRUPTED)):
+            if not nodes:  # of nearly every run: names of all claims need not be looked up for it
+                continue
             self.records |= {record.id: record for record in unreached(nodes, self._loaded(), self.records, finding)}
 
     def _refuse_nothing(self, session: pytest.Session) -> None:

@@ -54,24 +54,20 @@ class Exhibits:
     _keys: dict[int, tuple[str, tuple[Prompt, ...]]] = field(default_factory=dict)
     _prompts: dict[tuple[int, int, int, int], tuple[Mask, dict[str, Any]]] = field(default_factory=dict)
 
-    def add(self, spec: Spec, evidence: Evidence, verdict: Verdict) -> None:
-        """Keep what the card of this claim shows; nothing for a claim that is not about one feature."""
+    def add(self, spec: Spec, evidence: Evidence, verdict: Verdict) -> Card:
+        """What the card of this claim shows, to be put back where it is not judged again; nothing for a claim that is
+        not about one feature."""
         if verdict.feature is None or not evidence.codes_of:
-            return
+            return Card()
         claim, beside = replace(spec.claim, feature=verdict.feature), spec.expectation.roles_beside()
         roles = [role for role in evidence.codes_of if evidence.sets[role[0]].prompts][:MOST_SETS]
         of_pictures = replace(claim, tokens="image")
         left = list(verdict.examples)
         sets = [self._set(evidence, of_pictures if role[0] in beside else claim, *role, left) for role in roles]
-        card = {"sets": sets, "examples": [_example(example) for example in left]}
-        self.cards[spec.id] = json.dumps(card, separators=(",", ":"))
-
-    def card(self, spec: Spec) -> Card:
-        """A claim's own, to be put back where it is not judged again."""
-        text = self.cards.get(spec.id)
-        sets = [] if text is None else json.loads(text)["sets"]
+        text = json.dumps({"sets": sets, "examples": [_example(example) for example in left]}, separators=(",", ":"))
+        self.cards[spec.id] = text
         shown = {(one["role"], prompt["row"]) for one in sets for prompt in one["prompts"] if "picture" in prompt}
-        return Card(text, tuple(dict.fromkeys(one["role"] for one in sets)), tuple(sorted(shown)))
+        return Card(text, tuple(dict.fromkeys(role for role, _ in roles)), tuple(sorted(shown)))
 
     def put_back(self, spec: Spec, card: Card) -> None:
         """The card of a claim that was judged in an earlier run, with the texts and pictures that it names."""
