@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from harness.capture.models import load_model
 from harness.capture.promoting import _most_raised, promotions
 from harness.capture.saes import load_sae
+from harness.capture.specials import special_ids
 from harness.errors import EnvironmentFault
 from harness.language.specs import load
 from harness.language.subjects import find_subject
@@ -41,9 +42,9 @@ def plainly(subject, decoder, feature, gained=True):
 def test_the_list_is_that_of_the_formula(loaded):
     """The most raised tokens and their effects are what the weights in the files say; without the gain they are not."""
     subject, model, sae = loaded
-    effects, ids = _most_raised(sae.W_dec[[17]], model.model, model.tokenizer.all_special_ids)
+    effects, ids = _most_raised(sae.W_dec[[17]], model.model, special_ids(model.tokenizer))
     plain = plainly(subject, sae.W_dec, 17)
-    order = sorted(set(range(len(plain))) - set(model.tokenizer.all_special_ids), key=lambda t: -plain[t])[:KEPT]
+    order = sorted(set(range(len(plain))) - set(special_ids(model.tokenizer)), key=lambda t: -plain[t])[:KEPT]
     assert effects[0].tolist() == pytest.approx([plain[t] for t in order], rel=1e-4)
     assert set(ids[0, :30].tolist()) <= set(order)
     ungained = plainly(subject, sae.W_dec, 17, gained=False)
@@ -59,7 +60,7 @@ def test_the_list_is_what_the_model_itself_says_more_often(loaded):
     with torch.no_grad():
         before, after = (head(body.norm(x)) for x in (h, h + 0.5 * sae.W_dec[17]))
     raised = (after - before).mean(0)
-    _, ids = _most_raised(sae.W_dec[[17, 18]], model.model, model.tokenizer.all_special_ids)
+    _, ids = _most_raised(sae.W_dec[[17, 18]], model.model, special_ids(model.tokenizer))
     own, other = ((raised[None] > raised[one[:10], None]).float().mean(1) for one in ids)
     assert own.max() < 0.02
     assert other.max() > 0.1, "the list of another feature is not raised so"
@@ -68,9 +69,9 @@ def test_the_list_is_what_the_model_itself_says_more_often(loaded):
 def test_the_vocabulary_in_parts_gives_the_same_list(loaded, monkeypatch):
     """How many tokens are looked at at once changes nothing."""
     _, model, sae = loaded
-    whole = _most_raised(sae.W_dec[:5], model.model, model.tokenizer.all_special_ids)
+    whole = _most_raised(sae.W_dec[:5], model.model, special_ids(model.tokenizer))
     monkeypatch.setattr("harness.capture.promoting._VOCABULARY_AT_ONCE", 97)
-    parts = _most_raised(sae.W_dec[:5], model.model, model.tokenizer.all_special_ids)
+    parts = _most_raised(sae.W_dec[:5], model.model, special_ids(model.tokenizer))
     assert torch.allclose(whole[0], parts[0], rtol=1e-5)
     assert torch.equal(whole[1], parts[1])
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import Gemma2Config, Gemma2ForCausalLM, PreTrainedTokenizerFast
 
+from harness.capture.specials import special_ids
 from harness.capture.training import artefacts
 from harness.capture.training import contexts as reading
 from harness.capture.training.config import TrainConfig, sha256_of
@@ -215,8 +216,8 @@ def test_residuals_are_the_layers_output_without_special_tokens(model_folder):
     tokenizer = tiny_tokenizer()
     cut = reading.contexts(["w1 w2 w3 w4 w5", "w6 w7"], tokenizer, 24, 100)
     read, other = reader(model, "blocks.1.hook_resid_post"), reader(model, "blocks.0.hook_resid_post")
-    found = torch.cat(list(harvest(read, cut, tokenizer.all_special_ids, "cpu", "float32")))
-    below = torch.cat(list(harvest(other, cut, tokenizer.all_special_ids, "cpu", "float32")))
+    found = torch.cat(list(harvest(read, cut, special_ids(tokenizer), "cpu", "float32")))
+    below = torch.cat(list(harvest(other, cut, special_ids(tokenizer), "cpu", "float32")))
     assert not any(layer._forward_hooks for layer in model.base_model.layers)
     expected = []
     for context in sorted(cut, key=len):

@@ -21,6 +21,7 @@ from harness.capture.promoting import promotions
 from harness.capture.saes import load_sae, weights_digest
 from harness.capture.samples import sample_of
 from harness.capture.sink import CaptureStats, Sink
+from harness.capture.specials import special_ids
 from harness.capture.tokenizing import Text, Tokenizing, tokenizing
 from harness.capture.tokens import Texts, Tokenized
 from harness.digests import verify
@@ -230,7 +231,7 @@ class _Run:
                 self.sink.promotions(code_key, found)
 
     def _read_corpus(self, loaded: LoadedModel, takers: Sequence[_Through], key: str, corpus: Corpus) -> None:
-        specials = np.array(loaded.tokenizer.all_special_ids)
+        specials = np.array(sorted(special_ids(loaded.tokenizer)))
         done, last, number, meter = 0, [], 0, Meter(corpus.token_limit, f"tokens of {corpus.name}")
         for number, contexts in enumerate(blocks_of(loaded, corpus)):
             last = self._read_block(loaded, takers, contexts, specials)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from harness.capture.layers import decoder_of
+from harness.capture.specials import special_ids
 from harness.errors import EnvironmentFault
 from harness.promotion import KEPT, SAMPLE, Promotions, sampled_features
 
@@ -29,7 +30,7 @@ def promotions(model: nn.Module, tokenizer: Any, sae: Any, rows: Sequence[str]) 
     if features and features[-1] >= len(decoder):
         text = f"feature {features[-1]} does not exist: the SAE has {len(decoder):,} features."
         raise EnvironmentFault("unknown_feature", text)
-    effects, ids = _most_raised(decoder[features], model, tokenizer.all_special_ids)
+    effects, ids = _most_raised(decoder[features], model, special_ids(tokenizer))
     listed = {f: _list(tokenizer, i, e) for f, i, e in zip(features, ids.tolist(), effects.tolist(), strict=True)}
     return [
         (row, Promotions({f: listed[f] for f in chosen}, frozenset(chosen if row == SAMPLE else ()), len(decoder)))
@@ -38,7 +39,7 @@ def promotions(model: nn.Module, tokenizer: Any, sae: Any, rows: Sequence[str]) 
 
 
 @torch.inference_mode()
-def _most_raised(directions: torch.Tensor, model: nn.Module, left_out: Sequence[int]) -> tuple[torch.Tensor, ...]:
+def _most_raised(directions: torch.Tensor, model: nn.Module, left_out: frozenset[int]) -> tuple[torch.Tensor, ...]:
     """(effects, token ids), each [n_features, KEPT], strongest first; directions [n_features, d_in]."""
     head = _unembedding(model)
     read = _through_norm(directions.to(head.device).float(), _final_norm(model))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.capture.pictures import open_picture
+from harness.capture.specials import special_ids
 from harness.capture.visual import Visual
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
@@ -100,7 +101,7 @@ def begins_with_bos(tokenizer: Any, model_type: str = "") -> bool:
 def tokenize(tokenizer: Any, text: str, max_tokens: int, truncate: bool, bos_first: bool) -> Tokenized:
     """One prompt's tokens. Raises EnvironmentFault `empty_prompt`, `prompt_too_long`, `no_bos` or `double_bos`."""
     ids, offsets = _encode(tokenizer, text)
-    specials = set(tokenizer.all_special_ids)
+    specials = special_ids(tokenizer)
     if all(i in specials for i in ids):
         raise EnvironmentFault("empty_prompt", f"the prompt {_short(text)} has no tokens of text.", "Write one.")
     if len(ids) > max_tokens and not truncate:
@@ -138,7 +139,7 @@ def wrapped(tokenizer: Any, written: str, text: str, max_tokens: int, image_id: 
     if first < 0 or not plain:
         raise EnvironmentFault("text_not_found", f"the model's template changes the text {_short(text)}.", "")
     shift = first - text.find(plain)
-    specials = set(tokenizer.all_special_ids)
+    specials = special_ids(tokenizer)
     special = np.array([i in specials for i in ids])
     inside = ~special & (offsets[:, 1] > first) & (offsets[:, 0] < first + len(plain)) & (offsets[:, 1] > offsets[:, 0])
     spans = np.where(inside[:, None], np.clip(offsets - shift, 0, len(text)), -1).astype(np.int32)
@@ -188,7 +189,7 @@ def _check_bos(tokenizer: Any, ids: list[int], text: str) -> None:
 
 
 def _described(
-    tokenizer: Any, text: str, ids: list[int], offsets: list[tuple[int, int]], specials: set[int]
+    tokenizer: Any, text: str, ids: list[int], offsets: list[tuple[int, int]], specials: frozenset[int]
 ) -> Tokenized:
     special = np.array([i in specials for i in ids])
     stands = ~special & np.array([end > start for start, end in offsets])

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.capture.specials import special_ids
 from harness.capture.tokens import begins_with_bos
 from harness.capture.training.config import TrainConfig
 from harness.errors import EnvironmentFault
@@ -99,7 +100,7 @@ def chunks(config: TrainConfig, tokenizer: Any) -> list[Chunk]:
     texts = _shuffled(trained_documents(config), config.seed)
     spare = config.tokens // 50 + 4 * config.buffer_tokens  # remainders of chunks, special tokens in texts
     cut = contexts(texts, tokenizer, config.context_length, config.tokens + spare)
-    planned = list(_full(config, iter(_shuffled(cut, config.seed + 1)), tokenizer.all_special_ids))
+    planned = list(_full(config, iter(_shuffled(cut, config.seed + 1)), special_ids(tokenizer)))
     steps = sum(chunk.steps for chunk in planned)
     if steps < config.steps:
         raise EnvironmentFault(
@@ -110,11 +111,11 @@ def chunks(config: TrainConfig, tokenizer: Any) -> list[Chunk]:
     return planned
 
 
-def _full(config: TrainConfig, cut: Iterator[Context], special: Sequence[int]) -> Iterator[Chunk]:
+def _full(config: TrainConfig, cut: Iterator[Context], special: frozenset[int]) -> Iterator[Chunk]:
     number, left, kept, size = 0, config.steps, [], 0
     for context in cut:
         kept.append(context)
-        size += int((~np.isin(context, special)).sum())
+        size += int((~np.isin(context, sorted(special))).sum())
         if size >= min(config.buffer_tokens, left * config.batch_tokens):
             steps = min(left, size // config.batch_tokens)
             yield Chunk(number, kept, steps)

@@ -11,6 +11,7 @@ import torch
 
 from harness.capture.corpora import added, partial_sums
 from harness.capture.encode import encode
+from harness.capture.specials import special_ids
 from harness.capture.training.config import Fidelity, TrainConfig
 from harness.capture.training.contexts import contexts, held_out_documents
 from harness.capture.training.harvest import Read, harvest
@@ -24,7 +25,7 @@ def measure(config: TrainConfig, tokenizer: Any, read: Read) -> tuple[Fidelity, 
     found = []
     for domain, texts in held_out_documents(config).items():
         if cut := contexts(texts, tokenizer, config.context_length, config.held_out_tokens):
-            batches = harvest(read, cut, tokenizer.all_special_ids, config.device, "float32")
+            batches = harvest(read, cut, special_ids(tokenizer), config.device, "float32")
             found.append(fidelity(domain, sae, batches))
     return tuple(found)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def reader(model: Any, hook: str) -> Read:
 def harvest(
     read: Read,
     contexts: Sequence[Context],
-    special: Sequence[int],
+    special: Collection[int],
     device: str,
     precision: str,
 ) -> Iterator[torch.Tensor]:
@@ -59,12 +59,12 @@ def _batches(contexts: Sequence[Context]) -> Iterator[Sequence[Context]]:
         start += rows
 
 
-def _padded(rows: Sequence[Context], special: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _padded(rows: Sequence[Context], special: Collection[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(ids, mask, counted), all [rows, length], padded on the right; counted is False on padding and specials."""
     ids = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
     mask = np.zeros_like(ids)
     for row, context in enumerate(rows):
         ids[row, : len(context)] = context
         mask[row, : len(context)] = 1
-    counted = (mask == 1) & ~np.isin(ids, special)
+    counted = (mask == 1) & ~np.isin(ids, sorted(special))
     return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(counted)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from harness.capture.specials import special_ids
 from harness.capture.tokens import begins_with_bos
 from harness.capture.training import artefacts, trainer
 from harness.capture.training.config import TrainConfig, Trained
@@ -108,7 +109,7 @@ class _Run:
     def _activations(self, chunk: Chunk) -> torch.Tensor | None:
         """[n_tokens, d_in], shuffled by seed and chunk; None where the run was asked to stop meanwhile."""
         parts, found, config = [], 0, self.config
-        special = self.tokenizer.all_special_ids
+        special = special_ids(self.tokenizer)
         for part in harvest(self.read, chunk.contexts, special, config.device, config.precision):
             parts.append(part)
             found += len(part)

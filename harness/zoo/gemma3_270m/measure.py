@@ -11,6 +11,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
+from harness.capture.specials import special_ids
 from harness.capture.training.contexts import contexts
 from harness.capture.training.harvest import Read, harvest
 from harness.codes import Pooled
@@ -58,7 +59,7 @@ def pooled(texts: list[str], tokenizer: Any, read: Read, sae: Any) -> NDArray[np
     with torch.no_grad():
         for text in texts:
             cut = contexts([text], tokenizer, 512, 512)
-            h = torch.cat(list(harvest(read, cut, tokenizer.all_special_ids, "cpu", "float32")))
+            h = torch.cat(list(harvest(read, cut, special_ids(tokenizer), "cpu", "float32")))
             rows.append(sae.encode(h).amax(0).double().numpy())
     return np.stack(rows)
 

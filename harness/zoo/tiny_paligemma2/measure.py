@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.capture.specials import special_ids
 from harness.codes import Codes, Kind, concat
 from harness.stats.transfer.aligned import ALIGNED_CLASSES, aligned
 from harness.stats.transfer.conditions import Condition, condition
@@ -55,7 +56,9 @@ def image_codes(model: Any, tokenizer: Any, sae: Any) -> Codes:
 
     h, ids = image_activations(model, tokenizer), np.array(image_prompt(tokenizer, PREFIXES[0]), np.int32)
     image = tokenizer.convert_tokens_to_ids("<image>")
-    kind = np.select([ids == image, np.isin(ids, tokenizer.all_special_ids)], [Kind.IMAGE, Kind.SPECIAL], Kind.TEXT)
+    kind = np.select(
+        [ids == image, np.isin(ids, sorted(special_ids(tokenizer)))], [Kind.IMAGE, Kind.SPECIAL], Kind.TEXT
+    )
     nowhere = np.full(len(ids), -1, np.int32)
     read = Tokenized(ids, nowhere, nowhere, kind.astype(np.uint8), tuple(tokenizer.convert_ids_to_tokens(ids)))
     encoded = encode(h, torch.ones(h.shape[:2], dtype=torch.bool), sae)

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from harness.capture.specials import special_ids
 from harness.zoo.tiny_gemma2 import corpus
 from harness.zoo.tiny_paligemma2.pictures import TRAINED, drawn
 
@@ -27,7 +28,7 @@ def read_text(model: Any, tokenizer: Any, texts: list[str], limit: int) -> torch
     from harness.capture.training.harvest import harvest
 
     cut = contexts(texts, tokenizer, 128, limit)
-    return torch.cat(list(harvest(_causal(model), cut, tokenizer.all_special_ids, "cpu", "float32")))
+    return torch.cat(list(harvest(_causal(model), cut, special_ids(tokenizer), "cpu", "float32")))
 
 
 def _causal(model: Any) -> Any:
