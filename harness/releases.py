@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -23,13 +24,17 @@ _NAME = re.compile(r"^([^\s#][^:\n]*):", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release: the hub repository, the loader that sae-lens takes, and by id the path and Neuronpedia's id."""
+    """One release: the hub repository, the model, the loader that sae-lens takes, what it puts into each SAE's
+    configuration, and by id the path, Neuronpedia's id and the factor that is folded into the weights."""
 
     name: str
     repository: str
     loader: str
     paths: dict[str, str]
     neuronpedia: dict[str, str]
+    model: str
+    overrides: dict[str, Any]
+    scaling: dict[str, float]
 
     def download_command(self, sae_id: str) -> str:
         """The command that fetches one SAE's files into the hub cache, as a person types it."""
@@ -53,9 +58,20 @@ def find_release(name: str) -> Release | None:
     end = next((m.start() for m in _NAME.finditer(text, start + 1)), len(text))
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     entry = yaml.load(text[start:end], Loader=loader)[name]
-    paths = {str(sae["id"]): str(sae["path"]) for sae in entry.get("saes", [])}
-    shown = {str(sae["id"]): str(sae["neuronpedia"]) for sae in entry.get("saes", []) if sae.get("neuronpedia")}
-    return Release(name, str(entry.get("repo_id", "")), str(entry.get("conversion_func") or "sae_lens"), paths, shown)
+    saes = entry.get("saes", [])
+    paths = {str(sae["id"]): str(sae["path"]) for sae in saes}
+    shown = {str(sae["id"]): str(sae["neuronpedia"]) for sae in saes if sae.get("neuronpedia")}
+    scaling = {str(sae["id"]): float(sae["norm_scaling_factor"]) for sae in saes if sae.get("norm_scaling_factor")}
+    return Release(
+        name,
+        str(entry.get("repo_id", "")),
+        str(entry.get("conversion_func") or "sae_lens"),
+        paths,
+        shown,
+        str(entry.get("model") or ""),
+        dict(entry.get("config_overrides") or {}),
+        scaling,
+    )
 
 
 def public_pages(sae: SaeRef, features: Iterable[int]) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ FLOORS = [
         "keys",
         "digests",
         "releases",
+        "loaders",
+        "trained",
         "cachedir",
         "codes",
         "sums",
