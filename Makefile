@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: specs test long lint zoo bench mutation browser clean
+.PHONY: specs test long snapshots lint zoo bench mutation browser clean
 
 specs: $(STAMP)
 	$(BIN)/python -m pytest
@@ -13,6 +13,11 @@ test: $(STAMP) browser
 
 long: $(STAMP) browser
 	$(BIN)/python -m pytest interp_tests --ignore=interp_tests/test_specs.py -q
+
+# Store the texts that tests compare with (interp_tests/__snapshots__/) as they are now, and show what changed in them.
+snapshots: $(STAMP)
+	$(BIN)/python -m pytest $$(grep -lw snapshot interp_tests/test_*.py) -n 2 -q --snapshot-update --snapshot-details
+	git --no-pager diff -- interp_tests/__snapshots__
 
 # The tests of reports/index.html open it in Chromium, and fail without it.
 browser:

@@ -1,5 +1,6 @@
 """The wrong-on-purpose files of bad_specs/, each put into a small repository of its own and checked there."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from harness.language.check import check
 
 FOLDER = Path(__file__).with_name("bad_specs")
 CASES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+STORED = Path(__file__).with_name("__snapshots__") / "test_bad_specs.ambr"
 
 
 def placed(case: str, root: Path) -> Path:
@@ -25,4 +27,15 @@ def mistakes_in(case: str, root: Path) -> list[dict]:
 
 
 def as_lines(found: list[dict]) -> str:
-    return "".join(f"{m['file']}:{m['line']}:{m['column']}: {m['code']}: {m['message']}\n" for m in found)
+    return "\n".join(f"{m['file']}:{m['line']}:{m['column']}: {m['code']}: {m['message']}" for m in found)
+
+
+def codes_in(text: str) -> set[str]:
+    """The codes of messages as `as_lines` gives them, or as a snapshot stores them."""
+    return set(re.findall(r"^\s*\S+:\d+:\d+: ([a-z0-9_]+): ", text, flags=re.MULTILINE))
+
+
+def stored_codes() -> dict[str, set[str]]:
+    """Per case, the codes of its snapshot."""
+    parts = re.split(r"^# name: \w+\[(\w+)\]$", STORED.read_text(), flags=re.MULTILINE)
+    return {case: codes_in(text) for case, text in zip(parts[1::2], parts[2::2], strict=True)}

@@ -1,4 +1,4 @@
-"""The failure text, read line by line: each case has its stored text under failure_texts/."""
+"""The failure text, read line by line: each case has its snapshot."""
 
 import re
 from pathlib import Path
@@ -16,8 +16,6 @@ from harness.spec import Broken
 from harness.verdict import Example, Outcome, Verdict
 from interp_tests import report_cases as cases
 from interp_tests.report_cases import RERUN, example, record, with_prompt
-
-TEXTS = Path(__file__).parent / "failure_texts"
 
 CASES = {
     "unmet_fires_more": lambda: record(cases.UNMET),
@@ -49,15 +47,9 @@ def in_a_repository(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_failure_text_is_the_stored_one(case):
+def test_failure_text_is_the_stored_one(case, snapshot):
     """What a reviewer reads changes only on purpose."""
-    stored = (TEXTS / f"{case}.txt").read_text(encoding="utf-8")
-    assert failure_text(CASES[case](), RERUN) + "\n" == stored
-
-
-def test_every_stored_text_has_its_case():
-    """No stored text outlives its case."""
-    assert {path.stem for path in TEXTS.iterdir()} == set(CASES)
+    assert failure_text(CASES[case](), RERUN) == snapshot
 
 
 def test_another_verdict_has_another_text():
