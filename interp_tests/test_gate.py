@@ -354,3 +354,37 @@ def test_a_warm_run_records_the_same_digests(here, project):
     again = json.loads((here / "again/latest/results.json").read_text())
     assert again["capture"] == {}
     assert again["weights"] == first["weights"] != {}
+
+
+# --- the place, and what else is in the model -------------------------------------------------------------------------
+
+
+def test_another_place_a_hook_training_and_odd_numbers_block(here, script):
+    """The weights are those of the run; the script would act elsewhere, or on a model that computes otherwise."""
+    model, _ = script
+    why, text = blocked(script, hook="blocks.2.hook_resid_post")
+    assert why == {Why.HOOK_DIFFERS}
+    assert "read at blocks.3.hook_resid_post" in text
+    assert 731 in passed(script, hook="blocks.3.hook_resid_post")
+    handle = model.model.layers[1].mlp.register_forward_hook(lambda *_: None)
+    try:
+        assert blocked(script)[0] == {Why.MODEL_HOOKED}
+    finally:
+        handle.remove()
+    model.train()
+    try:
+        assert blocked(script)[0] == {Why.TRAINING_MODE}
+    finally:
+        model.eval()
+    assert Why.NO_SUCH_FEATURE in blocked(script, 731, "54")[0]
+    assert 731 in passed(script)
+
+
+def test_the_saes_own_word_on_its_place_is_compared(here, script):
+    """An SAE object that says another hook point than the evidence's."""
+    import copy
+
+    other = copy.deepcopy(script[1])
+    other.cfg.metadata.hook_name = "blocks.3.hook_resid_pre"
+    assert blocked((script[0], other))[0] == {Why.HOOK_DIFFERS}
+    assert 731 in passed((script[0], other), hook="blocks.3.hook_resid_post")

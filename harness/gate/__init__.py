@@ -15,6 +15,7 @@ from harness.gate.blocking import InterventionBlocked, Reason, Why
 from harness.gate.claims import about, unproven
 from harness.gate.dossier import Activation, Context, Dossier, dossiers
 from harness.gate.opening import Opened, opened
+from harness.gate.place import altered, elsewhere, whole_numbers
 from harness.gate.subjects import found_subject
 from harness.running import Missing
 
@@ -28,6 +29,7 @@ def require_passed(
     model: Any,
     sae: Any,
     features: Sequence[int],
+    hook: str | None = None,
     max_age: datetime.timedelta | None = MAX_AGE,
     specs: Sequence[str] = (),
     subject: str | None = None,
@@ -37,22 +39,25 @@ def require_passed(
     """What is known of each feature, where every claim about it holds of these very weights.
 
     model: a transformers model as the script has loaded it, with or without its head; sae: a sae-lens SAE.
+    hook: the hook point at which the script acts (`blocks.9.hook_resid_post`); without it, where the SAE says it reads.
     max_age: of the run; None for any. specs: ids of claims, or patterns such as `colors::*`: then each must be met,
     and each feature needs one of them. subject: of specs/subjects.yaml, where these weights are several's.
     run: `latest`, a run's id, or a results.json. root: the repository with specs/ and reports/.
 
     Raises InterventionBlocked with all that is in the way and the command to run; ValueError without features.
     """
-    if not features:
+    asked = list(features)
+    if not asked:
         raise ValueError("require_passed needs the features that the script is about to use, and there are none")
     record = opened(Path(root), str(run), max_age)
     name, reasons = found_subject(record, model, sae, subject)
-    reasons = [*record.reasons, *reasons]
-    wanted = list(dict.fromkeys(int(feature) for feature in features))
+    wanted, no_numbers = whole_numbers(asked)
+    reasons = [*record.reasons, *reasons, *no_numbers, *altered(model)]
     if name is not None:
+        reasons += elsewhere(record.loaded.subjects[name].hook, sae, hook)
         reasons += unproven(record, name, wanted, specs)
     if reasons or name is None:
-        raise _blocked(record, wanted, reasons, name)
+        raise _blocked(record, asked, reasons, name)
     try:
         known = dossiers(record.loaded.subjects[name], {f: about(record, name, f) for f in wanted}, sae)
     except (Missing, EnvironmentFault) as fault:
@@ -69,6 +74,6 @@ def _never_fires(feature: int) -> Reason:
     return Reason(Why.NEVER_FIRES, f"feature {feature}: {told}")
 
 
-def _blocked(record: Opened, features: Sequence[int], reasons: Sequence[Reason], name: str | None) -> Exception:
+def _blocked(record: Opened, features: Sequence[object], reasons: Sequence[Reason], name: str | None) -> Exception:
     subject = record.loaded.subjects.get(name or "")
     return InterventionBlocked(features, reasons, "pytest -m gpu" if subject and subject.device == "cuda" else "pytest")

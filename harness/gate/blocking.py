@@ -20,6 +20,9 @@ class Why(StrEnum):
     WEIGHTS_DIFFER = "weights_differ"
     WEIGHTS_UNKNOWN = "weights_unknown"
     SUBJECT_UNCLEAR = "subject_unclear"
+    HOOK_DIFFERS = "hook_differs"
+    MODEL_HOOKED = "model_hooked"
+    TRAINING_MODE = "training_mode"
     SPECS_BROKEN = "specs_broken"
     NO_SUCH_FEATURE = "no_such_feature"
     NO_MET_CLAIM = "no_met_claim"
@@ -43,7 +46,7 @@ class Reason:
 class InterventionBlocked(Exception):
     """These features are not proven for these weights. `reasons` are all that is in the way, `command` what to run."""
 
-    def __init__(self, features: Sequence[int], reasons: Sequence[Reason], command: str) -> None:
+    def __init__(self, features: Sequence[object], reasons: Sequence[Reason], command: str) -> None:
         self.features, self.reasons, self.command = tuple(features), tuple(reasons), command
         named = ", ".join(map(str, features))
         lines = "".join(f"\n  - {reason}" for reason in reasons)
