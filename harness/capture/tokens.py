@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.capture.framing import Framed, chat_of, framed, shown
 from harness.capture.pictures import open_picture
 from harness.capture.specials import special_ids
 from harness.capture.visual import Visual
@@ -19,7 +21,6 @@ from harness.inputs import Picture, Prompt
 
 # Trained with BOS before every document, and far off without it. (Not llama: SmolLM is one, and has no BOS.)
 NEED_BOS = ("gemma", "paligemma")
-_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Texts:
         if prompt.image is not None:
             found = self._captioned(prompt, prompt.image, max_tokens)
         elif prompt.chat is not None:
-            found = chatted(self.tokenizer, prompt, max_tokens, self.bos_first)
+            chat = chat_of(self.tokenizer, prompt, self.tokenizer.bos_token or "" if self.bos_first else "")
+            found = wrapped(self.tokenizer, chat, prompt.text, max_tokens)
         else:
             found = tokenize(self.tokenizer, prompt.text, max_tokens, prompt.truncate, self.bos_first)
         if not prompt.is_causal and self.visual is None:
@@ -77,8 +79,9 @@ class Texts:
                 "Name a subject whose model has `modality: image_text`.",
             )
         open_picture(picture)  # what cannot be decoded is known before weights are loaded
-        text = self.visual.written(prompt.text, self.tokenizer.bos_token)
-        return wrapped(self.tokenizer, text, prompt.text, max_tokens, image_id=self.visual.image_id)
+        visual, bos = self.visual, self.tokenizer.bos_token
+        caption = framed(lambda text: visual.written(text, bos), prompt.text)
+        return wrapped(self.tokenizer, caption, prompt.text, max_tokens, image_id=visual.image_id)
 
 
 def begins_with_bos(tokenizer: Any, model_type: str = "") -> bool:
@@ -103,7 +106,7 @@ def tokenize(tokenizer: Any, text: str, max_tokens: int, truncate: bool, bos_fir
     ids, offsets = _encode(tokenizer, text)
     specials = special_ids(tokenizer)
     if all(i in specials for i in ids):
-        raise EnvironmentFault("empty_prompt", f"the prompt {_short(text)} has no tokens of text.", "Write one.")
+        raise EnvironmentFault("empty_prompt", f"the prompt {shown(text)} has no tokens of text.", "Write one.")
     if len(ids) > max_tokens and not truncate:
         raise _too_long(text, len(ids), max_tokens)
     if bos_first:
@@ -111,42 +114,57 @@ def tokenize(tokenizer: Any, text: str, max_tokens: int, truncate: bool, bos_fir
     return _described(tokenizer, text, ids[:max_tokens], offsets[:max_tokens], specials)
 
 
-def chatted(tokenizer: Any, prompt: Prompt, max_tokens: int, bos_first: bool) -> Tokenized:
-    """A text inside the model's own chat template, whose tokens are wrappers and never count."""
-    if not getattr(tokenizer, "chat_template", None):
-        raise EnvironmentFault(
-            "no_chat_template", f"{type(tokenizer).__name__} has no chat template.", "Take `chat` out of the set."
-        )
-    messages = [{"role": prompt.chat, "content": prompt.text}]
-    written = str(tokenizer.apply_chat_template(messages, tokenize=False))
-    bos = tokenizer.bos_token or ""
-    if bos_first and not written.startswith(bos):
-        written = bos + written
-    return wrapped(tokenizer, written, prompt.text, max_tokens)
+def wrapped(tokenizer: Any, frame: Framed, text: str, max_tokens: int, image_id: int | None = None) -> Tokenized:
+    """The tokens of a text in its frame: TEXT inside it, WRAPPER around it, offsets into `text`.
 
-
-def wrapped(tokenizer: Any, written: str, text: str, max_tokens: int, image_id: int | None = None) -> Tokenized:
-    """The tokens of `written`, in which `text` stands: TEXT inside it, WRAPPER around it, offsets into `text`.
-
-    Raises EnvironmentFault `prompt_too_long` (nothing is cut: it would cut the wrapping) or `text_not_found`.
+    A token that the text shares with its frame is the text's where more than white space of the text is in it.
+    Raises EnvironmentFault `prompt_too_long` (nothing is cut: it would cut the frame) or `special_in_text`.
     """
-    encoded = tokenizer(written, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(frame.written, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids, offsets = list(encoded["input_ids"]), np.array(encoded["offset_mapping"], np.int32).reshape(-1, 2)
     if len(ids) > max_tokens:
         raise _too_long(text, len(ids), max_tokens)
-    plain = text.strip()
-    first = written.rfind(plain)
-    if first < 0 or not plain:
-        raise EnvironmentFault("text_not_found", f"the model's template changes the text {_short(text)}.", "")
-    shift = first - text.find(plain)
     specials = special_ids(tokenizer)
     special = np.array([i in specials for i in ids])
-    inside = ~special & (offsets[:, 1] > first) & (offsets[:, 0] < first + len(plain)) & (offsets[:, 1] > offsets[:, 0])
-    spans = np.where(inside[:, None], np.clip(offsets - shift, 0, len(text)), -1).astype(np.int32)
+    says = np.array([_says(frame, int(start), int(end)) for start, end in offsets], bool)
+    _must_be_plain(tokenizer, ids, special, says, text)
+    inside = ~special & says
+    stands = np.clip(offsets, frame.first, frame.last) - (frame.first - frame.offset)
+    spans = np.where(inside[:, None], stands, -1).astype(np.int32)
     kind = np.where(inside, Kind.TEXT, np.where(special, Kind.SPECIAL, Kind.WRAPPER)).astype(np.uint8)
     if image_id is not None:
         kind = np.where(np.array(ids) == image_id, np.uint8(Kind.IMAGE), kind)
     return Tokenized(np.array(ids, np.int32), spans[:, 0], spans[:, 1], kind, _written(tokenizer, text, ids, spans))
+
+
+def _says(frame: Framed, start: int, end: int) -> bool:
+    """Whether a token at [start, end) says something of the text: it stands in it whole, or holds a letter of it."""
+    if frame.first <= start < end <= frame.last:
+        return True
+    return bool(frame.written[max(start, frame.first) : max(min(end, frame.last), 0)].strip())
+
+
+def _must_be_plain(
+    tokenizer: Any, ids: list[int], special: NDArray[np.bool_], says: NDArray[np.bool_], text: str
+) -> None:
+    """A text that writes a token of its frame (`<end_of_turn>`) would end its own message, and be counted in part."""
+    framing = {i for i, is_said in zip(ids, says, strict=True) if not is_said}
+    suspect = {i: special[at] for at, i in enumerate(ids) if says[at] and (special[at] or i in framing)}
+    names = _added(tokenizer, len(tokenizer)) if suspect else {}
+    found = [i for i, is_special in suspect.items() if is_special or i in names]
+    if found:
+        named = ", ".join(names.get(i) or str(tokenizer.convert_ids_to_tokens(i)) for i in found)
+        raise EnvironmentFault(
+            "special_in_text",
+            f"the text {shown(text)} contains {named}, which the model's template uses for itself.",
+            "Write the text without it, or take `chat` out of the set.",
+        )
+
+
+@lru_cache(maxsize=8)
+def _added(tokenizer: Any, size: int) -> dict[int, str]:
+    """The tokens that were added to a vocabulary by name, without those of white space; Gemma's are thousands."""
+    return {i: str(token) for i, token in tokenizer.added_tokens_decoder.items() if str(token).strip()}
 
 
 def contexts(tokenizer: Any, pieces: Iterator[str], length: int, limit: int, bos_first: bool) -> Iterator[list[int]]:
@@ -179,11 +197,11 @@ def _encode(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]]
 def _check_bos(tokenizer: Any, ids: list[int], text: str) -> None:
     bos = tokenizer.bos_token_id
     if ids[0] != bos:
-        raise EnvironmentFault("no_bos", f"the tokens of {_short(text)} do not begin with {tokenizer.bos_token!r}.")
+        raise EnvironmentFault("no_bos", f"the tokens of {shown(text)} do not begin with {tokenizer.bos_token!r}.")
     if ids[1:2] == [bos]:
         raise EnvironmentFault(
             "double_bos",
-            f"the text {_short(text)} begins with {tokenizer.bos_token!r}, which the tokenizer adds itself.",
+            f"the text {shown(text)} begins with {tokenizer.bos_token!r}, which the tokenizer adds itself.",
             "Leave it out.",
         )
 
@@ -217,10 +235,6 @@ def _written(tokenizer: Any, text: str, ids: list[int], spans: NDArray[np.int32]
 def _too_long(text: str, n: int, most: int) -> EnvironmentFault:
     return EnvironmentFault(
         "prompt_too_long",
-        f"the prompt {_short(text)} has {n:,} tokens, its subject reads at most {most:,}.",
+        f"the prompt {shown(text)} has {n:,} tokens, its subject reads at most {most:,}.",
         "Shorten it, raise max_tokens in specs/subjects.yaml, or write `truncate: true`.",
     )
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
