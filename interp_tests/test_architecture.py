@@ -50,6 +50,7 @@ FLOORS = [
     {"running"},
     {
         *("session", "explore", "pinning", "explaining", "costing", "calibrating", "comparing", "drafting", "gate"),
+        "observation",
         "stored",
         *("warming", "configuration", "kept", "keptcontrols"),
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,17 @@ def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequ
 
     loaded = LoadedModel(model, tokenizer, next(model.parameters()).device)
     return lambda prompts: loaded.codes(prompts, sae, hook)
+
+
+def capture_stream(model: Any, layer: int, name: str) -> AbstractContextManager[dict[str, Any]]:
+    """A `with` block whose forward passes put the output of layer `layer` into its dict, as `name`; the last one stays.
+
+    Raises EnvironmentFault `layer_out_of_range` or `layers_not_found`.
+    """
+    from harness.capture.hooks import reading
+    from harness.capture.layers import find_site
+
+    return reading({name: find_site(model, f"blocks.{layer}.hook_resid_post")}, stop_early=False)
 
 
 def weights_in_memory(model: Any, sae: Any, layer: int) -> Sample:
