@@ -67,14 +67,11 @@ def test_the_model_is_loaded_to_be_read(tiny):
     assert not any(p.requires_grad for p in loaded.model.parameters())
 
 
-def test_missing_weights_say_where_they_were_looked_for(tiny):
+def test_missing_weights_say_where_they_were_looked_for(tiny, snapshot):
     """No folder, and a folder without weights."""
     gone = replace(tiny.subject(), model=ModelRef("gone", "path", "zoo/nowhere"))
     fault = fault_of(lambda: load_model(gone, 2))
-    assert str(fault) == (
-        "weights_missing: the weights of model gone are not here: no *.safetensors in zoo/nowhere."
-        " Build or fetch them, or mend the path in specs/subjects.yaml."
-    )
+    assert str(fault) == snapshot
     (tiny.model / "model.safetensors").unlink()
     assert fault_of(lambda: load_model(tiny.subject(), 2)).code == "weights_missing"
 
@@ -91,12 +88,12 @@ def test_a_hub_model_that_is_not_cached_is_missing(tiny, monkeypatch, tmp_path):
     assert "hf download nobody/nothing-here" in fault.mend
 
 
-def test_a_tensor_that_is_not_there_is_never_drawn_at_random(tiny):
+def test_a_tensor_that_is_not_there_is_never_drawn_at_random(tiny, snapshot):
     """transformers would go on with random numbers; the first absent tensor is named."""
     edit_weights(tiny.model / "model.safetensors", lambda t: t.pop("model.layers.1.mlp.up_proj.weight"))
     fault = fault_of(lambda: load_model(tiny.subject(), 2))
     assert fault.code == "weights_missing"
-    assert "the first model.layers.1.mlp.up_proj.weight" in fault.message
+    assert fault.message == snapshot
 
 
 def test_a_tensor_of_a_layer_that_is_not_read_may_be_absent(tiny):
@@ -106,7 +103,7 @@ def test_a_tensor_of_a_layer_that_is_not_read_may_be_absent(tiny):
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
-def test_a_checkpoint_with_nan_is_refused(tiny, value):
+def test_a_checkpoint_with_nan_is_refused(tiny, value, snapshot):
     """One value in one tensor is found and the tensor named."""
 
     def spoil(tensors):
@@ -115,7 +112,7 @@ def test_a_checkpoint_with_nan_is_refused(tiny, value):
     edit_weights(tiny.model / "model.safetensors", spoil)
     fault = fault_of(lambda: load_model(tiny.subject(), 2))
     assert fault.code == "not_finite"
-    assert "1 of 1,536 values of model.layers.0.mlp.down_proj.weight" in fault.message
+    assert fault.message == snapshot
 
 
 def test_a_truncated_file_is_unreadable(tiny):
@@ -209,19 +206,19 @@ def test_an_sae_is_what_its_pins_say(tiny, pins, message):
     assert message in fault_of(lambda: load_sae(replace(right, **pins), D_MODEL, CPU)).message
 
 
-def test_an_sae_of_another_model_is_refused(tiny):
+def test_an_sae_of_another_model_is_refused(tiny, snapshot):
     """Its width must be the model's."""
     fault = fault_of(lambda: load_sae(tiny.subject().sae, 48, CPU))
-    assert fault.message == "SAE tiny-jumprelu reads 32 dimensions, the model has 48 there."
+    assert fault.message == snapshot
 
 
 @pytest.mark.parametrize("architecture", ["batchtopk", "matryoshka_batchtopk", "transcoder", "temporal"])
-def test_an_architecture_that_cannot_be_read_is_refused_by_name(tiny, architecture):
+def test_an_architecture_that_cannot_be_read_is_refused_by_name(tiny, architecture, snapshot):
     """Forms for training say how to save the one for reading."""
     edit_json(tiny.sae() / "cfg.json", architecture=architecture)
     fault = fault_of(lambda: load_sae(tiny.subject().sae, D_MODEL, CPU))
     assert fault.code == "sae_unsupported"
-    assert f"is {architecture}, which cannot be read" in fault.message
+    assert fault.message == snapshot
     assert ("save_inference_model" in fault.mend) == ("batchtopk" in architecture)
 
 
@@ -237,7 +234,7 @@ def test_an_sae_that_is_not_there_is_never_replaced(tiny):
     assert fault_of(lambda: load_sae(sae, D_MODEL, CPU)).code == "sae_missing"
 
 
-def test_an_sae_with_nan_is_refused(tiny):
+def test_an_sae_with_nan_is_refused(tiny, snapshot):
     """A damaged threshold would silence a feature without a word."""
 
     def spoil(tensors):
@@ -245,7 +242,7 @@ def test_an_sae_with_nan_is_refused(tiny):
 
     edit_weights(tiny.sae() / "sae_weights.safetensors", spoil)
     fault = fault_of(lambda: load_sae(tiny.subject().sae, D_MODEL, CPU))
-    assert fault.message == "SAE tiny-jumprelu: 1 of 64 values of threshold are NaN or infinite."
+    assert fault.message == snapshot
 
 
 RELEASE, LAYER = "gemma-scope-2b-pt-res-canonical", "layer_10/width_16k/canonical"  # names that the registry knows

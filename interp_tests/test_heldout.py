@@ -143,22 +143,21 @@ def spec_of(evidence, discovered_on):
     )  # fmt: skip
 
 
-def test_a_verdict_warns_of_near_duplicates_and_names_a_pair():
+def test_a_verdict_warns_of_near_duplicates_and_names_a_pair(snapshot):
     """A warning, not another outcome: the same claim found elsewhere is met without it."""
     evidence = evidence_of_rows(prompts=[row(f"the red ball rolled down hill {i}", red=3) for i in range(14)])
     near = judge(spec_of(evidence, ["the red ball rolled down a slope"]), evidence)
     far = judge(spec_of(evidence, ["his green coat hung by the door"]), evidence)
     assert near.outcome == far.outcome == "met"
     assert "near duplicates" not in "".join(far.warnings)
-    assert "'the red ball rolled down hill 0' and 'the red ball rolled down a slope'" in near.warnings[-1]
+    assert near.warnings[-1] == snapshot
 
 
-def test_every_leaked_prompt_is_counted_once():
+def test_every_leaked_prompt_is_counted_once(snapshot):
     """In the sets that are tested, whichever of the sets that it was found on holds it; the first is the example."""
     evidence = evidence_of_rows(prompts=[row(f"the red ball {i}", red=3) for i in range(14)])
     early = before_running(spec_of(evidence, ["The  red ball 3", "the RED ball 3", "the red ball 1", "another"]))
-    assert early.finding.startswith("2 of the tested prompts are among those that the feature was found on (discovery)")
-    assert "for example 'the red ball 1'" in early.finding
+    assert early.finding == snapshot
     assert before_running(spec_of(evidence, ["another"])) is None
 
 

@@ -51,7 +51,7 @@ def values(*numbers):
     return [row(f"a red n{i}", red=v) for i, v in enumerate(numbers)]
 
 
-def test_fires_more_reports_the_plain_numbers():
+def test_fires_more_reports_the_plain_numbers(snapshot):
     """AUROC, p, rates and means equal those of the pooled values, counted one by one."""
     a, b = (3.0, 2.0, 0.0, 5.0, 4.0, 1.5), (0.0, 0.0, 2.0, 1.0, 0.0, 0.0, 1.75)
     verdict = claimed("fires_more", evidence_of_rows(prompts=values(*a), than=values(*b)))
@@ -65,16 +65,16 @@ def test_fires_more_reports_the_plain_numbers():
     assert also["mean difference"].value == pytest.approx(np.mean(a) - np.mean(b))
     assert also["ratio of means"].value == pytest.approx(np.mean(a) / np.mean(b))
     assert also["firing prompts"].value == 8
-    assert "n=6 v 7" in verdict.finding
+    assert verdict.finding == snapshot
 
 
-def test_a_significant_effect_under_the_bound_is_not_met():
+def test_a_significant_effect_under_the_bound_is_not_met(snapshot):
     """AUROC .8 with a small p, bound .95: unmet only when the limits exclude the bound."""
     few = evidence_of_rows(prompts=values(*range(4, 16)), than=values(*range(12)))
     verdict = claimed("fires_more", few, auroc={"at_least": 0.95})
     assert verdict.p < 0.01
     assert verdict.outcome is Outcome.UNMET
-    assert "fires more, but less than claimed" in verdict.finding
+    assert verdict.finding == snapshot
     assert claimed("fires_more", few, auroc={"at_least": 0.75}).outcome is Outcome.MET
     assert claimed("fires_more", few, auroc={"at_least": 0.85}).reason is Reason.UNDERPOWERED
 
@@ -93,22 +93,21 @@ def test_fires_more_claims_more():
         kinds()["fires_more"].model_validate({"prompts": "a", "than": "b", "auroc": {"at_most": 0.5}})
 
 
-def test_templates_are_the_units():
+def test_templates_are_the_units(snapshot):
     """Twenty prompts a side from four templates are four units; with other templates on each side, five suffice."""
     evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, PLAIN))
     four = grouped(evidence, {"prompts": list("abcd") * 5, "than": list("efgh") * 5})
     verdict = claimed("fires_more", four)
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
-    assert verdict.finding.startswith("4 templates cannot show this")
-    assert "Add 1 template to prompts" in verdict.finding
+    assert verdict.finding == snapshot
     five = grouped(evidence, {"prompts": list("abcde") * 4, "than": list("fghij") * 4})
     found = claimed("fires_more", five)
     assert (found.outcome, found.measurement.n) == (Outcome.MET, 10)
-    assert "n=5 v 5 templates" in found.finding
+    assert found.finding == snapshot
     assert found.p == pytest.approx(1 / 252)
 
 
-def test_shared_templates_are_compared_inside():
+def test_shared_templates_are_compared_inside(snapshot):
     """A frame that raises both sides alike cancels: labels are permuted inside each template."""
     frame = np.repeat([0.0, 10.0, 20.0, 30.0, 40.0, 50.0], 2)
     a, b = frame + 2 + np.tile([0.0, 0.5], 6), frame + 1 + np.tile([0.0, 0.5], 6)
@@ -122,10 +121,10 @@ def test_shared_templates_are_compared_inside():
     assert verdict.measurement.value == pytest.approx(twin.mean_auroc_within(strata)) == 1.0
     assert verdict.p == pytest.approx(1 / 6**6)
     assert verdict.measurement.n == 6
-    assert "6 shared templates" in verdict.finding
+    assert verdict.finding == snapshot
 
 
-def test_longer_prompts_are_a_confound_in_the_direction_that_helps():
+def test_longer_prompts_are_a_confound_in_the_direction_that_helps(snapshot):
     """Pool max grows with length: 1.5 times is refused, the other direction and other pools are not."""
     long, plain = "the red ball rolled over the hill and away again", "the old ball rolled"
     evidence = evidence_of_rows(prompts=rows(10, long, red=3), than=rows(10, plain))
@@ -137,7 +136,7 @@ def test_longer_prompts_are_a_confound_in_the_direction_that_helps():
     longer = evidence_of_rows(prompts=rows(10, COLOR + " far", red=3), than=rows(10, PLAIN))
     assert claimed("fires_more", longer).warnings == ()
     warned = evidence_of_rows(prompts=rows(10, COLOR + " far off", red=3), than=rows(10, PLAIN))
-    assert "1.4 times as long" in claimed("fires_more", warned).warnings[0]
+    assert claimed("fires_more", warned).warnings[0] == snapshot
 
 
 def test_four_firing_prompts_are_too_sparse():
@@ -179,13 +178,10 @@ def test_specials_count_only_where_the_spec_says_so():
     assert claimed("fire_rate", evidence, dataclasses.replace(CLAIM, special_tokens="counted")).outcome is Outcome.MET
 
 
-def test_the_first_error_of_a_newcomer_says_what_to_do():
+def test_the_first_error_of_a_newcomer_says_what_to_do(snapshot):
     """How many are missing, where, and what can be claimed of these few."""
     verdict = claimed("fires_more", evidence_of_rows(prompts=rows(3, COLOR, red=3), than=rows(20, PLAIN)))
-    assert verdict.finding == (
-        "3 prompts cannot show this for prompts in general (5 are the fewest, on the side that should fire). Add 2 to "
-        "prompts (`interp draft` suggests some), or write `scope: sample` to claim it of these three only."
-    )
+    assert verdict.finding == snapshot
     assert verdict.details == {"add": 2, "to": "prompts"}
 
 
@@ -213,12 +209,12 @@ def test_a_stricter_alpha_needs_more_negatives(alpha):
         assert 1 / math.comb(5 + n, 5) <= alpha < 1 / math.comb(4 + n, 5)
 
 
-def test_a_rate_of_all_prompts_is_for_samples_only():
+def test_a_rate_of_all_prompts_is_for_samples_only(snapshot):
     """No number of prompts shows 100 %; the text says what else to do."""
     evidence = evidence_of_rows(prompts=rows(30, COLOR, red=3))
     verdict = claimed("fire_rate", evidence, rate={"at_least": 1})
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
-    assert "No number of prompts can: change the bound" in verdict.finding
+    assert verdict.finding == snapshot
     assert claimed("fire_rate", evidence, SAMPLE, rate={"at_least": 1}).outcome is Outcome.MET
 
 
@@ -230,20 +226,20 @@ def test_mean_and_max_are_for_samples_only():
     assert claimed("activation", evidence, SAMPLE, max={"at_least": 3}, mean={"at_most": 3.2}).outcome is Outcome.MET
 
 
-def test_a_range_over_chance_needs_the_p_as_well():
+def test_a_range_over_chance_needs_the_p_as_well(snapshot):
     """Limits inside the range and p <= alpha: met. p over alpha, as a deal of labels has it, is never met."""
     a, b = [float(i) for i in range(6, 46)], [float(i) + 0.5 for i in range(40)]
     evidence = evidence_of_rows(prompts=values(*a), than=values(*b))
     verdict = claimed("fires_more", evidence, auroc={"between": [0.51, 0.95]})
     assert (verdict.outcome, verdict.p <= 0.05) == (Outcome.MET, True)
-    assert "fires more on" in verdict.finding
+    assert verdict.finding == snapshot
     assert claimed("fires_more", evidence, auroc={"between": [0.51, 0.7]}).reason is Reason.UNDERPOWERED
     assert claimed("fires_more", evidence, auroc={"between": [0.95, 1]}).outcome is Outcome.UNMET
     loose = evidence_of_rows(prompts=values(*a[:20]), than=values(*(x + 6 for x in b[:20])))
     chance = claimed("fires_more", loose, auroc={"between": [0.501, 1]})
     assert chance.p > 0.05
     assert chance.outcome is Outcome.UNMET
-    assert "does not fire more" in chance.finding
+    assert chance.finding == snapshot
 
 
 @settings(max_examples=40, deadline=None)
@@ -296,12 +292,12 @@ def test_an_approximate_p_is_labelled_in_every_kind_that_has_one():
         assert not verdict.warnings
 
 
-def test_a_sample_claim_has_no_p_and_no_limits():
+def test_a_sample_claim_has_no_p_and_no_limits(snapshot):
     """`scope: sample` compares the number itself."""
     evidence = evidence_of_rows(prompts=rows(2, COLOR, red=3), than=rows(2, PLAIN))
     verdict = claimed("fires_more", evidence, SAMPLE)
     assert (verdict.outcome, verdict.p, verdict.measurement.low) == (Outcome.MET, None, None)
-    assert "these prompts only" in verdict.finding
+    assert verdict.finding == snapshot
 
 
 def test_the_worst_prompts_are_shown_with_their_tokens():
@@ -314,24 +310,24 @@ def test_the_worst_prompts_are_shown_with_their_tokens():
     assert shown[3].text == "a loud one"
 
 
-def test_fires_at_says_when_the_next_token_fires():
+def test_fires_at_says_when_the_next_token_fires(snapshot):
     """A feature that fires one token late gets a hint."""
     evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", ball=3))
     verdict = claimed("fires_at", evidence)
     assert verdict.outcome is Outcome.UNMET
-    assert "right after the mark in 10 of 10" in verdict.warnings[0]
+    assert verdict.warnings[0] == snapshot
     good = claimed("fires_at", evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3)))
     assert good.warnings == ()
 
 
-def test_marked_prompts_of_one_template_are_one():
+def test_marked_prompts_of_one_template_are_one(snapshot):
     """Ten prompts of one template are one unit, and too few."""
     evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3))
     verdict = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 10}))
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
     two = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 5 + ["other"] * 5}))
     assert (two.outcome, two.measurement.n) == (Outcome.MET, 2)
-    assert "n=2 templates" in two.finding
+    assert two.finding == snapshot
 
 
 def test_fires_at_needs_marks():
@@ -410,18 +406,17 @@ def test_diffmean_is_a_second_rival():
     assert claimed("beats_keywords", told, and_diffmean=True).outcome is not Outcome.MET
 
 
-def test_a_corpus_needs_five_blocks_and_says_so():
+def test_a_corpus_needs_five_blocks_and_says_so(snapshot):
     """Blocks hold many contexts each; prompts need ten, and live features need neither."""
     text = " ".join(f"w{i}" for i in range(100))
     four, five = (Evidence(sums_of=evidence_of_rows(corpus=rows(n, text)).sums_of) for n in (4, 5))
     verdict = claimed("sparsity", four, corpus="c", l0={"at_most": 3})
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
-    assert verdict.finding.startswith("4 blocks of c cannot show this for tokens in general")
+    assert verdict.finding == snapshot
     assert claimed("sparsity", five, corpus="c", l0={"at_most": 3}).outcome is Outcome.MET
     assert claimed("sparsity", four, corpus="c", live_features={"at_least": 6}).outcome is Outcome.MET
     few = claimed("density", five, corpus="c", rate={"at_most": 0.5})
-    assert "505 counted tokens of c" in few.finding
-    assert "10,000 are the fewest" in few.finding
+    assert few.finding == snapshot
 
 
 def test_reconstruction_over_another_subject_is_paired():

@@ -81,12 +81,12 @@ def test_an_sae_that_never_fires_reconstructs_nothing(kind, role, fields, which)
     assert (verdict.outcome, verdict.reason) == expected
 
 
-def test_a_prompt_without_a_counted_token_is_no_unit():
+def test_a_prompt_without_a_counted_token_is_no_unit(snapshot):
     """It pools to 0 but is not in n, and a warning says so."""
     evidence = evidence_of_rows(prompts=[*rows(14, COLOR, red=3), ()])
     verdict = claimed("fire_rate", evidence)
     assert (verdict.outcome, verdict.measurement.n) == (Outcome.MET, 14)
-    assert verdict.warnings == ("1 of 15 prompts of prompts have no counted token and are left out",)
+    assert verdict.warnings == snapshot
     thirteen = evidence_of_rows(prompts=[*rows(13, COLOR, red=3), ()])
     assert claimed("fire_rate", thirteen).reason is Reason.TOO_FEW_PROMPTS
 
@@ -150,20 +150,20 @@ def test_a_bound_that_excludes_silence_is_gated_by_its_null(kind, fields, side):
     assert kinds()[kind].model_validate(given).side() == side
 
 
-def test_short_prompts_are_a_confound_where_silence_is_claimed():
+def test_short_prompts_are_a_confound_where_silence_is_claimed(snapshot):
     """The other direction: one word leaves a feature little to fire on. Longer prompts speak for the claim."""
     long, words = "the red ball rolled over the hill", [row(f"w{i}") for i in range(14)]
     evidence = evidence_of_rows(prompts=words, but_fires_on=rows(5, long, red=3))
     verdict = claimed("silent_on", evidence)
     assert verdict.reason is Reason.LENGTH_CONFOUND
-    assert "prompts of but_fires_on are 8 times as long as those of prompts" in verdict.finding
+    assert verdict.finding == snapshot
     assert claimed("silent_on", evidence, dataclasses.replace(CLAIM, pool="mean")).outcome is Outcome.MET
     sample = claimed("silent_on", evidence, SAMPLE)
     assert (sample.outcome, "8 times as long" in sample.warnings[0]) == (Outcome.MET, True)
     other = evidence_of_rows(prompts=rows(14, long.replace("red", "old")), but_fires_on=rows(5, "the red", red=3))
     assert (claimed("silent_on", other).outcome, claimed("silent_on", other).warnings) == (Outcome.MET, ())
     near = evidence_of_rows(prompts=rows(14, PLAIN), but_fires_on=rows(5, COLOR + " far off", red=3))
-    assert "1.4 times as long" in claimed("silent_on", near).warnings[0]
+    assert claimed("silent_on", near).warnings[0] == snapshot
 
 
 def test_pooled_values_that_are_all_zero_compare_nothing():

@@ -66,11 +66,11 @@ def test_what_is_read_through_a_derived_subject_is_judged_alike(mutant):
     assert fates(*reconstructed(100, NEAR), **worse)[mutant] == "survived"
 
 
-def test_what_cannot_be_read_is_not_run():
+def test_what_cannot_be_read_is_not_run(snapshot):
     """Missing evidence of a derived subject is neither a kill nor a survival, and says why."""
     found = {t.mutant: t for t in trials(*reconstructed(0.12, NEAR))}
     assert {found[name].fate for name in ("shuffled_decoder", "random_sae", "one_layer_off")} == {Fate.NOT_RUN}
-    assert "has not been read" in found["random_sae"].note
+    assert found["random_sae"].note == snapshot
     assert score(found.values()).applicable == 0
 
 
@@ -86,12 +86,12 @@ def test_only_what_can_change_the_evidence_applies():
     assert applicable(density) == {"one_layer_off", "random_sae"}
 
 
-def test_a_mutant_that_no_evidence_could_meet_is_not_applicable():
+def test_a_mutant_that_no_evidence_could_meet_is_not_applicable(snapshot):
     """Silence on 14 prompts that fires on 3: exchanged, 3 prompts can show no silence, so nothing was tested."""
     given = {"prompts": rows(14, PLAIN), "but_fires_on": rows(3, COLOR, red=3)}
     found = {t.mutant: t for t in trials(*toy_spec("silent_on", {}, given))}
     assert found["swapped_sets"].fate is Fate.NOT_APPLICABLE
-    assert "too few prompts" in found["swapped_sets"].note
+    assert found["swapped_sets"].note == snapshot
     enough = {**given, "but_fires_on": rows(14, COLOR, red=3)}
     assert fates(*toy_spec("silent_on", {}, enough))["swapped_sets"] == "killed"
 

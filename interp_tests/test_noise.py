@@ -134,12 +134,12 @@ def fires_on_17_of_20(dtype):
     return toy_spec("fire_rate", {"rate": {"at_least": 0.8}}, given, scope="sample", dtype=dtype)
 
 
-def test_a_claim_inside_the_noise_of_half_precision_is_fragile():
+def test_a_claim_inside_the_noise_of_half_precision_is_fragile(snapshot):
     """And says by how much; the same numbers in float32 are not."""
     verdict = judge(*fires_on_17_of_20("bfloat16"))
     assert verdict.outcome is Outcome.MET
     assert verdict.fragile is True
-    assert "usual noise of bfloat16 (this subject's own is not measured)" in verdict.details["fragile"]
+    assert verdict.details["fragile"] == snapshot
     assert judge(*fires_on_17_of_20("float32")).fragile is False
 
 
@@ -152,7 +152,7 @@ def calibrated(spec, **changes):
     return dataclasses.replace(spec, calibration=Calibration("2026-11-23", 20, 90, quiet, "float32", quiet, parts))
 
 
-def test_a_subjects_own_noise_is_used_while_it_stands(monkeypatch):
+def test_a_subjects_own_noise_is_used_while_it_stands(monkeypatch, snapshot):
     """Fewer flips: no longer fragile. Measured with another transformers they are not used, and this is said."""
     monkeypatch.setattr("harness.calibration.code_parts", lambda subject: {"weights": "w", "transformers": "5.23.0"})
     monkeypatch.setattr("harness.keys.code_parts", lambda subject: {"weights": "w", "transformers": "5.23.0"})
@@ -161,22 +161,22 @@ def test_a_subjects_own_noise_is_used_while_it_stands(monkeypatch):
     assert judge(calibrated(spec), evidence).fragile is False
     stale = judge(calibrated(spec, transformers="5.1.0"), evidence)
     assert stale.fragile is True
-    assert "measured with another transformers" in stale.details["fragile"]
+    assert stale.details["fragile"] == snapshot
 
 
-def test_a_claim_met_in_half_precision_only_is_not_met():
+def test_a_claim_met_in_half_precision_only_is_not_met(snapshot):
     """What float32 gives decides; the finding says both. One that is unmet is never saved by float32."""
     met = Verdict(Outcome.MET, "fires", Measurement("rate", 0.85, 20), fragile=True)
     unmet = Verdict(Outcome.UNMET, "does not fire", Measurement("rate", 0.75, 20))
     settled = settled_by(met, unmet)
     assert settled.outcome is Outcome.UNMET
-    assert "in float32 it is unmet: does not fire" in settled.finding
+    assert settled.finding == snapshot
     assert settled.details["float32"].startswith("unmet, rate 0.75")
     assert settled_by(met, met).outcome is Outcome.MET
     assert settled_by(unmet, met).outcome is Outcome.UNMET
     thin = Verdict(Outcome.INCONCLUSIVE, "too few", reason=Reason.UNDERPOWERED)
     assert settled_by(met, thin).reason is Reason.UNDERPOWERED
-    assert not_rechecked(met, "no weights").details["float32"] == "not rechecked: no weights"
+    assert not_rechecked(met, "no weights").details["float32"] == snapshot
 
 
 def test_there_is_nothing_to_recheck_in_float32():

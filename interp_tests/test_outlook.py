@@ -58,25 +58,25 @@ def test_a_decided_claim_is_not_asked_for_its_power_in_a_run():
     assert "power" not in met.details
 
 
-def test_an_effect_beyond_its_bound_is_helped_by_no_number_of_prompts():
+def test_an_effect_beyond_its_bound_is_helped_by_no_number_of_prompts(snapshot):
     """An AUROC of .6 never shows .9, and it says so; a share of .5 never shows .8."""
     evidence = evidence_of_rows(prompts=values(3, 0, 1, 0, 2), than=values(0, 1.5, 0, 2.5, 0))
     found = asked("fires_more", evidence, auroc={"at_least": 0.9})
     assert found.addition is None
-    assert "not even 100 more" in found.needed
+    assert found.needed == snapshot
     rate = asked("fire_rate", evidence_of_rows(prompts=values(*[3, 0] * 10)))
     assert rate.addition is None
     assert rate.power < 0.05
 
 
-def test_an_underpowered_rate_names_the_first_n_that_would_do():
+def test_an_underpowered_rate_names_the_first_n_that_would_do(snapshot):
     """22 of 24 may or may not be .8: the n is the first whose exact power is .8, counted up one by one."""
     verdict = judged("fire_rate", evidence_of_rows(prompts=values(*[3] * 22, 0, 0)))
     assert verdict.reason is Reason.UNDERPOWERED
     more = verdict.details["power"]["add"]["more"]["prompts"]
     powers = [rate_power(22 / 24, 24 + k, 0.8, np.inf, 0.05) for k in range(more + 1)]
     assert [p >= ENOUGH for p in powers] == [False] * more + [True]
-    assert f"{more} more of prompts" in verdict.details["needs"]
+    assert verdict.details["needs"] == snapshot
 
 
 def test_silence_and_ranks_have_an_outlook_as_other_rates_have():
@@ -160,7 +160,7 @@ def test_constant_activations_have_a_clear_verdict(kind):
 
 
 @pytest.mark.parametrize("kind", ["fires_more", "distinguishes", "beats_keywords"])
-def test_too_few_firing_prompts_compare_nothing(kind):
+def test_too_few_firing_prompts_compare_nothing(kind, snapshot):
     """4 firing prompts of 20 are too sparse, with how many more would do; and 5 are compared."""
     texts = [f"a red n{i} m{i}" for i in range(20)]
 
@@ -170,7 +170,7 @@ def test_too_few_firing_prompts_compare_nothing(kind):
 
     sparse = judged(kind, evidence(4))
     assert sparse.reason is Reason.TOO_SPARSE
-    assert "add 1 on which it does" in sparse.finding
+    assert sparse.finding == snapshot
     assert judged(kind, evidence(5)).reason is not Reason.TOO_SPARSE
 
 

@@ -85,12 +85,12 @@ class Bomb:
         return os.mkdir, (self.path,)
 
 
-def test_a_pickle_that_is_not_weights_is_one_message_and_is_never_run(tmp_path):
+def test_a_pickle_that_is_not_weights_is_one_message_and_is_never_run(tmp_path, snapshot):
     """Code in a checkpoint is refused, and does not run."""
     path = saved(tmp_path, Bomb(tmp_path / "exploded"))
     fault = fault_of(lambda: read_qwen_scope(path, K, "cpu"))
     assert fault.code == "sae_unreadable"
-    assert "layer3.sae.pt is not an SAE in Qwen-Scope's format: torch reads no weights from it" in fault.message
+    assert fault.message == snapshot
     assert not (tmp_path / "exploded").exists()
 
 
@@ -130,11 +130,11 @@ def test_a_subject_names_the_format(tmp_path):
     assert "2 files *.sae.pt, one is wanted" in fault_of(lambda: load_sae(ref, D_IN, torch.device("cpu"))).message
 
 
-def test_a_release_that_sae_lens_does_not_know_is_refused_before_it_is_asked():
+def test_a_release_that_sae_lens_does_not_know_is_refused_before_it_is_asked(snapshot):
     """The nearest release and id are named."""
     ref = SaeRef("far", "release", "gemma-scope-2b-pt-res-cannonical", "layer_10/width_16k/canonical")
     fault = fault_of(lambda: load_sae(ref, 2304, torch.device("cpu")))
-    assert "Did you mean 'gemma-scope-2b-pt-res-canonical'?" in fault.message
+    assert fault.message == snapshot
     ref = SaeRef("far", "release", "gemma-scope-2b-pt-res-canonical", "layer_10/width_16k/cannonical")
     fault = fault_of(lambda: load_sae(ref, 2304, torch.device("cpu")))
-    assert "Did you mean 'layer_10/width_16k/canonical'?" in fault.message
+    assert fault.message == snapshot

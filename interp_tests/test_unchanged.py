@@ -74,13 +74,13 @@ def test_without_a_baseline_the_claim_is_inconclusive_and_says_how_to_accept_it(
     assert f"{verdict.measurement.value:.6g}" in verdict.finding
 
 
-def test_a_stale_baseline_is_not_used():
+def test_a_stale_baseline_is_not_used(snapshot):
     """A number that would be met is inconclusive where the baseline is of other weights, and the finding says which."""
     value = bounded("fvu").value
     stale = accepted("fvu", value, stale="it is from other weights or another way of reading (sae aaa is now bbb)")
     verdict = judged("fvu", stale)
     assert verdict.reason is Reason.NO_BASELINE
-    assert "sae aaa is now bbb" in verdict.finding
+    assert verdict.finding == snapshot
     assert judged("fvu", accepted("fvu", value)).outcome is Outcome.MET
 
 
@@ -116,23 +116,23 @@ def test_bfloat16_is_noisier_than_float32():
     assert judged("l0", off, dataclasses.replace(CLAIM, dtype="bfloat16")).outcome is Outcome.MET
 
 
-def test_an_unmet_finding_says_by_how_much_and_what_moved():
+def test_an_unmet_finding_says_by_how_much_and_what_moved(snapshot):
     """Old and new value, the relative change, and the versions that differ; where none does, that."""
     value = bounded("fvu").value
     moved = judged("fvu", accepted("fvu", value * 2, moved=("torch 2.12.0 is now 2.13.0",)))
     assert moved.outcome is Outcome.UNMET
     assert "(-50.00%)" in moved.finding
-    assert "torch 2.12.0 is now 2.13.0" in moved.finding
+    assert moved.finding == snapshot
     still = judged("fvu", accepted("fvu", value * 2))
-    assert "Weights and library versions are those of the baseline" in still.finding
+    assert still.finding == snapshot
 
 
-def test_another_feature_is_another_number():
+def test_another_feature_is_another_number(snapshot):
     """Where another feature ranks first than the accepted one, equal numbers are no excuse."""
     value = bounded("firing_rate").value
     verdict = judged("firing_rate", accepted("firing_rate", value, feature=5))
     assert verdict.outcome is Outcome.UNMET
-    assert "baseline is of feature 5" in verdict.finding
+    assert verdict.finding == snapshot
 
 
 def test_a_feature_that_never_fires_has_no_baseline():
