@@ -130,10 +130,14 @@ class _Run:
             shared.rows, shared.oom_halvings = loaded.shapes.table(), loaded.shapes.halvings
 
     def _through(self, reading: Reading, loaded: LoadedModel) -> _Through | None:
-        """A reading with its SAE; one whose SAE cannot be had fails alone."""
+        """A reading with its SAE; one whose SAE cannot be had, or whose site is not proven, fails alone."""
         try:
+            if reading.prompts or reading.corpora:
+                loaded.prove(reading.subject.hook)
             sae = self._sae(reading, loaded)
         except EnvironmentFault as fault:
+            if fault.code == "out_of_memory":  # the model's pass, whichever SAE is read
+                raise
             for key in (*(key for key, _ in (*reading.prompts, *reading.corpora)), *reading.promotions):
                 self.sink.fault(reading.code_key, key, fault)
             return None

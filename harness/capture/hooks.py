@@ -53,12 +53,22 @@ def run(forward: Callable[[], Any], sites: Mapping[str, Site], stop_early: bool 
     return seen
 
 
+def given_to(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> torch.Tensor | None:
+    """The activations that a module is called with; None where its first argument holds no tensor first."""
+    return first_tensor(args[0] if args else kwargs.get("hidden_states"))
+
+
+def first_tensor(value: Any) -> torch.Tensor | None:
+    """A tensor, or the first of several: many layers and MLPs return more than the activations."""
+    if isinstance(value, tuple | list):
+        value = value[0] if value else None
+    return value if isinstance(value, torch.Tensor) else None
+
+
 def _keeper(name: str, seen: Seen, enough: int | None) -> Callable[..., None]:
     def keep(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        value = args[0] if args else kwargs.get("hidden_states")
-        if isinstance(value, tuple):  # layers returned a tuple before transformers 5
-            value = value[0]
-        assert isinstance(value, torch.Tensor), f"{type(module).__name__} passes on no tensor at {name}"
+        value = given_to(args, kwargs)
+        assert value is not None, f"{type(module).__name__} passes on no tensor at {name}"
         seen[name] = value.detach().clone()  # a later layer may write into it, and a view would hold all of it
         if len(seen) == enough:
             raise _SeenAll

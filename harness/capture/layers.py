@@ -10,6 +10,12 @@ from torch import nn
 from harness.errors import EnvironmentFault
 from harness.inputs import parse_hook
 
+# What a layer's children are called whose output may be what the MLP adds, the last before the sum first.
+# harness/capture/proving.py says whether it is.
+_MLP = (
+    "post_feedforward_layernorm", "post_mlp_layernorm", "mlp", "feed_forward", "ffn", "block_sparse_moe", "moe", "fc2",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -48,12 +54,18 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     return shallowest[0]
 
 
+def holder_of(model: nn.Module) -> nn.Module:
+    """The module whose direct child the list of layers is: its other children run before and after them."""
+    layers = decoder_layers(model)
+    return next(module for module in decoder_of(model).modules() if any(c is layers for c in module.children()))
+
+
 def find_site(model: nn.Module, hook: str) -> Site:
     """The module that `blocks.L.hook_*` names, in TransformerLens' terms.
 
     resid_pre and resid_post are what enters and leaves layer L. mlp_out is what the MLP adds to the residual stream,
-    so where a norm stands between them (Gemma 2 and 3), it is that norm's output; an architecture whose layers are
-    built otherwise is refused.
+    so where a norm stands between them (Gemma 2 and 3, GLM-4), it is that norm's output. Names only suggest the module:
+    harness/capture/proving.py shows that it is the right one, or refuses it.
     """
     layer, site = parse_hook(hook)
     layers = decoder_layers(model)
@@ -69,8 +81,8 @@ def find_site(model: nn.Module, hook: str) -> Site:
 
 
 def _mlp_out(layer: nn.Module, hook: str) -> nn.Module:
-    after = getattr(layer, "post_feedforward_layernorm", None) or getattr(layer, "mlp", None)
-    if not isinstance(after, nn.Module):
+    after = next((found for name in _MLP if isinstance(found := getattr(layer, name, None), nn.Module)), None)
+    if after is None:
         raise EnvironmentFault(
             "site_not_found",
             f"{hook}: {type(layer).__name__} has no module whose output is what its MLP adds to the residual stream.",

@@ -15,6 +15,7 @@ from harness.capture.batching import Shapes, by_length, filled
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.hooks import Seen, run
 from harness.capture.layers import decoder_of, find_site
+from harness.capture.proving import probe_ids, prove
 from harness.capture.tokens import Texts, Tokenized
 from harness.capture.visual import Visual
 from harness.codes import Codes, concat
@@ -58,6 +59,7 @@ class LoadedModel:
     visual: Visual | None = None
     batches: int = 0
     texts: Texts = field(init=False)
+    _proven: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         config: Any = self.model.config
@@ -100,14 +102,29 @@ class LoadedModel:
             kind=np.concatenate([text.kind for text in texts]),
         )
 
+    def prove(self, hook: str) -> None:
+        """Show that `hook` reads what its name says in this model, once; raises EnvironmentFault `site_unproven`,
+        `site_not_found`, `layer_out_of_range` or `layers_not_found`."""
+        if hook in self._proven:
+            return
+        ids = probe_ids(self.model)
+        tokens = self._sent(torch.tensor([ids]))
+        try:
+            prove(self.model, hook, (1, len(ids)), self._pass_of([ids], tokens, torch.ones_like(tokens)))
+        except torch.OutOfMemoryError as error:
+            raise self._too_large(len(ids)) from error
+        self._proven.add(hook)
+
     def read(
         self, texts: Sequence[Tokenized | TokenIds], hooks: Sequence[str], handle: Callable[[Batch], None]
     ) -> None:
         """Run the model over texts (token ids alone are plain causal text), each once, and hand every batch to `handle`
         as it is done. A batch holds texts of one length and one way of reading.
 
-        Out of memory, in the pass or in `handle`, halves the rows and tries that batch again.
+        Out of memory, in the pass or in `handle`, halves the rows and tries that batch again. Raises what `prove` does.
         """
+        for hook in hooks:
+            self.prove(hook)
         for length, indices in by_length([len(text) for text in texts], self.shapes).items():
             for left in _by_way(texts, indices):
                 while left:
@@ -126,19 +143,21 @@ class LoadedModel:
         tokens, mask = padded([row.ids if isinstance(row, Tokenized) else row for row in rows], length)
         tokens, mask = self._sent(tokens), self._sent(mask)
         sites = {hook: find_site(self.model, hook) for hook in hooks}
-        body = decoder_of(self.model) if self.visual is None else self._whole()
-        more = {} if self.visual is None else self._way(rows, tokens)
         with torch.inference_mode():
-            seen = run(
-                lambda: body(input_ids=tokens, attention_mask=mask, use_cache=False, **more),
-                sites,
-                stop_early=not _is_offloaded(self.model),
-            )
+            seen = run(self._pass_of(rows, tokens, mask), sites, stop_early=not _is_offloaded(self.model))
             seen = {name: h.to(self.device) for name, h in seen.items()}
         self.batches += 1
         real = mask.bool()
         real[len(part) :] = False
         return Batch(part, seen, real)
+
+    def _pass_of(
+        self, rows: Sequence[Tokenized | TokenIds], tokens: torch.Tensor, mask: torch.Tensor
+    ) -> Callable[[], Any]:
+        """One forward pass over these rows, without a head."""
+        body = decoder_of(self.model) if self.visual is None else self._whole()
+        more = {} if self.visual is None else self._way(rows, tokens)
+        return lambda: body(input_ids=tokens, attention_mask=mask, use_cache=False, **more)
 
     def _sent(self, made: torch.Tensor) -> torch.Tensor:
         """On the device; to a GPU from pinned memory, so that the host does not wait for the copy."""
@@ -171,11 +190,14 @@ class LoadedModel:
             way["position_ids"] = torch.arange(tokens.shape[1], device=self.device)[None]
         return way
 
+    def _too_large(self, length: int) -> EnvironmentFault:
+        return EnvironmentFault(
+            "out_of_memory", f"one text of {length:,} tokens does not fit on {self.device}.", "Shorten it."
+        )
+
     def _make_room(self, length: int, error: Exception) -> None:
         if self.shapes.rows(length) == 1:
-            raise EnvironmentFault(
-                "out_of_memory", f"one text of {length:,} tokens does not fit on {self.device}.", "Shorten it."
-            ) from error
+            raise self._too_large(length) from error
         self.shapes.halve()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
