@@ -12,10 +12,11 @@ from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import NOISES, closest, noise_of
-from harness.expectations.nulls import null_of, says_little
+from harness.expectations.nulls import gates, null_of
 from harness.heldout import near_duplicates, repeated
 from harness.inputs import Prompt, PromptSet
 from harness.spec import Spec
+from harness.vacuity import reasons, saying_little, says_little
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 _DECIDED = (Outcome.MET, Outcome.UNMET)
@@ -99,18 +100,7 @@ def _with_null(verdict: Verdict, expectation: Expectation, evidence: Evidence, c
     if null is None:
         return verdict
     counted = verdict.with_(null_share=null.share, details={**verdict.details, "null": [null.meeting, null.live]})
-    if verdict.outcome is not Outcome.MET or not says_little(expectation, null):
-        return counted
-    details = {**counted.details, "says_little": null.warning()}
-    return counted.with_(warnings=(*counted.warnings, null.warning()), details=details)
-
-
-def strictly(verdict: Verdict) -> Verdict:
-    """The verdict under --strict: a claim that too many features meet shows nothing about the one that it names."""
-    why = verdict.details.get("says_little")
-    if why is None or verdict.outcome is not Outcome.MET:
-        return verdict
-    return verdict.with_(outcome=Outcome.INCONCLUSIVE, reason=Reason.VACUOUS, finding=f"{verdict.finding}; {why}")
+    return saying_little(counted, Reason.VACUOUS, null.warning()) if gates(expectation, null) else counted
 
 
 def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:
@@ -119,15 +109,25 @@ def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:
     if spec.together == "all":
         verdicts = [_judge_feature(spec, evidence, f) for f in spec.features]
         shown = min(verdicts, key=lambda v: _WORST_FIRST.index(v.outcome))
-        return _summed_up(shown, verdicts, p=_largest_p(verdicts))
+        return _summed_up(_as_weak_as_all(shown, verdicts), verdicts, p=_largest_p(verdicts))
     verdicts = [_judge_feature(spec, evidence, f, spec.claim.alpha / m) for f in spec.features]
     shown = max(verdicts, key=lambda v: _any_rank(v))
     return _summed_up(shown, verdicts, p=min(1.0, m * min(_ps(verdicts))) if _ps(verdicts) else None)
 
 
-def _any_rank(verdict: Verdict) -> int:
+def _any_rank(verdict: Verdict) -> tuple[int, bool]:
     """met beats could-not-tell, which beats unmet: `any` is refuted only when all are."""
-    return [Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET].index(verdict.outcome)
+    rank = [Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET].index(verdict.outcome)
+    return rank, not says_little(verdict)
+
+
+def _as_weak_as_all(shown: Verdict, verdicts: Sequence[Verdict]) -> Verdict:
+    """A claim about all features says little where it says little about one of them."""
+    for other in verdicts:
+        if other is not shown:
+            for reason, why in reasons(other):
+                shown = saying_little(shown, reason, f"feature {other.feature}: {why}")
+    return shown
 
 
 def _summed_up(shown: Verdict, verdicts: Sequence[Verdict], p: float | None) -> Verdict:

@@ -16,11 +16,11 @@ from harness.controls import Control, run_controls
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
-from harness.judging import before_running, judge, strictly, with_outlook
+from harness.judging import before_running, judge, with_outlook
 from harness.kept import Kept, KeptRow, KeptVerdict
 from harness.keptcontrols import KeptControls
 from harness.mutants import derived_specs
-from harness.mutants.score import strictly_killing
+from harness.mutants.score import with_trials
 from harness.mutants.trying import Unread, try_mutants
 from harness.planning import WHOLE, Shard
 from harness.rechecking import in_float32, lacks_recheck, not_rechecked, settled_by
@@ -33,6 +33,7 @@ from harness.running import Cold, Missing, Runner
 from harness.running.doors import Engine
 from harness.spec import Broken, Spec
 from harness.store import Store
+from harness.vacuity import failing_vacuous
 from harness.verdict import Outcome, Verdict
 
 Mutate = Literal["no", "stored", "all"]
@@ -49,14 +50,14 @@ class SpecSession:
     """The specs selected in one process, and the runner that answers for them.
 
     selected: what is read at once: the specs that were chosen, and all members of the families that were.
-    strict: a claim that too many features meet, or that kills no mutant, is not met. mutate: judge mutants of every
+    fail_vacuous: a claim that says little is not met (vacuity.py). mutate: judge mutants of every
     met claim's evidence; `stored` reads no model for them. exhibits: what the page shows of the evidence of each claim.
     judged_before: the ids of the claims whose verdicts were kept from an earlier run (kept.py).
     """
 
     runner: Runner
     selected: Sequence[Spec]
-    strict: bool = False
+    fail_vacuous: bool = False
     mutate: Mutate = "no"
     exhibits: Exhibits = field(default_factory=Exhibits)
     judged_before: set[str] = field(default_factory=set)
@@ -151,11 +152,9 @@ class SpecSession:
             return early
         found = self.kept.find(spec)
         verdict = self._judged_now(spec) if found is None else self._judged_before(spec, found)
-        verdict = strictly(verdict) if self.strict else verdict
-        if self.mutate == "no" or verdict.outcome is not Outcome.MET:
-            return verdict
-        tried = verdict.with_(mutants=try_mutants(spec, verdict, self._read_or_not))
-        return strictly_killing(tried) if self.strict else tried
+        if self.mutate != "no" and verdict.outcome is Outcome.MET:
+            verdict = with_trials(verdict, try_mutants(spec, verdict, self._read_or_not))
+        return failing_vacuous(verdict) if self.fail_vacuous else verdict
 
     def _judged_before(self, spec: Spec, found: KeptVerdict) -> Verdict:
         self.exhibits.put_back(spec, found.card)
@@ -216,7 +215,7 @@ def open_session(
     shared: Path,
     must_run: Callable[[Spec], bool],
     progress: Callable[[str], None],
-    strict: bool = False,
+    fail_vacuous: bool = False,
     mutate: Mutate = "no",
     shard: Shard = WHOLE,
     engine: Engine | None = None,
@@ -235,4 +234,4 @@ def open_session(
         engine=engine,
         scratch=scratch,
     )
-    return SpecSession(runner, selected, strict, mutate)
+    return SpecSession(runner, selected, fail_vacuous, mutate)

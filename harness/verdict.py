@@ -26,6 +26,8 @@ class Reason(StrEnum):
     DEAD = "dead"
     VACUOUS = "vacuous"
     NO_BASELINE = "no_baseline"
+    SHORTCUT = "shortcut"
+    NO_PROVENANCE = "no_provenance"
 
 
 @dataclass(frozen=True, slots=True)

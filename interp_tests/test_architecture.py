@@ -30,6 +30,7 @@ FLOORS = [
         "promotion",
         "heldout",
         "weights",
+        "vacuity",
         "settings",
         "git",
     },

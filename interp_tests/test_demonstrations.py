@@ -31,8 +31,8 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def strict(project):
-    """What `pytest --strict --mutate` printed, and its records by the claim's own id."""
-    done = project.pytest("-q", "--strict", "--mutate")
+    """What `pytest --fail-vacuous --mutate` printed, and its records by the claim's own id."""
+    done = project.pytest("-q", "--fail-vacuous", "--mutate")
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout, {r["id"].split("::")[1]: r for r in project.results()["records"]}
 
@@ -60,7 +60,7 @@ def test_each_claim_ends_as_the_page_says(strict):
 
 
 def test_a_plain_run_sees_two_of_the_four(project, strict):
-    """That is what --strict --mutate is for."""
+    """That is what --fail-vacuous --mutate is for."""
     project.pytest("-q")
     found = {r["id"].split("::")[1]: r["outcome"] for r in project.results()["records"]}
     assert [name for name in WANTING if found[name] != "met"] == ["more-prompts-more-power", "animal-whatever-the-case"]

@@ -15,10 +15,11 @@ from harness.expectations.toy import evidence_of, evidence_of_rows, row, rows, t
 from harness.inputs import Prompt
 from harness.mutants import MUTANTS, Case, applicable, derived_specs
 from harness.mutants.moved_marks import moved_marks
-from harness.mutants.score import kills_nothing, score, strictly_killing
+from harness.mutants.score import kills_nothing, score, with_trials
 from harness.mutants.shuffled_labels import deal, variants
 from harness.mutants.wrong_feature import tokens_fired
 from harness.mutants.wrong_feature import variants as wrong_features
+from harness.vacuity import failing_vacuous, says_little
 from harness.verdict import Fate, Outcome, Reason, Trial, Verdict
 from interp_tests.mutant_cases import COLOR, MARKED, PLAIN, compared, fates, toy_spec, trials
 
@@ -246,16 +247,19 @@ def test_what_does_not_apply_counts_on_neither_side():
     assert score([]).low is None
 
 
-def test_strictly_a_claim_that_kills_nothing_is_vacuous():
-    """All survivors: inconclusive, vacuous, with their names. One kill, or nothing that applies: as it was."""
+def test_a_claim_that_kills_nothing_says_little(snapshot):
+    """All survivors: vacuous, with their names; nothing that applies: vacuous, too. One kill, or none tried: fine."""
     met = Verdict(Outcome.MET, "fires more")
-    bad = strictly_killing(met.with_(mutants=(trial(Fate.SURVIVED), trial(Fate.NOT_RUN, "random_sae"))))
-    assert (bad.outcome, bad.reason) == (Outcome.INCONCLUSIVE, Reason.VACUOUS)
-    assert "wrong_feature" in bad.finding
-    assert "random_sae: not run" in bad.finding
-    for fine in ((trial(Fate.SURVIVED), trial(Fate.KILLED)), (trial(Fate.NOT_APPLICABLE),), (trial(Fate.NOT_RUN),)):
+    bad = with_trials(met, (trial(Fate.SURVIVED), trial(Fate.NOT_RUN, "random_sae")))
+    none = with_trials(met, (trial(Fate.NOT_APPLICABLE),))
+    for verdict in (bad, none):
+        failed = failing_vacuous(verdict)
+        assert (verdict.outcome, failed.outcome, failed.reason) == (Outcome.MET, Outcome.INCONCLUSIVE, Reason.VACUOUS)
+        assert failed.finding == snapshot
+    unread = (trial(Fate.NOT_APPLICABLE), trial(Fate.NOT_RUN))
+    for fine in ((trial(Fate.SURVIVED), trial(Fate.KILLED)), (trial(Fate.NOT_RUN),), unread):
         assert not kills_nothing(fine)
-        assert strictly_killing(met.with_(mutants=fine)).outcome is Outcome.MET
+        assert not says_little(with_trials(met, fine))
 
 
 def test_a_kind_that_raises_is_no_kill():

@@ -126,14 +126,14 @@ def test_without_mutate_nothing_is_said_of_mutants(project):
 def test_strict_and_mutate_fail_what_kills_nothing(project):
     """With both, a met claim that no mutant breaks is inconclusive: vacuous, and its text says what to assert."""
     project.suite("color", GOOD + FIDELITY + VACUOUS, prompts=FOUND)
-    done = project.pytest("-q", "--strict", "--mutate")
+    done = project.pytest("-q", "--fail-vacuous", "--mutate")
     assert done.returncode == 1
     outcomes = {r["id"]: (r["outcome"], r["reason"]) for r in project.results()["records"]}
     assert outcomes["color::vacuous"] == ("inconclusive", "vacuous")
     assert outcomes["color::good"] == ("met", None)
     assert outcomes["color::reconstructs"] == ("met", None)
     assert "shuffled_decoder: meets the claim; to kill it: tighten the bound" in done.stdout
-    assert project.pytest("-q", "--strict").returncode == 0, "and without mutants it is met"
+    assert project.pytest("-q", "--fail-vacuous").returncode == 0, "and without mutants it is met"
 
 
 def test_mutants_are_the_same_under_xdist(project, first):
@@ -146,14 +146,14 @@ def test_mutants_are_the_same_under_xdist(project, first):
 
 
 def test_the_command_says_what_pytest_says(project, first):
-    """interp mutate --json has the fates of the run; its table has a line a claim; --strict is exit 1."""
+    """interp mutate --json has the fates of the run; its table has a line a claim; --fail-vacuous is exit 1."""
     command = [sys.executable, "-m", "harness", "mutate"]
     done = project.run([*command, "--json"])
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert fates({"records": told["claims"]}) == fates(first[2])
     assert told["suites"] == first[2]["mutants"]
-    table = project.run([*command, "--strict", "specs/color.yaml"])
+    table = project.run([*command, "--fail-vacuous", "specs/color.yaml"])
     assert table.returncode == 1
     (line,) = [line for line in table.stdout.splitlines() if line.startswith("color::good")]
     assert line.split()[1:4] == ["killed"] * 3

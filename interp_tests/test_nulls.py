@@ -1,4 +1,4 @@
-"""The share of live features that would meet a claim, too: counted the long way, and what --strict makes of it."""
+"""The share of live features that would meet a claim, too, counted the long way; what --fail-vacuous fails."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from harness.expectations import kinds
-from harness.expectations.nulls import null_of, says_little
+from harness.expectations.nulls import gates, null_of
 from harness.expectations.toy import claim_of, evidence_of, evidence_of_rows, expectation_of, rows
-from harness.judging import strictly
 from harness.mutants import Case
 from harness.mutants.wrong_feature import tokens_fired
+from harness.vacuity import failing_vacuous, reasons, saying_little, says_little
 from harness.verdict import Outcome, Reason, Verdict
 from interp_tests.mutant_cases import toy_spec
 from interp_tests.project import make_project
@@ -123,31 +123,43 @@ def test_a_range_that_excludes_silence_is_gated():
         expectation = kinds()["fire_rate"].model_validate({"prompts": "prompts", "rate": {"between": bound}})
         null = null_of(expectation, evidence, claim)
         assert null.share > 0.05
-        assert says_little(expectation, null) is gated
+        assert gates(expectation, null) is gated
 
 
 def test_only_claims_of_firing_more_are_gated():
     """Most features are silent on most prompts by nature: `at_most` says little of its null."""
     expectation, evidence, claim = fire_rate(0.5)
     null = null_of(expectation, evidence, claim)
-    assert says_little(expectation, null)
+    assert gates(expectation, null)
     low = kinds()["fire_rate"].model_validate({"prompts": "prompts", "rate": {"at_most": 1}})
     assert null_of(low, evidence, claim).share == 1
-    assert not says_little(low, null_of(low, evidence, claim))
+    assert not gates(low, null_of(low, evidence, claim))
 
 
-def test_strict_touches_only_what_was_met(snapshot):
+def test_fail_vacuous_touches_only_what_was_met(snapshot):
     """An unmet claim stays unmet; a met one that says little is inconclusive: vacuous, and says why."""
-    little = {"says_little": "900 of 1,000 live features meet this bound, too"}
-    met = strictly(Verdict(Outcome.MET, "feature 1 fires", details=little))
-    assert (met.outcome, met.reason) == (Outcome.INCONCLUSIVE, Reason.VACUOUS)
-    assert met.finding == snapshot
-    assert strictly(Verdict(Outcome.UNMET, "it does not", details=little)).outcome is Outcome.UNMET
-    assert strictly(Verdict(Outcome.MET, "fine")).outcome is Outcome.MET
+    many = (Reason.VACUOUS, "900 of 1,000 live features meet this bound, too")
+    little = saying_little(Verdict(Outcome.MET, "feature 1 fires"), *many)
+    assert (little.outcome, little.warnings, says_little(little)) == (Outcome.MET, (many[1],), True)
+    failed = failing_vacuous(little)
+    assert (failed.outcome, failed.reason) == (Outcome.INCONCLUSIVE, Reason.VACUOUS)
+    assert failed.finding == snapshot
+    unmet = saying_little(Verdict(Outcome.UNMET, "it does not"), *many)
+    assert (failing_vacuous(unmet).outcome, says_little(unmet)) == (Outcome.UNMET, False)
+    assert failing_vacuous(Verdict(Outcome.MET, "fine")).outcome is Outcome.MET
 
 
-def test_strict_fails_a_claim_that_many_features_meet(tmp_path):
-    """pytest passes it with a warning that counts them; pytest --strict does not."""
+def test_every_reason_is_given_and_the_first_is_the_verdicts():
+    """A shortcut that is vacuous as well is `shortcut` where that was found first, and both are in the finding."""
+    both = saying_little(Verdict(Outcome.MET, "fires"), Reason.SHORTCUT, "so does the length")
+    both = saying_little(both, Reason.VACUOUS, "so do all")
+    assert reasons(both) == [(Reason.SHORTCUT, "so does the length"), (Reason.VACUOUS, "so do all")]
+    failed = failing_vacuous(both)
+    assert (failed.reason, failed.finding) == (Reason.SHORTCUT, "fires; so does the length; so do all")
+
+
+def test_fail_vacuous_fails_a_claim_that_many_features_meet(tmp_path):
+    """pytest, --strict too, passes it with a warning that counts them; --fail-vacuous and the key of pytest.ini fail it."""
     project = make_project(tmp_path / "repo", tmp_path / "store.sqlite")
     project.suite("color", "- id: some\n  feature: 267\n  fire_rate: {prompts: color, rate: {at_least: .01}}\n")
     assert project.pytest("-q").returncode == 0
@@ -155,7 +167,9 @@ def test_strict_fails_a_claim_that_many_features_meet(tmp_path):
     assert record["outcome"] == "met"
     assert record["null_share"] > 0.05
     assert any("live features meet this bound, too" in warning for warning in record["warnings"])
-    done = project.pytest("-q", "--strict")
+    assert project.pytest("-q", "--strict").returncode == 0
+    assert project.pytest("-q", "-o", "interp_fail_vacuous=true").returncode == 1
+    done = project.pytest("-q", "--fail-vacuous")
     assert done.returncode == 1
     assert "live features meet this bound, too" in done.stdout
     assert project.results()["records"][0]["reason"] == "vacuous"

@@ -30,7 +30,8 @@ from harness.reports.html.thumbnails import MAX_BYTES, data_uri, thumbnails
 from harness.reports.html.trend import trend_of
 from harness.reports.record import Record
 from harness.reports.terminal import ORDER
-from harness.verdict import Fate, Measurement, Outcome, Trial, Verdict
+from harness.vacuity import saying_little
+from harness.verdict import Fate, Measurement, Outcome, Reason, Trial, Verdict
 from interp_tests import report_cases as cases
 from interp_tests.mutant_cases import toy_spec
 
@@ -228,7 +229,7 @@ def test_what_is_wrong_with_the_run_comes_first(changes, said):
 
 def test_claims_that_say_little_are_told_from_quiet_ones():
     """A large null share is a fault of a claim that was warned of; of a claim of silence it is as it must be."""
-    warned = cases.MET.with_(null_share=0.3, details={"says_little": "30 % would"})
+    warned = saying_little(cases.MET.with_(null_share=0.3), Reason.VACUOUS, "30 % would")
     quiet = cases.MET.with_(null_share=0.6)
     text = page([cases.record(warned, "loud"), cases.record(quiet, "quiet"), cases.record(cases.MET, "sharp")])
     assert "Null shares: 1 of 3 say little" in text

@@ -29,8 +29,8 @@ def mutate(
         list[Path] | None, typer.Argument(help="Suites or folders; all of specs/ where none is given.")
     ] = None,
     stored: Annotated[bool, typer.Option("--stored", help="Read no model: only mutants that the store has.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="As pytest --strict: what says little, or kills no mutant, fails.")
+    fail_vacuous: Annotated[
+        bool, typer.Option("--fail-vacuous", help="Fail met claims that say little, or that kill no mutant.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document: {suites, claims, invalid}.")] = False,
 ) -> None:
@@ -40,7 +40,7 @@ def mutate(
 
     Example: interp mutate specs/tiny-gemma2
     """
-    records, controls = _judged(paths or None, stored, strict, as_json)
+    records, controls = _judged(paths or None, stored, fail_vacuous, as_json)
     invalid = [str(control) for control in controls if not control.holds]
     if as_json:
         print_document(_document(records, invalid))
@@ -52,7 +52,9 @@ def mutate(
         raise typer.Exit(code)
 
 
-def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -> tuple[list[Record], list[Control]]:
+def _judged(
+    paths: list[Path] | None, stored: bool, fail_vacuous: bool, quiet: bool
+) -> tuple[list[Record], list[Control]]:
     loaded = load(Path.cwd(), paths)
     specs = [item for item in loaded.items if isinstance(item, Spec)]
     with tempfile.TemporaryDirectory(prefix="interp-run-") as made:
@@ -61,7 +63,9 @@ def _judged(paths: list[Path] | None, stored: bool, strict: bool, quiet: bool) -
         if fault is not None:
             typer.echo(f"interp: {fault} This run keeps its evidence to itself.", err=True)
         say = (lambda line: None) if quiet else teller()
-        session = open_session(specs, store, shared, lambda spec: False, say, strict, "stored" if stored else "all")
+        session = open_session(
+            specs, store, shared, lambda spec: False, say, fail_vacuous, "stored" if stored else "all"
+        )
         records = {item.id: session.record(item) for item in loaded.items}
         decided = [s for s in specs if records[s.id].verdict.outcome in (Outcome.MET, Outcome.UNMET)]
         controls = session.controls(decided)

@@ -49,7 +49,7 @@ def null_of(expectation: Expectation, evidence: Evidence, claim: Claim) -> Null 
     return Null(int((meeting & compared).sum()), n, what, contrasts) if n else None
 
 
-def says_little(expectation: Expectation, null: Null) -> bool:
+def gates(expectation: Expectation, null: Null) -> bool:
     """True where the null gates: most features meet a claim of silence by nature, so only high sides do."""
     return expectation.side() == "high" and null.share > MOST_NULL
 

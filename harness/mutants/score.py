@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.stats.intervals import clopper_pearson
-from harness.verdict import Fate, Outcome, Reason, Trial, Verdict
+from harness.vacuity import saying_little
+from harness.verdict import Fate, Reason, Trial, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ def kills_nothing(trials: Sequence[Trial]) -> bool:
     return found.applicable > 0 and found.killed == 0
 
 
-def strictly_killing(verdict: Verdict) -> Verdict:
-    """The verdict under --strict: a met claim that no mutant breaks shows nothing."""
-    trials = verdict.mutants or ()
-    if verdict.outcome is not Outcome.MET or not kills_nothing(trials):
-        return verdict
-    survived = [trial for trial in trials if trial.fate is Fate.SURVIVED]
+def with_trials(verdict: Verdict, trials: Sequence[Trial]) -> Verdict:
+    """Return a met verdict with its mutants; one that no mutant breaks, or that none can change, says little."""
+    verdict = verdict.with_(mutants=tuple(trials))
     unread = [trial.mutant for trial in trials if trial.fate is Fate.NOT_RUN]
     left = f" ({', '.join(unread)}: not run)" if unread else ""
-    why = f"met as well with {', '.join(t.mutant for t in survived)}{left}: it kills no mutant"
-    return verdict.with_(outcome=Outcome.INCONCLUSIVE, reason=Reason.VACUOUS, finding=f"{verdict.finding}; {why}")
+    if kills_nothing(trials):
+        survived = ", ".join(trial.mutant for trial in trials if trial.fate is Fate.SURVIVED)
+        return saying_little(verdict, Reason.VACUOUS, f"met as well with {survived}{left}: it kills no mutant")
+    if not unread and not score(trials).applicable:
+        why = "no mutant can change what it is judged from, so nothing shows that it could fail"
+        return saying_little(verdict, Reason.VACUOUS, why)
+    return verdict

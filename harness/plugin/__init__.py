@@ -19,8 +19,8 @@ from harness.plugin import failedin
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import (
+    fails_vacuous,
     is_required,
-    is_strict,
     must_run,
     mutants_asked,
     refuse_to_collect_only,
@@ -58,15 +58,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a spec that cannot be judged fails, gpu specs too (also INTERP_REQUIRE_RUN=1, or -m gpu)",
     )
     group.addoption(
+        "--fail-vacuous",
+        action="store_true",
+        help="fail a met claim that says little, such as one that 5 % of live features meet (ini: interp_fail_vacuous)",
+    )
+    group.addoption(
         "--mutate",
         action="store_true",
-        help="judge mutants of every met claim's evidence; with --strict a claim that kills none fails",
+        help="judge mutants of every met claim's evidence; with --fail-vacuous a claim that kills none fails",
     )
     group.addoption(
         "--mutate-stored", action="store_true", help="as --mutate, but read no model: only what the store has"
     )
     group.addoption("--failed-in", metavar="RUN", help="only the claims that failed in a run: an id, or `latest`")
     group.addoption("--no-store", action="store_true", help="read and judge everything again, and keep nothing")
+    parser.addini("interp_fail_vacuous", "true: as --fail-vacuous in every run", type="bool", default=False)
     parser.addini("interp_keep_runs", f"runs that reports/runs/ keeps; 0 keeps all ({DEFAULT_RUNS})", default="")
     parser.addini("interp_keep_days", f"days for which it keeps them; 0 keeps all ({DEFAULT_DAYS})", default="")
 
@@ -151,7 +157,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         config.stash[SHARED],
         lambda spec: spec.id in demanded,
         teller(config),
-        is_strict(config),
+        fails_vacuous(config),
         mutants_asked(config),
         scratch=config.stash[SHARED] / SCRATCH,
     )

@@ -64,9 +64,9 @@ def _selected_by_its_gpu_marker(item: pytest.Item) -> bool:
     return not Expression.compile(expression).evaluate(MarkMatcher.from_markers(others))
 
 
-def is_strict(config: pytest.Config) -> bool:
-    """True under pytest's own --strict (pytest.ini has its other meanings on): claims that say little fail, too."""
-    return "strict=true" in (config.option.override_ini or [])
+def fails_vacuous(config: pytest.Config) -> bool:
+    """Return whether met claims that say little fail: the flag, or the key of pytest.ini."""
+    return bool(config.getoption("--fail-vacuous") or config.getini("interp_fail_vacuous"))
 
 
 def mutants_asked(config: pytest.Config) -> Mutate:

@@ -11,6 +11,7 @@ from harness.reports.display import columns, escape, one_line
 from harness.reports.examples import example_lines
 from harness.reports.mistakes import Mistake
 from harness.reports.record import Record
+from harness.vacuity import says_little
 from harness.verdict import Fate, Outcome, Reason, Verdict
 
 MAX_YAML_LINES = 30
@@ -127,7 +128,7 @@ def _remarks(record: Record) -> Iterator[tuple[str, str]]:
         if trial.fate is Fate.SURVIVED:
             yield "survivor", f"{trial.mutant}: {trial.note}; to kill it: {trial.hint}"
     # A survivor says itself what would kill it, and the null share's warning what to contrast the claim with.
-    told = "scope: sample" in verdict.finding or verdict.mutants or "says_little" in verdict.details
+    told = "scope: sample" in verdict.finding or verdict.mutants or says_little(verdict)
     if verdict.details.get("needs"):
         yield "needs", str(verdict.details["needs"])
     elif verdict.reason in _WHAT_WOULD_DECIDE and not told:

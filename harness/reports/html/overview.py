@@ -14,6 +14,7 @@ from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import hints, suite_scores
 from harness.reports.record import Record, Run
 from harness.reports.terminal import ORDER, counts
+from harness.vacuity import says_little
 from harness.verdict import Outcome
 
 MUCH = 0.05  # a null share above this warns (STATISTICS: 5 % of the live features)
@@ -79,7 +80,7 @@ def _line(record: Record) -> tuple[str, str]:
 def _null(records: Sequence[Record]) -> dict[str, Any]:
     """Of the claims that have a null share: how many, how many were warned of, and the large ones."""
     shares = sorted(((r.verdict.null_share, r) for r in records if r.verdict.null_share is not None), key=_first)
-    weak = {r.id for _, r in shares if "says_little" in r.verdict.details}
+    weak = {r.id for _, r in shares if says_little(r.verdict)}
     large = [
         (escape(r.id), f"{share:.1%}", " says little" if r.id in weak else "")
         for share, r in reversed(shares)
