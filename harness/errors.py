@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from pathlib import PurePath
 
 from harness.redaction import redacted
 
 _LONGEST_NAME, _MOST_NAMES, _NEIGHBOURS = 100, 3000, 60
+_LONGEST_LINE, _LONGEST_TRACE = 300, 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,48 @@ class EnvironmentFault(Exception):
     """Something that a claim needs cannot be had here: weights, a device, the store.
 
     `code` names the fault and is listed in docs/faults.md, `mend` says what to do about it. It fails the specs that
-    need the thing, and no others. Messages often quote a library, so tokens are taken out here.
+    need the thing, and no others. Messages often quote a library, so tokens are taken out here. `trace`: the traceback
+    of what nobody foresaw, which results.json has and no message shows.
     """
 
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
+    def __init__(self, code: str, message: str, mend: str = "", trace: str = "") -> None:
         message, mend = redacted(message), redacted(mend)
         super().__init__(f"{code}: {message}" + (f" {mend}" if mend else ""))
         self.code = code
         self.message = message
         self.mend = mend
+        self.trace = redacted(trace)
 
-    def __reduce__(self) -> tuple[type[EnvironmentFault], tuple[str, str, str]]:
-        return EnvironmentFault, (self.code, self.message, self.mend)
+    def __reduce__(self) -> tuple[type[EnvironmentFault], tuple[str, str, str, str]]:
+        return EnvironmentFault, (self.code, self.message, self.mend, self.trace)
+
+    @classmethod
+    def unforeseen(cls, code: str, what: str, error: BaseException) -> EnvironmentFault:
+        """What a library, a kind or a template raised, in one line: its type, its first line, and the line of code.
+
+        what: who raised it, as the message begins. A fault stays what it is.
+        """
+        if isinstance(error, EnvironmentFault):
+            return error
+        trace = "".join(traceback.format_exception(error))
+        mend = "Its traceback is in results.json of a pytest run, under details of the claim."
+        return cls(code, f"{what} raised {in_short(error)}.", mend, trace[-_LONGEST_TRACE:])
+
+
+def in_short(error: BaseException) -> str:
+    """`KeyError: 'scale' (torch/nn/modules/module.py:1773)`: type, first line, and where it was raised."""
+    lines = str(error).strip().splitlines()
+    first = f": {lines[0].rstrip('.')[:_LONGEST_LINE]}" if lines else ""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}{first}" + (f" ({_place(frames[-1])})" if frames else "")
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    """The file as it is called in its package or checkout: whole paths differ from machine to machine."""
+    parts = PurePath(frame.filename).parts
+    at = next((i + 1 for i in reversed(range(len(parts))) if parts[i] in ("site-packages", "dist-packages")), None)
+    at = next((i for i, part in enumerate(parts) if part == "harness"), -2) if at is None else at
+    return f"{'/'.join(parts[at:])}:{frame.lineno}"
 
 
 def nearest_names(name: str, valid: Iterable[str], limit: int = 3) -> tuple[str, ...]:

@@ -34,7 +34,9 @@ class RunLog:
 
     def note_fault(self, code_key: str, prompt_key: str, fault: EnvironmentFault) -> None:
         self.faults[code_key, prompt_key] = fault
-        self._append({"code": code_key, "prompt": prompt_key, "fault": [fault.code, fault.message, fault.mend]})
+        self._append(
+            {"code": code_key, "prompt": prompt_key, "fault": [fault.code, fault.message, fault.mend, fault.trace]}
+        )
 
     def refresh(self) -> None:
         """Take in what the run's other processes have written since."""

@@ -199,7 +199,10 @@ class SpecSession:
 
 def _not_run(finding: str, faults: Sequence[EnvironmentFault], **details: Any) -> Verdict:
     codes = sorted({fault.code for fault in faults})
-    return Verdict(Outcome.NOT_RUN, finding, details={**details, "faults": codes})
+    traces = (
+        {"traceback": "\n".join(traces)} if (traces := [fault.trace for fault in faults if fault.trace][:1]) else {}
+    )
+    return Verdict(Outcome.NOT_RUN, finding, details={**details, "faults": codes, **traces})
 
 
 def _answered(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MAKERS = {"EnvironmentFault", "_explained", "_fault"}  # the last two are the store's, which gives them their code
+MAKERS = {"EnvironmentFault", "unforeseen", "_explained", "_fault"}  # the last two: the store's, which gives a code
 
 
 def codes_in_source():

@@ -53,11 +53,15 @@ class Shapes:
         return {str(length): self.rows(length) for length in sorted(self._used)}
 
 
-def by_length(lengths: Sequence[int], shapes: Shapes) -> dict[int, list[int]]:
-    """bucket -> indices of the prompts in it, in order, shortest bucket first."""
+def by_length(lengths: Sequence[int], shapes: Shapes, longest: int | None = None) -> dict[int, list[int]]:
+    """bucket -> indices of the prompts in it, in order, shortest bucket first.
+
+    longest: the model's positions, at which the last bucket ends: padding beyond them is an index out of range.
+    """
     buckets: dict[int, list[int]] = defaultdict(list)
     for i, n in enumerate(lengths):
-        buckets[shapes.length(n)].append(i)
+        length = shapes.length(n)
+        buckets[length if longest is None else max(n, min(length, longest))].append(i)
     return dict(sorted(buckets.items()))
 
 

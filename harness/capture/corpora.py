@@ -23,8 +23,10 @@ PIECE_CHARACTERS = 65_536
 def blocks_of(loaded: LoadedModel, corpus: Corpus) -> Iterator[list[list[int]]]:
     """The contexts of a corpus (token ids, BOS first in each where the tokenizer means it), block by block.
 
-    Raises EnvironmentFault `corpus_missing`, or `corpus_too_short` where not one context can be filled.
+    Raises EnvironmentFault `corpus_missing`, `corpus_too_short` where not one context can be filled, or
+    `context_too_long` where one has more tokens than the model has positions.
     """
+    _must_fit(loaded, corpus)
     cut = contexts(loaded.tokenizer, _pieces(corpus), corpus.context_length, corpus.token_limit, loaded.texts.bos_first)
     size = max(1, BLOCK_TOKENS // corpus.context_length)
     first = list(islice(cut, size))
@@ -37,6 +39,17 @@ def blocks_of(loaded: LoadedModel, corpus: Corpus) -> Iterator[list[list[int]]]:
     yield first
     while block := list(islice(cut, size)):
         yield block
+
+
+def _must_fit(loaded: LoadedModel, corpus: Corpus) -> None:
+    positions = loaded.texts.limits.positions
+    if positions is not None and corpus.context_length > positions:
+        raise EnvironmentFault(
+            "context_too_long",
+            f"the contexts of corpus {corpus.name} have {corpus.context_length:,} tokens, its model only {positions:,} "
+            "positions.",
+            "Take a smaller context_length.",
+        )
 
 
 def partial_sums(encoded: Encoded, counted: NDArray[np.bool_]) -> Sums:

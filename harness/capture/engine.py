@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,10 +120,9 @@ class _Run:
         shared, ready = self.stats[self.readings[0].subject.name], time.perf_counter()
         shared.load_seconds, before = ready - began, loaded.batches
         try:
-            with _explained():
-                self._read_prompts(loaded, throughs, texts)
-                self._read_corpora(loaded, throughs)
-                self._read_decoders(loaded, throughs)
+            self._read_prompts(loaded, throughs, texts)
+            self._read_corpora(loaded, throughs)
+            self._read_decoders(loaded, throughs)
         finally:
             shared.seconds, shared.batches = time.perf_counter() - ready, loaded.batches - before
             shared.rows, shared.oom_halvings = loaded.shapes.table(), loaded.shapes.halvings
@@ -135,9 +133,10 @@ class _Run:
             if reading.prompts or reading.corpora:
                 loaded.prove(reading.subject.hook)
             sae = self._sae(reading, loaded)
-        except EnvironmentFault as fault:
+        except Exception as error:
+            fault = _raised(f"loading the SAE of {reading.subject.name}", error)
             if fault.code == "out_of_memory":  # the model's pass, whichever SAE is read
-                raise
+                raise fault from error
             for key in (*(key for key, _ in (*reading.prompts, *reading.corpora)), *reading.promotions):
                 self.sink.fault(reading.code_key, key, fault)
             return None
@@ -186,16 +185,29 @@ class _Run:
             done += sum(len(texts[keys[i]]) for i in batch.indices)
             self.progress(meter.at(done))
 
+        def failed(i: int, error: Exception) -> None:
+            for through in (t for t in throughs if self._wants(t.reading, keys[i])):
+                self.sink.fault(through.reading.code_key, keys[i][0], _raised("the forward pass", error))
+
         try:
-            loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle)
+            loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle, failed)
         finally:
             if keys:
                 self.progress(meter.ended(done))
 
     def _emit(self, through: _Through, batch: Batch, texts: Sequence[tuple[Text, Tokenized]]) -> None:
         """The whole batch goes through the SAE, so that its shape is the same whatever was selected."""
-        encoded = encode(batch.seen[through.hook], batch.real, through.sae)
-        code_key, codes, residuals, first = through.reading.code_key, [], [], 0
+        code_key = through.reading.code_key
+        wanted = [text[0] for text, _ in texts if self._wants(through.reading, text)]
+        try:
+            encoded = encode(batch.seen[through.hook], batch.real, through.sae)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one SAE that fails, with the model's other SAEs still to be read
+            for key in wanted:
+                self.sink.fault(code_key, key, _raised(f"the SAE of {through.reading.subject.name}", error))
+            return
+        codes, residuals, first = [], [], 0
         for text, tokens in texts:
             if self._wants(through.reading, text):
                 try:
@@ -219,16 +231,17 @@ class _Run:
             takers = [t for t in throughs if key in dict(t.reading.corpora)]
             try:
                 self._read_corpus(loaded, takers, key, corpus)
-            except EnvironmentFault as fault:
+            except Exception as error:  # noqa: BLE001 - a corpus with a hole in it is another one: it fails as a whole
                 for through in takers:
-                    self.sink.fault(through.reading.code_key, key, fault)
+                    self.sink.fault(through.reading.code_key, key, _raised(f"reading corpus {corpus.name}", error))
 
     def _read_decoders(self, loaded: LoadedModel, throughs: Sequence[_Through]) -> None:
         for through in (t for t in throughs if t.reading.promotions):
             code_key, rows = through.reading.code_key, through.reading.promotions
             try:
                 found = promotions(loaded.model, loaded.tokenizer, through.sae, rows)
-            except EnvironmentFault as fault:
+            except Exception as error:  # noqa: BLE001 - what decoders promote is not all that is read
+                fault = _raised(f"reading the decoder of {through.reading.subject.name}", error)
                 for row in rows:
                     self.sink.fault(code_key, row, fault)
             else:
@@ -270,13 +283,8 @@ def _must_be_as_planned(reading: Reading) -> None:
         raise EnvironmentFault("weights_changed", text, "Run again when nobody writes to them.")
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """What torch raises in the middle of a pass, as one message. Memory has been dealt with below."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise EnvironmentFault("out_of_memory", "the device has no room for one text.", "Free it.") from error
-    except RuntimeError as error:
-        first = str(error).strip().splitlines()[0][:300]
-        raise EnvironmentFault("reading_failed", f"the forward pass failed: {first}.") from error
+def _raised(what: str, error: Exception) -> EnvironmentFault:
+    """Whatever a library raised while it read, as one message; memory has been dealt with below where it can be."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return EnvironmentFault("out_of_memory", f"{what} needs more memory than there is: {error}.", "Free some.")
+    return EnvironmentFault.unforeseen("reading_failed", what, error)

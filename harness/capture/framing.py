@@ -71,7 +71,7 @@ def chat_of(tokenizer: Any, prompt: Prompt, bos: str) -> Framed:
             template = _of_one_day(tokenizer.get_chat_template())
             written = str(tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False))
         except Exception as error:
-            raise _failed(error) from error
+            raise EnvironmentFault.unforeseen("chat_template_failed", "the model's chat template", error) from error
         return written if written.startswith(bos) else bos + written
 
     return framed(render, prompt.text)
@@ -103,14 +103,4 @@ def _not_found(text: str, what: str) -> EnvironmentFault:
         "text_not_found",
         f"the model's template {what}: the text {shown(text)} cannot be told from the words around it.",
         "Take `chat` out of the set, or repair the chat template.",
-    )
-
-
-def _failed(error: Exception) -> EnvironmentFault:
-    """Templates raise what they like: their own refusals, undefined names, slips in their code."""
-    first = (str(error).strip().splitlines() or ["no message"])[0].rstrip(".")[:300]
-    return EnvironmentFault(
-        "chat_template_failed",
-        f"the model's chat template raised {type(error).__name__}: {first}.",
-        "Take `chat` out of the set, or repair the chat template beside the weights.",
     )

@@ -15,11 +15,12 @@ from harness.capture.batching import Shapes, by_length, filled
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.hooks import Seen, run
 from harness.capture.layers import decoder_of, find_site
+from harness.capture.limits import Limits
+from harness.capture.passes import Failed, Passes, too_large
 from harness.capture.proving import probe_ids, prove
 from harness.capture.tokens import Texts, Tokenized
 from harness.capture.visual import Visual
 from harness.codes import Codes, concat
-from harness.errors import EnvironmentFault
 from harness.inputs import Prompt
 
 TokenIds = Sequence[int] | NDArray[np.int32]
@@ -63,7 +64,7 @@ class LoadedModel:
 
     def __post_init__(self) -> None:
         config: Any = self.model.config
-        self.texts = Texts(self.tokenizer, str(config.model_type), self.visual)
+        self.texts = Texts(self.tokenizer, str(config.model_type), self.visual, Limits.of(config))
 
     @property
     def d_model(self) -> int:
@@ -112,33 +113,34 @@ class LoadedModel:
         try:
             prove(self.model, hook, (1, len(ids)), self._pass_of([ids], tokens, torch.ones_like(tokens)))
         except torch.OutOfMemoryError as error:
-            raise self._too_large(len(ids)) from error
+            raise too_large(len(ids), self.device) from error
         self._proven.add(hook)
 
     def read(
-        self, texts: Sequence[Tokenized | TokenIds], hooks: Sequence[str], handle: Callable[[Batch], None]
+        self,
+        texts: Sequence[Tokenized | TokenIds],
+        hooks: Sequence[str],
+        handle: Callable[[Batch], None],
+        failed: Failed | None = None,
     ) -> None:
         """Run the model over texts (token ids alone are plain causal text), each once, and hand every batch to `handle`
         as it is done. A batch holds texts of one length and one way of reading.
 
-        Out of memory, in the pass or in `handle`, halves the rows and tries that batch again. Raises what `prove` does.
+        Out of memory, in the pass or in `handle`, halves the rows and tries that batch again. failed: takes the index
+        of each text that the model cannot be run over, with what was raised; without it that is raised here.
+        Raises what `prove` does.
         """
         for hook in hooks:
             self.prove(hook)
-        for length, indices in by_length([len(text) for text in texts], self.shapes).items():
-            for left in _by_way(texts, indices):
-                while left:
-                    part = left[: self.shapes.rows(length)]
-                    try:
-                        handle(self._forward(texts, part, length, hooks))
-                    except torch.OutOfMemoryError as error:
-                        self._make_room(length, error)
-                    else:
-                        left = left[len(part) :]
+        passes, longest = Passes(self, texts, hooks, handle, failed), self.texts.limits.positions
+        for length, indices in by_length([len(text) for text in texts], self.shapes, longest).items():
+            for same in _by_way(texts, indices):
+                passes.read(same, length)
 
-    def _forward(
+    def forward(
         self, texts: Sequence[Tokenized | TokenIds], part: Sequence[int], length: int, hooks: Sequence[str]
     ) -> Batch:
+        """One pass over the texts of some indices, filled up to the rows of their bucket `length`."""
         rows = [texts[i] for i in filled(part, self.shapes.rows(length))]
         tokens, mask = padded([row.ids if isinstance(row, Tokenized) else row for row in rows], length)
         tokens, mask = self._sent(tokens), self._sent(mask)
@@ -189,18 +191,6 @@ class LoadedModel:
         elif causal:
             way["position_ids"] = torch.arange(tokens.shape[1], device=self.device)[None]
         return way
-
-    def _too_large(self, length: int) -> EnvironmentFault:
-        return EnvironmentFault(
-            "out_of_memory", f"one text of {length:,} tokens does not fit on {self.device}.", "Shorten it."
-        )
-
-    def _make_room(self, length: int, error: Exception) -> None:
-        if self.shapes.rows(length) == 1:
-            raise self._too_large(length) from error
-        self.shapes.halve()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
 
 
 def _by_way(texts: Sequence[Tokenized | TokenIds], indices: Sequence[int]) -> list[list[int]]:

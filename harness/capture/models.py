@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.capture.batching import Shapes
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
+from harness.capture.limits import Limits
 from harness.capture.loaded import LoadedModel
 from harness.capture.network import be_impatient
 from harness.capture.tokens import Texts
@@ -43,7 +44,7 @@ def load_texts(subject: Subject, progress: Progress = lambda line: None) -> Text
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **_LOCAL)
         visual = load_visual(folder, config, tokenizer, _LOCAL) if _sees(subject) else None
-    return Texts(tokenizer, str(config.model_type), visual)
+    return Texts(tokenizer, str(config.model_type), visual, Limits.of(config))
 
 
 def _sees(subject: Subject) -> bool:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 
+from harness.capture.framing import shown
 from harness.capture.tokens import Texts, Tokenized
 from harness.errors import EnvironmentFault
 from harness.inputs import Prompt
@@ -46,5 +47,5 @@ def _outcomes(texts: Texts, wanted: Mapping[Text, Prompt]) -> Iterator[_Outcome]
     for text, prompt in wanted.items():
         try:
             yield text, texts.tokenize(prompt, text[1])
-        except EnvironmentFault as fault:
-            yield text, fault
+        except Exception as error:  # noqa: BLE001 - tokenizers and image libraries raise anything: this text's alone
+            yield text, EnvironmentFault.unforeseen("reading_failed", f"tokenizing {shown(prompt.text)}", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.capture.framing import Framed, chat_of, framed, shown
+from harness.capture.limits import Limits
 from harness.capture.pictures import open_picture
 from harness.capture.specials import special_ids
 from harness.capture.visual import Visual
@@ -49,6 +50,7 @@ class Texts:
     tokenizer: Any
     model_type: str = ""
     visual: Visual | None = None
+    limits: Limits = field(default_factory=Limits)
     _bos: bool | None = None
 
     @property
@@ -66,7 +68,9 @@ class Texts:
             chat = chat_of(self.tokenizer, prompt, self.tokenizer.bos_token or "" if self.bos_first else "")
             found = wrapped(self.tokenizer, chat, prompt.text, max_tokens)
         else:
-            found = tokenize(self.tokenizer, prompt.text, max_tokens, prompt.truncate, self.bos_first)
+            most = self.limits.most(max_tokens) if prompt.truncate else max_tokens
+            found = tokenize(self.tokenizer, prompt.text, most, prompt.truncate, self.bos_first)
+        self.limits.check(found.ids, found.kind, found.token, prompt.text)
         if not prompt.is_causal and self.visual is None:
             raise EnvironmentFault("text_only_model", f"a {self.model_type} model has no prefix attention.", "")
         return replace(found, causal=prompt.is_causal, image=prompt.image)

@@ -310,7 +310,8 @@ class Runner:
         try:
             for counts in (self.engine or read_here)(left, StoreSink(self, left), self.progress):
                 self._count(counts)
-        except EnvironmentFault as fault:
+        except Exception as error:  # noqa: BLE001 - nobody foresaw it, and it fails the claims about these subjects only
+            fault = EnvironmentFault.unforeseen("reading_failed", f"reading {group.subjects[0].model.name}", error)
             for reading in left:
                 self.log.note_fault(reading.code_key, WHOLE_SUBJECT, fault)
 
