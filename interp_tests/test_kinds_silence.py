@@ -81,6 +81,14 @@ def test_an_sae_that_never_fires_reconstructs_nothing(kind, role, fields, which)
     assert (verdict.outcome, verdict.reason) == expected
 
 
+def test_what_fires_where_silence_is_claimed_is_refuted_not_dead():
+    """Firing on 14 of 14 prompts and not on but_fires_on is unmet, since it lives; silent on both, it may be dead."""
+    fires = evidence_of_rows(prompts=rows(14, COLOR, red=3), but_fires_on=rows(3, PLAIN))
+    assert claimed("silent_on", fires).outcome is Outcome.UNMET
+    nowhere = evidence_of_rows(prompts=rows(14, COLOR), but_fires_on=rows(3, PLAIN))
+    assert claimed("silent_on", nowhere).reason is Reason.DEAD
+
+
 def test_a_prompt_without_a_counted_token_is_no_unit(snapshot):
     """It pools to 0 but is not in n, and a warning says so."""
     evidence = evidence_of_rows(prompts=[*rows(14, COLOR, red=3), ()])

@@ -97,6 +97,24 @@ def test_a_mutant_that_no_evidence_could_meet_is_not_applicable(snapshot):
     assert fates(*toy_spec("silent_on", {}, enough))["swapped_sets"] == "killed"
 
 
+def test_a_dead_mutant_kills_nothing():
+    """A tautology (fires on at most 90 %) is not saved by a feature that is dead one layer off."""
+    given = {"prompts": [*rows(10, COLOR, red=3), *rows(10, COLOR)]}
+    dead = {"one_layer_off": evidence_of_rows(prompts=rows(20, COLOR))}
+    quiet = toy_spec("fire_rate", {"rate": {"at_most": 0.9}}, given, scope="sample")
+    found = {t.mutant: t for t in trials(*quiet, **dead)}["one_layer_off"]
+    assert (found.fate, "dead" in found.note) == (Fate.NOT_APPLICABLE, True)
+    loud = toy_spec("fire_rate", {"rate": {"at_least": 0.4}}, given, scope="sample")
+    assert fates(*loud, **dead)["one_layer_off"] == "killed"
+
+
+def test_an_underpowered_mutant_is_killed():
+    """One that can no longer be shown is noticed, as one that is refuted is."""
+    weaker = [*rows(7, COLOR, red=3), *rows(7, COLOR)]
+    claim = toy_spec("fire_rate", {"rate": {"at_least": 0.5}}, {"prompts": rows(14, COLOR, red=3)})
+    assert fates(*claim, one_layer_off=evidence_of_rows(prompts=weaker))["one_layer_off"] == "killed"
+
+
 def test_a_baseline_is_held_against_the_mutants_number():
     """unchanged compares the number of the wrong feature, not its name: a tolerance of 1 lets any of them pass."""
     given = {"prompts": rows(10, COLOR, red=3), "than": rows(10, PLAIN)}

@@ -159,7 +159,7 @@ def test_every_reason_is_given_and_the_first_is_the_verdicts():
 
 
 def test_fail_vacuous_fails_a_claim_that_many_features_meet(tmp_path):
-    """pytest, --strict too, passes it with a warning that counts them; --fail-vacuous and its key in pytest.ini do not."""
+    """pytest, --strict too, passes it with a warning that counts them; --fail-vacuous and its ini key fail."""
     project = make_project(tmp_path / "repo", tmp_path / "store.sqlite")
     project.suite("color", "- id: some\n  feature: 267\n  fire_rate: {prompts: color, rate: {at_least: .01}}\n")
     assert project.pytest("-q").returncode == 0

@@ -110,14 +110,17 @@ class SilentOn(Expectation):
             broken(evidence, claim, roles)
             or no_units(evidence, claim, roles)
             or too_few_for_rate(evidence.sets, "prompts", self.rate, claim, n)
-            or _not_alive(evidence, claim)
-            or length_confound(evidence, claim, *_LONGER_SHORTER)
         )
         if undecidable is not None:
             return undecidable
         rates = firing_rates(evidence, claim, "prompts")
         share = float(rates[feature_of(claim, len(rates))])
         found = share_part("firing rate", share, n, self.rate, claim)
+        # What fires on `prompts` is not dead, and refuted whatever it does elsewhere.
+        not_alive = None if found.outcome is Outcome.UNMET else _not_alive(evidence, claim)
+        undecidable = not_alive or length_confound(evidence, claim, *_LONGER_SHORTER)
+        if undecidable is not None:
+            return undecidable
         return verdict_of(
             [found],
             f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, 'prompts')} of "

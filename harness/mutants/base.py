@@ -45,7 +45,8 @@ class Mutant:
     """A way to change evidence. Either `variants` makes it of evidence that is there, or `derive` says which subject
     has to be read instead. It is killed if at most `most_met` of its versions meet the claim.
 
-    what: what is exchanged, for docs. hint: what to assert where it survives.
+    what: what is exchanged, for docs. hint: what to assert where it survives. relabels: its versions have the very
+    tokens of the claim, in other sets, so that none of them is dead where the claim is met.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Mutant:
     variants: Callable[[Case], Iterable[Variant]] | None = None
     derive: Callable[[Subject], Subject] | None = None
     most_met: int = 0
+    relabels: bool = False
 
 
 def settled(spec: Spec) -> Spec:

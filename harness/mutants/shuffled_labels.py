@@ -106,4 +106,5 @@ SHUFFLED_LABELS = Mutant(
     "ask for more than what a random split reaches: a higher bound, more prompts, or `scope: population`",
     variants=variants,
     most_met=MOST_MET,
+    relabels=True,
 )

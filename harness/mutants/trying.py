@@ -10,7 +10,7 @@ from harness.expectations.evidence import Evidence
 from harness.judging import before_running, judge
 from harness.mutants import MUTANTS, Case, Mutant, Variant, applicable, derived, settled
 from harness.spec import Spec
-from harness.verdict import Fate, Outcome, Trial, Verdict
+from harness.verdict import Fate, Outcome, Reason, Trial, Verdict
 
 Read = Callable[[Spec], tuple[Evidence, Evidence | None]]
 
@@ -48,23 +48,33 @@ def _variants(mutant: Mutant, case: Case, spec: Spec, read: Read) -> Iterable[Va
 
 
 def _judged(mutant: Mutant, variants: Iterable[Variant]) -> Trial:
-    outcomes = [(variant.what, _is_met(variant)) for variant in variants if before_running(variant.spec) is None]
-    if not outcomes:
-        return _no(mutant, "no version of it could be judged: too few prompts, or no other live feature")
-    met = [what for what, holds in outcomes if holds]
+    """Killed where a version is unmet or underpowered; one that is dead, or cannot be judged, shows nothing."""
+    verdicts = [(variant.what, _verdict(mutant, variant)) for variant in variants]
+    decided = [(what, verdict) for what, verdict in verdicts if _says_something(verdict)]
+    if not decided:
+        words = sorted({verdict.reason or verdict.finding for _, verdict in verdicts})
+        return _no(mutant, f"no version of it could be judged: {', '.join(words) or 'no other live feature'}")
+    met = [what for what, verdict in decided if verdict.outcome is Outcome.MET]
     fate = Fate.SURVIVED if len(met) > mutant.most_met else Fate.KILLED
     hint = mutant.hint if fate is Fate.SURVIVED else ""
-    return Trial(mutant.name, fate, " ".join(_notes(met, len(outcomes))), hint, len(outcomes), len(met))
+    return Trial(mutant.name, fate, " ".join(_notes(met, len(decided))), hint, len(decided), len(met))
 
 
-def _is_met(variant: Variant) -> bool:
-    """A fault in judging (nothing fires on the discovery prompts) leaves a claim unmet."""
+def _verdict(mutant: Mutant, variant: Variant) -> Verdict:
+    """Of one version; one with a fault in judging (nothing fires on the discovery prompts) cannot be judged."""
     try:
-        if not _reaches_its_bound(variant):
-            return False
-        return judge(variant.spec, variant.evidence, variant.discovery).outcome is Outcome.MET
-    except EnvironmentFault:
-        return False
+        early = before_running(variant.spec)
+        if early is not None:
+            return early
+        if mutant.relabels and not _reaches_its_bound(variant):
+            return Verdict(Outcome.UNMET, "the effect is outside the bound")
+        return judge(variant.spec, variant.evidence, variant.discovery)
+    except EnvironmentFault as fault:
+        return Verdict(Outcome.NOT_RUN, fault.code)
+
+
+def _says_something(verdict: Verdict) -> bool:
+    return verdict.outcome in (Outcome.MET, Outcome.UNMET) or verdict.reason is Reason.UNDERPOWERED
 
 
 def _reaches_its_bound(variant: Variant) -> bool:
