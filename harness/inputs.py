@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from harness.trained import Training
 
 SITES = ("hook_resid_pre", "hook_resid_post", "hook_mlp_out")
 _HOOK = re.compile(r"^blocks\.(\d+)\.(hook_resid_pre|hook_resid_post|hook_mlp_out)$")
@@ -13,6 +16,7 @@ Grain = Literal["tokens", "sums", "weights"]
 Attention = Literal["causal", "prefix"]
 Modality = Literal["text", "image_text"]
 Derived = Literal["shuffled_decoder", "random_sae"]
+FIXED_L0 = ("topk", "abstopk")  # forms in which as many features fire on every token
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class SaeRef:
     format: how a path's files are written; `qwen_scope` is a folder with one layerN.sae.pt, which does not say
     its `k` (features a token). `digest` of a path is that of its files, of a release that of its tensors.
     `derived`: what is made of the weights once they are loaded, for mutants (harness/mutants); no file can say it.
+    `training`: what the SAE says of itself, as it was when specs/subjects.yaml was read; None elsewhere.
     """
 
     name: str
@@ -51,20 +56,25 @@ class SaeRef:
     d_in: int | None = None
     d_sae: int | None = None
     hook: str | None = None
-    architecture: str = "jumprelu"
+    architecture: str | None = None
     format: Literal["sae_lens", "qwen_scope"] = "sae_lens"
     k: int | None = None
     derived: Derived | None = None
+    training: Training | None = None
 
     @property
     def is_topk(self) -> bool:
         """True where L0 is fixed by construction, so that a claim about it says nothing."""
-        return self.architecture == "topk"
+        return self.architecture in FIXED_L0
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A model read through an SAE at one place; one name is one set of weights on every machine."""
+    """A model read through an SAE at one place; one name is one set of weights on every machine.
+
+    read_otherwise: (what, why) of each thing that is read otherwise than the SAE was trained, because an owner means it
+    (agreement.OTHERWISE lists them); every verdict, report and the steering gate show it.
+    """
 
     name: str
     model: ModelRef
@@ -75,6 +85,7 @@ class Subject:
     max_tokens: int = 512
     owner: str = ""
     device_map: Literal["auto"] | None = None
+    read_otherwise: tuple[tuple[str, str], ...] = ()
 
     @property
     def layer(self) -> int:

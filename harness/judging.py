@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from harness.agreement import told_otherwise
 from harness.baselines import accepted_for
 from harness.calibration import own_noise
 from harness.expectations.base import Claim, Expectation
@@ -34,7 +37,26 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     if early is not None:
         return early
     verdict = _judge(spec, evidence, discovery)
-    return verdict.with_(warnings=(*verdict.warnings, *_nearly_leaked(spec)))
+    noted = (*_nearly_leaked(spec), *as_read(spec), *_longer_than_in_training(spec, evidence))
+    return verdict.with_(warnings=(*verdict.warnings, *noted))
+
+
+def as_read(spec: Spec) -> tuple[str, ...]:
+    """A line for each subject that is read otherwise than its SAE was trained, with the owner's reason."""
+    return tuple(f"{subject.name} is {told}" for subject in spec.subjects if (told := told_otherwise(subject)))
+
+
+def _longer_than_in_training(spec: Spec, evidence: Evidence) -> tuple[str, ...]:
+    """A line for each set with prompts that are longer than any text that the SAE was trained on."""
+    lines = []
+    for (role, name), codes in evidence.codes_of.items():
+        subject = spec.subject if name is None else spec.others[name]
+        most = subject.sae.training.context_size if subject.sae.training is not None else None
+        longer = int((np.bincount(codes.prompt) > most).sum()) if most is not None else 0
+        if longer:
+            of = f"{longer} of {codes.n_prompts} prompts of `{role}`"
+            lines.append(f"{of} are longer than the {most} tokens of a text that SAE {subject.sae.name} was trained on")
+    return tuple(lines)
 
 
 def _judge(spec: Spec, evidence: Evidence, discovery: Evidence | None) -> Verdict:

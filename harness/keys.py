@@ -9,6 +9,9 @@ A key is the sha256 of canonical JSON of named fields. What is left out of them,
 - batch composition and the name of the device: a prompt is computed in one shape (capture/batching.py), and
   evidence read on a GPU must be a hit for a reviewer without one; the device's class is in;
 - device_map: which part of a model lies on which device of one class changes no value;
+- why something is read otherwise than the SAE was trained (`read_otherwise`): what is read so is in, the reason moves
+  no value;
+- what subjects.yaml states of an SAE's shape and form: it is compared with the SAE itself, read or stored;
 - a subject's, model's or SAE's name, and where its files lie: the digests say what they are;
 - the local part of torch's version (`+cpu`, `+cu128`): the device's class says it.
 """
@@ -40,8 +43,9 @@ CAPTURE_VERSION = "2"
 # Raise when capture/derived.py makes another SAE of the same weights.
 DERIVED_VERSION = "1"
 ATTENTION = "eager"
-# What the harness does with every SAE; each SAE's own normalization stands in its cfg.json, which its digest covers.
-SAE_HANDLING = "float32, decoder norms not folded, normalization as its cfg.json says"
+# What the harness does with every SAE. What an SAE says of its training (trained.py) is in the digest of its files, or
+# follows from a release's name and the version of sae-lens, so the rule alone stands here.
+SAE_HANDLING = "float32, decoder norms not folded, normalization and centring as it says"
 # Without torchvision transformers falls back to PIL silently, with other pixels: so it is asked for by name.
 IMAGE_BACKEND = "pil"
 BLOCK_TOKENS = 1024  # tokens of a corpus in one block of sums, the jackknife's unit
@@ -64,6 +68,7 @@ def code_parts(subject: Subject) -> dict[str, str]:
         "sae": _sae(subject.sae),
         "sae_handling": SAE_HANDLING,
         "hook": subject.hook,
+        "read_otherwise": ", ".join(sorted(key for key, _ in subject.read_otherwise)),
         "dtype": subject.dtype,
         "device": resolve_device(subject.device),
         "attention": ATTENTION,

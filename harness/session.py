@@ -16,7 +16,7 @@ from harness.controls import Control, run_controls
 from harness.errors import EnvironmentFault
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
-from harness.judging import before_running, judge, with_outlook
+from harness.judging import as_read, before_running, judge, with_outlook
 from harness.kept import Kept, KeptRow, KeptVerdict
 from harness.keptcontrols import KeptControls
 from harness.mutants import derived_specs
@@ -149,7 +149,7 @@ class SpecSession:
     def _judge(self, spec: Spec) -> Verdict:
         early = self._before(spec)
         if early is not None:
-            return early
+            return early.with_(warnings=(*early.warnings, *as_read(spec)))
         found = self.kept.find(spec)
         verdict = self._judged_now(spec) if found is None else self._judged_before(spec, found)
         if self.mutate != "no" and verdict.outcome is Outcome.MET:

@@ -45,7 +45,8 @@ class Training:
     hook_head_index: the only attention head that it reads. seqpos_slice: the positions that it was trained on, as
     (start, stop, step) of a slice, unless these are all. architecture, activation_fn, k: its form. reshape: how
     activations are reshaped before it. exclude_special_tokens: whether special tokens were left out of its training.
-    chat_template: the template that its texts were wrapped in.
+    chat_template: the template that its texts were wrapped in. is_whole: whether all that it says is known here, so
+    that None means that it does not say.
     """
 
     source: str = "nothing"
@@ -68,6 +69,7 @@ class Training:
     reshape: str | None = None
     exclude_special_tokens: bool | None = None
     chat_template: str | None = None
+    is_whole: bool = False
 
     @property
     def layer(self) -> int | None:
@@ -129,6 +131,7 @@ def training_of_config(config: Mapping[str, Any], source: str) -> Training:
         reshape=_text(said.get("reshape_activations")),
         exclude_special_tokens=_excludes(said.get("exclude_special_tokens")),
         chat_template=_text(said.get("chat_template")),
+        is_whole=True,
     )
 
 
@@ -148,6 +151,7 @@ def _published(release: str, sae_id: str) -> Training:
         training,
         architecture=training.architecture if "architecture" in config else None,  # no loader's default is meant here
         prepend_bos=None if found.loader == "sae_lens" else training.prepend_bos,  # its cfg.json on the hub says it
+        is_whole=found.loader != "sae_lens",
         norm_scaling_factor=found.scaling.get(sae_id),
     )
 
@@ -166,7 +170,7 @@ def _qwen_scope(folder: Path) -> Training:
     match = _QWEN_SCOPE_FILE.match(files[0]) if len(files) == 1 else None
     hook = f"blocks.{match[1]}.hook_resid_post" if match else None
     source = f"its file's name {files[0]}" if len(files) == 1 else "its file's name"
-    return Training(source, hook_name=hook, architecture="topk")
+    return Training(source, hook_name=hook, architecture="topk", is_whole=len(files) == 1)
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, Any]:

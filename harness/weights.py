@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from harness.inputs import SaeRef
+
+SETTINGS = "its settings"  # stands among the tensors of an SAE: how it is used
 Tensors = Mapping[str, Mapping[str, str]]  # name -> dtype, shape, sha256 of what was sampled
 
 
@@ -28,6 +31,19 @@ class Sample:
     def from_dict(cls, data: Mapping[str, Any]) -> Sample:
         """The sample that `to_dict` was made from; KeyError where a part is missing."""
         return cls(data["decoder"], data["outside"], data["sae"])
+
+
+def stated_otherwise(read: Sample, sae: SaeRef) -> Iterator[str]:
+    """What specs/subjects.yaml states of an SAE otherwise than it was when evidence was read: `d_in 64, not 128`.
+
+    So a wrong statement is found from the store, where the SAE itself is not on this machine.
+    """
+    settings = read.sae.get(SETTINGS, {}).get("is", "")
+    was = dict(pair.split(" ", 1) for pair in settings.split(", ") if " " in pair)
+    for key in ("d_in", "d_sae", "architecture", "k"):
+        stated = getattr(sae, key)
+        if stated is not None and key in was and str(stated) != was[key]:
+            yield f"{key} {stated}, not {was[key]}"
 
 
 def differences(read: Sample, here: Sample) -> list[str]:

@@ -18,6 +18,7 @@ FLOORS = [
         "releases",
         "loaders",
         "trained",
+        "agreement",
         "cachedir",
         "codes",
         "sums",

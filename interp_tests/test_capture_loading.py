@@ -193,8 +193,8 @@ def test_the_config_is_read_without_sae_lens(tiny):
 @pytest.mark.parametrize(
     ("pins", "message"),
     [
-        ({"d_in": 33}, "says d_in 33, the weights have 32"),
-        ({"d_sae": 63}, "says d_sae 63, the weights have 64"),
+        ({"d_in": 33}, "says d_in 33 of SAE tiny-jumprelu, cfg.json says 32"),
+        ({"d_sae": 63}, "says d_sae 63 of SAE tiny-jumprelu, cfg.json says 64"),
         ({"digest": "0" * 64}, f"pins {'0' * 64}, found"),
     ],
     ids=["d_in", "d_sae", "digest"],

@@ -136,7 +136,7 @@ def test_the_format_of_sae_lens_6(tmp_path):
     assert (said.layer, said.site, said.prepend_bos, said.is_centred) == (3, "hook_resid_post", False, True)
     assert (said.hook_head_index, said.seqpos_slice, said.architecture, said.k) == (3, (5, None), "topk", 12)
     silent = written(tmp_path, architecture="topk", metadata={"sae_lens_version": "6.0.0"})
-    assert silent == Training("cfg.json", architecture="topk")
+    assert silent == Training("cfg.json", architecture="topk", is_whole=True)
 
 
 def test_the_format_before_sae_lens_6(tmp_path):

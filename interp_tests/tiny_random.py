@@ -37,7 +37,8 @@ class Tiny:
         return self.root / f"sae-{architecture}"
 
     def subject(self, name="tiny", architecture="jumprelu", hook=HOOK, sae=None, **changes):
-        changes = {"max_tokens": 128, **changes}
+        meant = () if hook == HOOK else (("hook", "random SAEs read anywhere"),)
+        changes = {"max_tokens": 128, "read_otherwise": meant, **changes}
         model = ModelRef("tiny", "path", str(self.model))
         found = sae or SaeRef(f"tiny-{architecture}", "path", str(self.sae(architecture)), architecture=architecture)
         return Subject(name, model, found, hook, **changes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from harness.capture.centring import read_centred, wants_centred
 from harness.capture.encode import Encoder
 from harness.inputs import Derived
 
@@ -25,6 +26,7 @@ class ShuffledDecoder:
 
     def __init__(self, sae: Any) -> None:
         self.cfg, self._sae = sae.cfg, sae
+        read_centred(self, wants_centred(sae))
         order = np.random.default_rng(SEED).permutation(int(sae.cfg.d_sae))
         self._row = torch.from_numpy(order).to(sae.W_dec.device)
 
@@ -50,6 +52,7 @@ class RandomDirections:
 
     def __init__(self, sae: Any) -> None:
         self.cfg, self._sae = sae.cfg, sae
+        read_centred(self, wants_centred(sae))
         rows = np.random.default_rng(SEED).standard_normal(tuple(sae.W_dec.shape), dtype=np.float32)
         direction = torch.from_numpy(rows).to(sae.W_dec.device)
         self._direction = direction / direction.norm(dim=1, keepdim=True)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.capture.centring import centred, wants_centred
 from harness.capture.tokens import Tokenized
 from harness.codes import Codes, Kind
 from harness.errors import EnvironmentFault
@@ -53,7 +54,9 @@ class Encoded:
 def encode(h: torch.Tensor, real: torch.Tensor, sae: Encoder) -> Encoded:
     """The `real` ([rows, length] bool) tokens of activations h ([rows, length, d_in], any float dtype).
 
-    Padding goes through the SAE, too: the shape of the product then depends on nothing but the bucket.
+    An SAE that was trained on the centred stream is given it, and all that is kept of h is of that stream: its
+    reconstruction lies in it, too. Padding goes through the SAE, too: the shape of the product then depends on
+    nothing but the bucket.
     """
     flat, keep = h.flatten(0, 1), real.flatten()
     parts = [_encode(flat[at], keep[at], sae) for at in _micro_batches(len(flat), sae, h.device.type)]
@@ -69,7 +72,7 @@ def _micro_batches(n: int, sae: Encoder, device: str) -> list[slice]:
 
 
 def _encode(h: torch.Tensor, keep: torch.Tensor, sae: Encoder) -> Encoded:
-    h = h.float()
+    h = centred(h.float()) if wants_centred(sae) else h.float()
     codes = sae.encode(h)
     token, feature = codes.nonzero(as_tuple=True)
     value, counts = codes[token, feature], torch.bincount(token, minlength=len(codes))

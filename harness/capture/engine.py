@@ -11,6 +11,7 @@ import torch
 
 from harness.capture.batching import SHORTEST, Shapes
 from harness.capture.behind import Behind
+from harness.capture.centring import must_be_centrable, wants_centred
 from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.derived import derived
 from harness.capture.encode import Encoder, codes_of, encode
@@ -148,7 +149,7 @@ class _Run:
     def _sae(self, reading: Reading, loaded: LoadedModel) -> Encoder:
         saes = self.kept.saes
         if reading.code_key not in saes:
-            sae = saes[reading.code_key] = load_sae(reading.subject.sae, loaded.d_model, loaded.device)
+            sae = saes[reading.code_key] = _sae_of(reading.subject, loaded)
             _must_be_as_planned(reading)
             if reading.subject.sae.derived is None:
                 self.sink.weights(reading.code_key, sample_of(loaded.model, sae, reading.subject.layer))
@@ -273,6 +274,14 @@ class _Run:
 
         loaded.read(contexts, sorted({t.hook for t in takers}), handle)
         return [added(batches) for batches in zip(*parts, strict=True)]
+
+
+def _sae_of(subject: Subject, loaded: LoadedModel) -> Encoder:
+    """The SAE of a subject, read as it was trained but for what the subject says is meant."""
+    sae = load_sae(subject.sae, loaded.d_model, loaded.device, subject.hook, dict(subject.read_otherwise))
+    if wants_centred(sae):
+        must_be_centrable(loaded.model, subject.sae.name)
+    return sae
 
 
 def _must_be_as_planned(reading: Reading) -> None:

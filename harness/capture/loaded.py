@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from harness.capture.batching import Shapes, by_length, filled
+from harness.capture.centring import must_be_centrable, wants_centred
 from harness.capture.encode import Encoder, codes_of, encode
 from harness.capture.hooks import Seen, run
 from harness.capture.layers import decoder_of, find_site
@@ -74,6 +75,8 @@ class LoadedModel:
 
     def codes(self, prompts: Sequence[Prompt], sae: Encoder, hook: str, max_tokens: int = 512) -> Codes:
         """The codes of all tokens of these prompts, in order; `sae`: anything that encodes and decodes [n, d_in]."""
+        if wants_centred(sae):
+            must_be_centrable(self.model, "of this reading")
         texts = [self.texts.tokenize(prompt, max_tokens) for prompt in prompts]
         found: dict[int, Codes] = {}
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from harness.agreement import Difference, left_to_refuse, of_shape
+from harness.capture.centring import read_centred
 from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.encode import Encoder
 from harness.capture.network import be_impatient
 from harness.capture.qwen_scope import read_qwen_scope
 from harness.digests import SAE_FILES, located, mismatch, sae_files, verify_sae
 from harness.errors import EnvironmentFault, did_you_mean
-from harness.inputs import SaeRef
+from harness.inputs import FIXED_L0, SaeRef
 from harness.releases import find_release, release_names
+from harness.trained import Training, training_of, training_of_config
 
-# Only what can be read token by token. `batchtopk` and `matryoshka` are forms for training: which features fire
-# depends on the rest of the batch. A transcoder writes elsewhere than it reads, temporal SAEs read whole contexts.
-TOKENWISE = frozenset({"standard", "gated", "jumprelu", "topk", "abstopk", "matching_pursuit"})
-TRAINING_ONLY = frozenset({"batchtopk", "matryoshka_batchtopk"})
+_LOADED = "the SAE as sae-lens loads it"
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -36,8 +38,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def load_sae(ref: SaeRef, d_model: int, device: torch.device) -> Encoder:
-    """The SAE, fp32, its decoder norms not folded, checked against its pins and the model's width.
+def load_sae(
+    ref: SaeRef, d_model: int, device: torch.device, hook: str | None = None, meant: Collection[str] = ()
+) -> Encoder:
+    """The SAE, fp32, its decoder norms not folded, checked against its pins, the model's width and its own words.
+
+    hook: where it will read; `ref.hook` without it. meant: what is read otherwise than it was trained, on purpose
+    (agreement.OTHERWISE).
 
     Raises EnvironmentFault: `unsafe_loading`, `sae_missing`, `sae_unsupported`, `sae_unreadable`,
     `digest_mismatch`, `sae_mismatch`, `not_finite`.
@@ -45,8 +52,11 @@ def load_sae(ref: SaeRef, d_model: int, device: torch.device) -> Encoder:
     refuse_unsafe_loading()
     sae = _from_path(ref, device) if ref.source == "path" else released(ref, device)
     sae = sae.float().to(device).eval().requires_grad_(False)
+    said = _said_once_loaded(ref, sae)
+    _refuse(ref, hook or ref.hook, said, meant)
     _check_shape(ref, sae, d_model)
     must_be_finite(sae, f"SAE {ref.name}")
+    read_centred(sae, said.is_centred is True and "centring" not in meant)
     return sae  # type: ignore[no-any-return]
 
 
@@ -55,7 +65,7 @@ def _from_path(ref: SaeRef, device: torch.device) -> Any:
     verify_sae(ref, folder)
     if ref.format == "qwen_scope":
         return _from_qwen_scope(ref, folder, device)
-    _check_architecture(ref, str(read_config(folder).get("architecture", "standard")))
+    _check_form(ref, training_of_config(read_config(folder), SAE_FILES[0]))
     if not (folder / SAE_FILES[1]).is_file():
         raise EnvironmentFault("sae_missing", f"no {SAE_FILES[1]} in {folder}.", "Fetch or train the SAE.")
     from sae_lens import SAE
@@ -83,7 +93,7 @@ def released(ref: SaeRef, device: torch.device) -> Any:
     with _SaeFaults(ref), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         sae = SAE.from_pretrained(ref.location, ref.sae_id or "", device=str(device), dtype="float32")
-    _check_architecture(ref, sae.cfg.architecture())
+    _check_form(ref, training_of_config(sae.cfg.to_dict(), _LOADED))
     if ref.digest is not None and (found := weights_digest(sae)) != ref.digest:
         raise mismatch(f"SAE {ref.name}", ref.digest, found)
     return sae
@@ -101,26 +111,66 @@ def weights_digest(sae: Any) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _check_architecture(ref: SaeRef, found: str) -> None:
-    if found in TOKENWISE:
-        return
-    mend = "Read an SAE of the residual stream or an MLP's output."
-    if found in TRAINING_ONLY:
-        mend = "Save its inference form with sae-lens (`save_inference_model`): a JumpReLU SAE."
-    raise EnvironmentFault("sae_unsupported", f"SAE {ref.name} is {found}, which cannot be read token by token.", mend)
+def _said_once_loaded(ref: SaeRef, sae: Any) -> Training:
+    """All that the SAE says, once its files are here: of a release, what its loader made of them as well."""
+    said = training_of(ref)
+    if said.is_whole and ref.source == "path":
+        return said
+    loaded = training_of_config(sae.cfg.to_dict(), _LOADED)
+    known = {one.name: getattr(loaded, one.name) for one in fields(loaded) if getattr(loaded, one.name) is not None}
+    # A factor that was folded is in the weights now; one that was not leaves the normalization to be done.
+    return replace(
+        said, **known, activation_fn=_written_activation(ref) or said.activation_fn, norm_scaling_factor=None
+    )
+
+
+def _written_activation(ref: SaeRef) -> str | None:
+    """The activation function in a release's cfg.json, which sae-lens drops when it loads the file."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = find_release(ref.location)
+    if ref.source != "release" or (found is not None and found.loader != "sae_lens"):
+        return None
+    repository, path = (found.repository, found.paths[ref.sae_id or ""]) if found else (ref.location, ref.sae_id or "")
+    cached = try_to_load_from_cache(repository, f"{path}/{SAE_FILES[0]}")
+    if not isinstance(cached, str):
+        return None
+    return training_of_config(read_config(Path(cached).parent), SAE_FILES[0]).activation_fn
+
+
+def _refuse(ref: SaeRef, hook: str | None, said: Training, meant: Collection[str]) -> None:
+    """Raise the first difference between what the SAE says and how it would be read; with it, how many more."""
+    found = [*of_shape(ref, said)] if hook is None else left_to_refuse(ref, hook, said, meant)
+    if found:
+        raise _fault(found)
+    if ref.source == "release" and ref.architecture is None and said.architecture in FIXED_L0:
+        text = f"SAE {ref.name} is {said.architecture}, which specs/subjects.yaml does not say."
+        raise EnvironmentFault("sae_mismatch", text, f"Write `architecture: {said.architecture}`.")
+
+
+def _check_form(ref: SaeRef, said: Training) -> None:
+    """Before weights are read: forms that sae-lens has no class for, or no reading of single tokens."""
+    found = [one for one in of_shape(ref, said) if one.code == "sae_unsupported"]
+    if found:
+        raise _fault(found)
+
+
+def _fault(found: Sequence[Difference]) -> EnvironmentFault:
+    first, others = found[0], len(found) - 1
+    more = f" ({others} more like this)" if others else ""
+    code = "sae_mismatch" if first.code == "sae_mismatch" else "sae_unsupported"
+    return EnvironmentFault(code, f"{first.message}{more}.", first.fix)
 
 
 def _check_shape(ref: SaeRef, sae: Any, d_model: int) -> None:
     d_in, d_sae = int(sae.cfg.d_in), int(sae.cfg.d_sae)
-    if getattr(sae.cfg, "reshape_activations", "none") not in ("none", None):
-        raise EnvironmentFault("sae_unsupported", f"SAE {ref.name} reads attention heads (hook_z), not a stream.")
     if d_in != d_model:
         text = f"SAE {ref.name} reads {d_in} dimensions, the model has {d_model} there."
         raise EnvironmentFault("sae_mismatch", text, "Pair the SAE with the model that it was trained on.")
     for name, pinned, found in (("d_in", ref.d_in, d_in), ("d_sae", ref.d_sae, d_sae)):
         if pinned is not None and pinned != found:
             text = f"SAE {ref.name}: specs/subjects.yaml says {name} {pinned}, the weights have {found}."
-            raise EnvironmentFault("sae_mismatch", text, "Mend it in specs/subjects.yaml.")
+            raise EnvironmentFault("sae_mismatch", text, f"Write `{name}: {found}` in specs/subjects.yaml.")
 
 
 class _SaeFaults:

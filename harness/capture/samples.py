@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from harness.capture.layers import decoder_of
-from harness.weights import Sample, Tensors
+from harness.weights import SETTINGS, Sample, Tensors
 
 ROWS = 16  # of a model's matrices; 16 rows of gemma-2-2b's 11 first layers are 9 MB of its 2.9 GB
 _LAYER = re.compile(r"^[a-z_.]*?(?:layers|h|blocks)\.(\d+)\.")
@@ -42,8 +42,9 @@ def whole_sae(sae: Any) -> Tensors:
     """
     cfg = sae.cfg
     used = {name: str(getattr(cfg, name)) for name in _SETTINGS if getattr(cfg, name, None) is not None}
+    used |= {"architecture": cfg.architecture()} if hasattr(cfg, "architecture") else {}
     found = {name: _described(tensor, None) for name, tensor in _tensors(sae)}
-    return {**found, "its settings": {"is": ", ".join(f"{name} {value}" for name, value in sorted(used.items()))}}
+    return {**found, SETTINGS: {"is": ", ".join(f"{name} {value}" for name, value in sorted(used.items()))}}
 
 
 def _tensors(module: Any) -> Iterable[tuple[str, torch.Tensor]]:

@@ -52,7 +52,8 @@ class Dossier:
     `require_passed` lets none through with.
 
     off_target: contrast prompts on which it fires most. neighbours: (feature, cosine of the decoder directions).
-    cofiring: (feature, Jaccard index over the tokens of all prompts here).
+    cofiring: (feature, Jaccard index over the tokens of all prompts here). read_otherwise: what was read otherwise than
+    the SAE was trained, each with the owner's reason.
     """
 
     feature: int
@@ -61,6 +62,7 @@ class Dossier:
     off_target: tuple[Context, ...]
     neighbours: tuple[tuple[int, float], ...]
     cofiring: tuple[tuple[int, float], ...]
+    read_otherwise: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -90,12 +92,15 @@ def _dossier(runner: Runner, subject: Subject, feature: int, claims: Sequence[Sp
         _off_target(runner.codes(subject, list(off)), feature, off) if off else (),
         _largest(near, feature),
         _largest(together, feature),
+        subject.read_otherwise,
     )
 
 
 def _lines(dossier: Dossier) -> Iterator[str]:
     scale = dossier.activation
     yield f"feature {dossier.feature}: {len(dossier.claims)} claims met"
+    for what, why in dossier.read_otherwise:
+        yield f"  read otherwise than its SAE was trained: {what}: {why}"
     if scale is not None:
         told = f"p50 {scale.p50:.4g}, p99 {scale.p99:.4g}, max {scale.maximum:.4g} (n={scale.n} tokens)"
         yield f"  activation: {told}, on {scale.prompts} of {scale.of} positive prompts"

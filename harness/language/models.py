@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from harness.agreement import OTHERWISE
 from harness.codes import Pool, Specials, Tokens
 from harness.expectations.base import Role, Scope, UsedSet
 from harness.inputs import Modality
@@ -159,8 +160,10 @@ class SaeEntry(_Strict):
     format: Literal["sae_lens", "qwen_scope"] = Field(
         "sae_lens", description="How the files of `path` are written; qwen_scope is a folder with one layerN.sae.pt."
     )
-    k: int | None = Field(None, gt=0, description="Features a token, which a qwen_scope file does not say.")
-    architecture: Text = Field("jumprelu", description="The SAE's form: jumprelu, topk, standard, ...")
+    k: int | None = Field(None, gt=0, description="Features a token of a TopK SAE; a qwen_scope file does not say it.")
+    architecture: Text | None = Field(
+        None, description="The SAE's form (jumprelu, topk, standard, ...), compared with what the SAE says."
+    )
 
 
 class SubjectEntry(_Strict):
@@ -176,6 +179,12 @@ class SubjectEntry(_Strict):
     )
     device_map: Literal["auto"] | None = Field(
         None, description="auto spreads a model too big for one GPU over several and the CPU's memory (accelerate)."
+    )
+    read_otherwise: dict[str, Text] | None = Field(
+        None,
+        description="What is meant to be read otherwise than the SAE was trained, each with the reason: "
+        + ", ".join(OTHERWISE)
+        + ".",
     )
     owner: str = Field("", description="Who answers for this subject.")
 

@@ -18,6 +18,7 @@ from harness.language.mistakes import gathered, in_order
 from harness.language.models import CorpusEntry, ModelEntry, SaeEntry, SubjectEntry
 from harness.language.nodes import Node, described, is_mapping
 from harness.language.references import Folder
+from harness.language.trained import as_trained, check_reading, otherwise, trained_at
 from harness.releases import find_release, release_names
 
 FILE = "specs/subjects.yaml"
@@ -184,19 +185,15 @@ class _Reader:
             raise node.error("ambiguous_weights", message)
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
-        if (entry.format == "qwen_scope") != (entry.k is not None) or (entry.k is not None and entry.path is None):
-            raise node.error("bad_format", "`format: qwen_scope` goes with `path` and `k`, and `k` with nothing else")
+        if entry.format == "qwen_scope" and (entry.k is None or entry.path is None):
+            raise node.error("bad_format", "`format: qwen_scope` goes with `path` and `k`, which its file does not say")
         if entry.release is not None:
             _check_release(entry.release, str(entry.id), node)
         if entry.hook is not None:
             _check_hook(entry.hook, node.value["hook"])
         if entry.digest is None:
             self.unpinned.append(f"SAE {name}")
-        if entry.d_sae is None:
-            self.warnings.append(
-                f"{node.source}: the SAE {name!r} states no d_sae, so feature numbers are not checked."
-            )
-        return SaeRef(
+        stated = SaeRef(
             name,
             "path" if entry.path is not None else "release",
             str(entry.path or entry.release),
@@ -205,19 +202,28 @@ class _Reader:
             entry.d_in,
             entry.d_sae,
             entry.hook,
-            "topk" if entry.format == "qwen_scope" else entry.architecture,
+            entry.architecture,
             entry.format,
             entry.k,
         )
+        sae = as_trained(stated, node)
+        if sae.d_sae is None:
+            self.warnings.append(
+                f"{node.source}: the SAE {name!r} states no d_sae, so feature numbers are not checked."
+            )
+        return sae
 
     def subject(self, name: str, node: Node) -> Subject:
         entry = validated(SubjectEntry, node, f"subjects.{name}")
         model = self.named(self.models, "models", entry.model, node.value["model"])
         sae = self.named(self.saes, "saes", entry.sae, node.value["sae"])
         hook = self.hook(entry, sae, node)
-        return Subject(
-            name, model, sae, hook, entry.dtype, entry.device, entry.max_tokens, entry.owner, entry.device_map
+        meant = otherwise(entry.read_otherwise, node)
+        subject = Subject(
+            name, model, sae, hook, entry.dtype, entry.device, entry.max_tokens, entry.owner, entry.device_map, meant
         )
+        check_reading(subject, node, dict(self.entries("saes"))[sae.name])
+        return subject
 
     def named(self, known: Mapping[str, Ref], section: str, name: str, node: Node) -> Ref:
         if name in known:
@@ -235,12 +241,7 @@ class _Reader:
         if entry.hook and sae.hook and entry.hook != sae.hook:
             message = f"the SAE {sae.name!r} reads {sae.hook}, this subject says {entry.hook}; remove one of them"
             raise node.value["hook"].error("hook_conflict", message)
-        hook = entry.hook or sae.hook
-        if hook is None:
-            raise node.error(
-                "no_hook", f"neither this subject nor the SAE {sae.name!r} says `hook`: where the SAE reads"
-            )
-        return hook
+        return entry.hook or sae.hook or trained_at(sae, node)
 
     def corpus(self, name: str, node: Node) -> Corpus:
         entry = validated(CorpusEntry, node, f"corpora.{name}")

@@ -11,7 +11,9 @@ from harness.mutants.base import Mutant
 def derive(subject: Subject) -> Subject:
     """The subject read one layer earlier, which costs no further layer; of layer 0 one later."""
     layer = subject.layer - 1 if subject.layer else 1
-    return replace(subject, name=f"{subject.name} (one layer off)", hook=f"blocks.{layer}.{subject.site}")
+    meant = {**dict(subject.read_otherwise), "hook": "a mutant reads one layer off"}
+    name, hook = f"{subject.name} (one layer off)", f"blocks.{layer}.{subject.site}"
+    return replace(subject, name=name, hook=hook, read_otherwise=tuple(sorted(meant.items())))
 
 
 ONE_LAYER_OFF = Mutant(

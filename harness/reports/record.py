@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.agreement import trained_on
 from harness.baselines import acceptable
 from harness.claimed import claim_in_words
 from harness.controls.base import Control
@@ -36,7 +37,8 @@ class Record:
     not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
     measured. pages: the addresses of the features' public pages, where they have some. kept: an earlier run judged the
     same claim on the same evidence by the same code (kept.py). claim: what is claimed, as one plain sentence; empty
-    where the spec could not be read.
+    where the spec could not be read. read_otherwise: what is read otherwise than the SAE was trained, with the owner's
+    reasons. sae_trained_on: another model, by its name, than the one that is read.
     """
 
     id: str
@@ -65,6 +67,8 @@ class Record:
     pages: tuple[str, ...] = ()
     kept: bool = False
     claim: str = ""
+    read_otherwise: dict[str, str] = field(default_factory=dict)
+    sae_trained_on: str = ""
     _told: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
@@ -107,6 +111,8 @@ class Record:
             pages=public_pages(spec.subject.sae, spec.features or chosen),
             kept=kept,
             claim=claim_in_words(spec),
+            read_otherwise=_otherwise(spec),
+            sae_trained_on=trained_on(spec.subject),
         ).in_plain_types(plain)
 
     @classmethod
@@ -171,6 +177,8 @@ class Record:
             "pages": self.pages,
             "kept": self.kept,
             "claim": self.claim,
+            "read_otherwise": self.read_otherwise,
+            "sae_trained_on": self.sae_trained_on,
         }
         data = {**to_plain(before, lost), **verdict.keys, **to_plain(after, lost)}
         return {**data, "not_finite": [*verdict.not_finite, *lost]}
@@ -202,6 +210,8 @@ class Record:
             pages=tuple(known.get("pages", ())),  # runs from before it had any
             kept=known.get("kept", False),
             claim=known.get("claim", ""),
+            read_otherwise=dict(known.get("read_otherwise", {})),
+            sae_trained_on=known.get("sae_trained_on", ""),
             **{name: known[name] for name in ("seconds", "alpha", "q", "severity", "xfail", "why", "owner", "text")},
         )
         object.__setattr__(record, "_told", data)  # a report, the page and results.json ask for it again
@@ -213,6 +223,13 @@ class Record:
         plain: what its verdict was made from (kept.py), or makes; of a verdict that was kept nothing is made again.
         """
         return Record.from_dict(self._as_dict(plain), self.verdict if plain and self.kept else None)
+
+
+def _otherwise(spec: Spec) -> dict[str, str]:
+    """The reasons of the spec's own subject, and those of others under their names."""
+    own = dict(spec.subject.read_otherwise)
+    others = {f"{one.name}: {key}": why for one in spec.others.values() for key, why in one.read_otherwise}
+    return {**own, **others}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from harness.running.sinks import Apart, Aside, StoreSink
 from harness.running.standing import Standing
 from harness.spec import Spec
 from harness.sums import Sums
+from harness.weights import stated_otherwise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -257,8 +258,17 @@ class Runner:
         for subject in subjects:
             try:
                 verify(subject)
+                self._must_be_as_stated(subject)
             except EnvironmentFault as fault:
                 self.log.note_fault(self.code_key(subject), WHOLE_SUBJECT, fault)
+
+    def _must_be_as_stated(self, subject: Subject) -> None:
+        """What subjects.yaml states of the SAE is what the evidence was read with, if there is any."""
+        read = self.store.get_weights(self.code_key(subject))
+        wrong = ", ".join(stated_otherwise(read, subject.sae)) if read is not None else ""
+        if wrong:
+            text = f"SAE {subject.sae.name}: specs/subjects.yaml says {wrong}, as the evidence was read."
+            raise EnvironmentFault("sae_mismatch", text, "Correct the entry, or name the SAE that is meant.")
 
     def _tell_what_moved(self, cold: Iterable[Reading]) -> None:
         """Say why evidence that was there yesterday is read again."""

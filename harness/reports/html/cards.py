@@ -133,6 +133,8 @@ def _facts(record: Record) -> Iterator[tuple[str, str]]:
     yield from _expected(record)
     if record.prompts:
         yield "evidence", f"{record.prompts:,} prompts, {record.from_store:,} of them from the store"
+    if record.sae_trained_on:
+        yield "SAE trained on", one_line(record.sae_trained_on)
     if record.fingerprint:
         yield "fingerprint", record.fingerprint
     yield "judged in", _KEPT if record.kept else f"{record.seconds:.3f} s"

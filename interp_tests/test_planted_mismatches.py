@@ -1,0 +1,144 @@
+"""Planted mismatches between a model, its SAE and what specs/ say of them: each is named, none is green.
+
+A row is one entry of ROWS: what is planted, and the text by which the results name it. docs/reading-saes.md has the
+same table.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from interp_tests.planted import Planted, is_plain_green, told
+from interp_tests.project import REPO
+
+CENTRED = {"center_writing_weights": True}
+PAGE = REPO / "docs/reading-saes.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """what: as the page's table has it. plant: changes the project. named: a code or a piece of the line that names
+    it. gives: how, as the page's table has it: refused, warning, or record (a line of the record only)."""
+
+    what: str
+    plant: Callable[[Planted], None]
+    named: str
+    gives: str = "refused"
+
+
+def saying(**metadata):
+    """The SAE says this of itself."""
+    return lambda project: project.says(**metadata)
+
+
+def stating(**entry):
+    """The SAE's entry states this."""
+    return lambda project: project.sae.update(entry)
+
+
+def reading(**entry):
+    """The subject's entry states this."""
+    return lambda project: project.subject.update(entry)
+
+
+def topk(**entry):
+    """The SAE is TopK with k 5, whatever else its entry states."""
+    return lambda project: project.sae.update({"path": "zoo/sae-topk", **entry})
+
+
+ROWS = [
+    Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
+    Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
+    Row("the MLP's output, not the stream", stating(hook="blocks.1.hook_mlp_out"), "sae_mismatch"),
+    Row("an SAE of attention heads", saying(hook_name="blocks.1.attn.hook_z"), "blocks.1.attn.hook_z"),
+    Row("the width that it reads", stating(d_in=64), "says d_in 64 of SAE tiny, cfg.json says 32"),
+    Row("the number of its features", stating(d_sae=128), "says d_sae 128 of SAE tiny, cfg.json says 64"),
+    Row("its architecture", topk(architecture="jumprelu"), "says architecture jumprelu of SAE tiny, cfg.json"),
+    Row("k of a TopK SAE", topk(k=7), "says k 7 of SAE tiny, cfg.json says 5"),
+    Row("a TopK SAE whose entry does not say so", topk(), "TopK", "inconclusive"),
+    Row("one attention head", saying(hook_head_index=3), "sae_unsupported: SAE tiny reads one attention head, 3"),
+    Row("positions left out in training", saying(seqpos_slice=[5, None]), "trained on positions [5:] only"),
+    Row("a normalization that is not in the weights", saying(normalize_activations="expected_average_only_in"),
+        "wants activations normalized by expected_average_only_in"),
+    Row("the same, as sae-lens 2 wrote it", saying(normalize_activations=True), "expected_average_only_in"),
+    Row("covariance whitening", saying(normalize_activations="covariance_whitening"), "covariance_whitening"),
+    Row("another activation function", saying(activation_fn="tanh-relu"), "activation function tanh-relu"),
+    Row("a centred stream of a model with RMSNorm", saying(model_from_pretrained_kwargs=CENTRED), "reads the mean"),
+    Row("a transcoder", saying(architecture="transcoder"), "cannot be read token by token"),
+    Row("the form for training", saying(architecture="batchtopk"), "Save its inference form"),
+    Row("a crosscoder", saying(architecture="crosscoder"), "cannot be read token by token"),
+    Row("an SAE that writes elsewhere", saying(hook_name_out="blocks.1.hook_mlp_out"), "it is a transcoder"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project that is met; the current folder, as in a run."""
+    made = Planted(tmp_path / "repo")
+    monkeypatch.chdir(made.root)
+    monkeypatch.setenv("INTERP_CACHE", str(tmp_path / "cache"))
+    return made
+
+
+def test_the_project_is_met_before_anything_is_planted(project):
+    """What is planted is the only reason that a row can have."""
+    records = project.judged()
+    assert [record.standing for record in records] == ["met"]
+    assert is_plain_green(records)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.what)
+def test_what_is_planted_is_named(project, row):
+    """Not read at all, or not without a word; the text names what does not fit."""
+    row.plant(project)
+    records = project.judged()
+    assert row.named in told(records)
+    if row.gives == "record":
+        return
+    assert not is_plain_green(records)
+    if row.gives == "refused":
+        assert {record.standing for record in records} <= {"broken", "not run"}
+
+
+def test_the_page_has_every_row():
+    """docs/reading-saes.md and the rows above say the same: what is planted, and what it gives."""
+    line = r"^\| ([^|`]+) \| (refused|inconclusive|warning|record) \|"
+    table = re.findall(line, PAGE.read_text(), flags=re.MULTILINE)
+    assert table == [(row.what, row.gives) for row in ROWS]
+    assert len(ROWS) >= 20
+
+
+def test_a_wrong_statement_is_refused_on_a_warm_store(project):
+    """Evidence that was read under the right words is not judged under wrong ones."""
+    assert is_plain_green(project.judged())
+    wrong = {"d_in": 64}, {"d_sae": 128}, {"architecture": "topk"}, {"hook": "blocks.2.hook_resid_post"}
+    for plant in (stating(**one) for one in wrong):
+        before = dict(project.sae), dict(project.subject)
+        plant(project)
+        assert {record.standing for record in project.judged()} <= {"broken", "not run"}
+        project.sae, project.subject = before
+    assert is_plain_green(project.judged())
+
+
+@pytest.mark.parametrize(
+    ("plant", "key"),
+    [
+        (stating(hook="blocks.2.hook_resid_post"), "hook"),
+        (saying(hook_head_index=3), "head"),
+        (saying(seqpos_slice=[5, None]), "positions"),
+        (saying(normalize_activations="expected_average_only_in"), "normalization"),
+        (saying(activation_fn="tanh-relu"), "activation"),
+        (saying(model_from_pretrained_kwargs=CENTRED), "centring"),
+    ],
+)
+def test_what_an_owner_means_is_read_and_shown(project, plant, key):
+    """With a reason it is judged, and every verdict carries the reason; without it nothing is judged."""
+    plant(project)
+    assert {record.standing for record in project.judged()} <= {"broken", "not run"}
+    project.subject["read_otherwise"] = {key: "compared with the layer below"}
+    (record,) = project.judged()
+    assert record.standing == "met"
+    assert any(key in line and "compared with the layer below" in line for line in record.verdict.warnings)
+    assert dict(record.read_otherwise) == {key: "compared with the layer below"}
