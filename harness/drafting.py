@@ -28,6 +28,7 @@ from harness.stats.units import Design
 
 Rank = Literal["mean", "auroc", "rate"]
 CHANCE = 0.5
+TRIAL_BOUND = 0.55  # of the claim that stands for those to be drafted: the lowest that is worth writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Plan:
 
     def trial(self, half: Half) -> str:
         """A claim of some feature on one half: what the suite will read there, before any feature is known."""
-        return self.text([entry(self.keys("trial", 0, "any", 0.75, half))], half)
+        return self.text([entry(self.keys("trial", 0, "any", TRIAL_BOUND, half))], half)
 
     def keys(
         self, name: str, feature: int, why: str, bound: float, half: Half = "test", together: bool = False
@@ -80,7 +81,7 @@ class Plan:
 class Draft:
     """One feature as the discovery half shows it.
 
-    n: units of (A, B) there. bound: what the AUROC on the test half is claimed to reach. p: exact, on this half;
+    n: units of (A, B) there. bound: what the AUROC on the test half is claimed to show. p: exact, on this half;
     p_of_best: times the live features, since it was looked for among them. why_not: why no claim is written, or "".
     """
 
@@ -101,17 +102,19 @@ class Draft:
 
 
 def bound_of(found: Comparison, tested: Design, feature: int, alpha: float = 0.05) -> float:
-    """The AUROC that a test half of this design should reach, rounded down to two digits.
+    """The bound that a test half of this design should show, rounded down to two digits.
 
-    a - sqrt((a - L)^2 + (a - M)^2), where a is the AUROC on the discovery half, L its lower limit there, and M the
-    lower limit that the same AUROC would have with the test half's numbers, both one-sided at 1 - alpha: the errors
-    of two independent halves add as squares (MOVER: Zou and Donner, Statistics in Medicine 2008;27:1693). That the
-    feature was the best of many is not in it: docs/statistics.md has what that costs.
+    The test half's AUROC should reach a - sqrt((a - L)^2 + (a - M)^2), where a is the AUROC on the discovery half, L
+    its lower limit there, and M the lower limit that the same AUROC would have with the test half's numbers, both
+    one-sided at 1 - alpha: the errors of two independent halves add as squares (MOVER: Zou and Donner, Statistics in
+    Medicine 2008;27:1693). A claim is held by a limit, so the bound is the lower limit that such an AUROC has there.
+    That the feature was the best of many is not in it: docs/statistics.md has what that costs.
     """
     a = float(found.auroc[feature])
-    low = found.auroc_limits(feature, alpha).low1
-    again = replace(found, design=tested).auroc_limits(feature, alpha).low1
-    return math.floor(100 * (a - math.hypot(a - low, a - again))) / 100
+    there = replace(found, design=tested)
+    margin = math.hypot(a - found.auroc_limits(feature, alpha).low1, a - there.auroc_limits(feature, alpha).low1)
+    reached = np.full(len(found.auroc), max(0.0, a - margin))
+    return math.floor(100 * replace(there, auroc=reached).auroc_limits(feature, alpha).low1) / 100
 
 
 def check_sets(found_on: Spec, tested: Spec) -> None:

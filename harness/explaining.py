@@ -147,6 +147,9 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     for subject in found.cost.subjects:
         lacks = ", ".join(subject.missing) or "nothing"
         yield "here", f"{subject.subject} on {subject.device}, {subject.dtype}: {lacks} missing"
+    needed = spec.expectation.to_be_met(spec.sets, claim)
+    if needed is not None:
+        yield "to be met", needed
     if found.smallest_p is not None:
         yield "smallest p", f"{short(found.smallest_p)} (alpha {claim.alpha_in_words})"
     yield from _standing(found)
@@ -226,6 +229,7 @@ def to_dict(found: Explanation) -> dict[str, Any]:
         "family": spec.family,
         "discovered_on": spec.discovered_on and spec.discovered_on.name,
         "smallest_p": found.smallest_p,
+        "to_be_met": spec.expectation.to_be_met(spec.sets, spec.asked),
         "decidable": found.early is None,
         "verdict": verdict and verdict.word,
         "finding": verdict and verdict.finding,

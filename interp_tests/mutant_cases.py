@@ -27,7 +27,7 @@ def toy_spec(kind, fields, given, name="suite::claim", **claim):
     return replace(made, features=features), evidence
 
 
-def compared(name="suite::claim", n=10, positive=None, **fields):
+def compared(name="suite::claim", n=20, positive=None, **fields):
     """fires_more of feature 0, which fires on the red prompts only."""
     given = {"prompts": rows(n, COLOR, **(positive or {"red": 3})), "than": rows(n, PLAIN)}
     scope = {"scope": fields.pop("scope")} if "scope" in fields else {}

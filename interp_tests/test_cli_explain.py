@@ -73,7 +73,7 @@ def test_a_warm_claim_is_explained_with_its_verdict_and_power(here):
     done = interp("explain", "separates")
     assert done.exit_code == 0, done.output
     assert (
-        "claims      The feature fires more on color (8 prompts) than on plain (8 prompts): AUROC at least .75; "
+        "claims      The feature fires more on color (8 prompts) than on plain (8 prompts): AUROC at least .7; "
         "decided at alpha .05; a prompt counts with its strongest text token; the feature is the one that is best by "
         "AUROC on found (6 prompts) against found_plain (6 prompts).\n"
     ) in done.stdout

@@ -12,11 +12,9 @@ from harness.codes import Codes, Kind
 from harness.controls import permuting, run_controls
 from harness.expectations import comparing, fires_more
 from harness.expectations.evidence import Evidence
-from harness.expectations.fires_more import FiresMore
 from harness.expectations.toy import row, rows
 from harness.reports.json import content_digest
-from harness.stats.intervals import binomial_tail
-from harness.stats.permutation import P
+from harness.stats.intervals import Limits, binomial_tail
 from harness.verdict import Outcome
 from interp_tests.mutant_cases import COLOR, MARKED, PLAIN, compared, toy_spec
 from interp_tests.project import make_project
@@ -41,8 +39,8 @@ def misbehaving(found):
 
 
 def outcome_always(monkeypatch, outcome):
-    honest = FiresMore._auroc_part
-    monkeypatch.setattr(FiresMore, "_auroc_part", lambda self, *given: replace(honest(self, *given), outcome=outcome))
+    honest = fires_more.part
+    monkeypatch.setattr(fires_more, "part", lambda *given, **more: replace(honest(*given, **more), outcome=outcome))
 
 
 def test_an_honest_run_has_every_control_and_all_hold():
@@ -55,8 +53,8 @@ def test_an_honest_run_has_every_control_and_all_hold():
     assert (found["planted"].tried, found["planted"].met) == (4, 2)
 
 
-def test_a_range_of_aurocs_is_met_by_no_more_deals_than_its_p_allows():
-    """Limits alone would be: nearly every deal of labels lies between hardly over one half and 1."""
+def test_a_range_of_aurocs_is_met_by_no_more_deals_than_alpha_allows():
+    """Though nearly every deal of labels lies between hardly over one half and 1, its lower limit does not."""
     rng = np.random.default_rng(0)
     given = {role: [row(f"a red n{i}", red=v) for i, v in enumerate(rng.random(40))] for role in ("prompts", "than")}
     spec, evidence = toy_spec("fires_more", {"auroc": {"between": [0.51, 1]}}, given)
@@ -66,7 +64,7 @@ def test_a_range_of_aurocs_is_met_by_no_more_deals_than_its_p_allows():
 
 def test_a_claim_of_marked_tokens_has_its_marks_moved():
     """fires_at looks inside one set: its labels are the marks."""
-    spec, evidence = toy_spec("fires_at", {}, {"prompts": rows(8, MARKED, red=3)})
+    spec, evidence = toy_spec("fires_at", {}, {"prompts": rows(10, MARKED, red=3)})
     found = controls((spec, evidence))
     assert found["permuted_labels"].tried == permuting.DRAWS
     assert found["permuted_labels"].holds
@@ -86,10 +84,10 @@ def test_a_judge_that_says_unmet_to_all_is_caught(monkeypatch):
     assert misbehaving(controls(*cases())) == {"planted", "toys of fires_more"}
 
 
-def test_a_p_that_is_too_small_is_caught_by_permuted_labels_alone(monkeypatch):
-    """Half of all deals have an AUROC of .5 or more; a p of 0 lets them all be met."""
-    monkeypatch.setattr(comparing, "stratified_p", lambda strata: P(0.0))
-    assert misbehaving(controls(*cases())) == {"permuted_labels"}
+def test_a_limit_that_is_too_high_is_caught_by_permuted_labels(monkeypatch):
+    """Half of all deals have an AUROC of .5 or more; limits that lie .5 too high let them all be met."""
+    monkeypatch.setattr(comparing, "auroc_limits", lambda auroc, *given: Limits(*[auroc + 0.5] * 5))
+    assert "permuted_labels" in misbehaving(controls(*cases()))
 
 
 def test_a_verdict_read_off_another_feature_is_caught_by_equal_density_alone(monkeypatch):
@@ -203,10 +201,10 @@ MET = """\
 """
 ALWAYS_MET = """\
 from dataclasses import replace
-from harness.expectations.fires_more import FiresMore
+from harness.expectations import fires_more
 from harness.verdict import Outcome
-honest = FiresMore._auroc_part
-FiresMore._auroc_part = lambda self, *given: replace(honest(self, *given), outcome=Outcome.MET)
+honest = fires_more.part
+fires_more.part = lambda *given, **more: replace(honest(*given, **more), outcome=Outcome.MET)
 """
 
 

@@ -161,7 +161,7 @@ def test_what_cannot_be_drafted_writes_nothing(args, code, says, project, monkey
 
 
 def test_random_halves_of_one_set_are_hardly_ever_met(project, drafted, monkeypatch):
-    """Of 12 null pairs all drafted claims are called as good as chance, and at most one in ten is met."""
+    """Of 12 null pairs nothing, or next to nothing, is claimed; what is, is called as good as chance and is not met."""
     enter(project, monkeypatch)
     texts = [p.text for p in drafted[2]]
     rng, rows = random.Random(0), []
@@ -173,8 +173,9 @@ def test_random_halves_of_one_set_are_hardly_ever_met(project, drafted, monkeypa
         with contextlib.suppress(AssertionError):  # exit code 1: nothing to claim, nothing written
             rows += run_quietly("draft", *pair, "-s", "tiny", "--json", "--out", f"specs/null/pair-{number}.yaml")
     made = [row for row in rows if row["claim"]]
-    assert made
     assert all(row["p_of_best"] > 0.05 for row in made)
+    if not made:
+        return
     project.pytest("-q", "-k", "null and not family")
     outcomes = [r["outcome"] for r in project.results()["records"] if r["id"].startswith("null/")]
     shutil.rmtree(project.root / "specs/null")
@@ -195,7 +196,8 @@ def test_the_bound_is_the_documented_formula(auroc, n, m, n_test, m_test):
     found = comparison(auroc, n, m)
     bound = bound_of(found, design_of([None] * n_test, [None] * m_test), 0)
     low, again = newcombe_auroc(auroc, n, m, 0.05)[0], newcombe_auroc(auroc, n_test, m_test, 0.05)[0]
-    exact = auroc - math.sqrt((auroc - low) ** 2 + (auroc - again) ** 2)
+    reached = max(0.0, auroc - math.sqrt((auroc - low) ** 2 + (auroc - again) ** 2))
+    exact = newcombe_auroc(reached, n_test, m_test, 0.05)[0]
     assert exact - 0.01 - 1e-9 <= bound <= exact + 1e-9
     assert bound <= min(low, again)
     assert bound_of(found, design_of([None] * 5, [None] * 5), 0) <= bound
@@ -203,7 +205,7 @@ def test_the_bound_is_the_documented_formula(auroc, n, m, n_test, m_test):
 
 @pytest.mark.parametrize("shift", [0.7, 1.5, 2.5])
 def test_a_feature_chosen_in_advance_reaches_its_bound_on_other_prompts(shift):
-    """Over 400 seeded draws of two halves of 12 against 40, at least 90 % of AUROCs reach the bound."""
+    """Over 400 seeded draws of two halves of 12 against 40, at least 90 % of AUROCs have their limit over the bound."""
     rng = np.random.default_rng(5)
     tested = design_of([None] * 12, [None] * 40)
 
@@ -211,7 +213,9 @@ def test_a_feature_chosen_in_advance_reaches_its_bound_on_other_prompts(shift):
         a, b = rng.normal(shift, 1, 12), rng.normal(0, 1, 40)
         return float(np.mean(a[:, None] > b))
 
-    kept = [auroc() >= bound_of(comparison(auroc(), 12, 40), tested, 0) for _ in range(400)]
+    kept = [
+        newcombe_auroc(auroc(), 12, 40, 0.05)[0] >= bound_of(comparison(auroc(), 12, 40), tested, 0) for _ in range(400)
+    ]
     assert np.mean(kept) >= 0.9
 
 

@@ -69,14 +69,15 @@ def test_fires_more_reports_the_plain_numbers(snapshot):
 
 
 def test_a_significant_effect_under_the_bound_is_not_met(snapshot):
-    """AUROC .8 with a small p, bound .95: unmet only when the limits exclude the bound."""
-    few = evidence_of_rows(prompts=values(*range(4, 16)), than=values(*range(12)))
-    verdict = claimed("fires_more", few, auroc={"at_least": 0.95})
+    """AUROC .77, a small p: unmet only when the upper limit is under the bound, met when the lower one reaches it."""
+    few = evidence_of_rows(prompts=values(*range(13, 53)), than=values(*range(40)))
+    verdict = claimed("fires_more", few, auroc={"at_least": 0.9})
     assert verdict.p < 0.01
     assert verdict.outcome is Outcome.UNMET
     assert verdict.finding == snapshot
-    assert claimed("fires_more", few, auroc={"at_least": 0.75}).outcome is Outcome.MET
-    assert claimed("fires_more", few, auroc={"at_least": 0.85}).reason is Reason.UNDERPOWERED
+    assert claimed("fires_more", few, auroc={"at_least": 0.6}).outcome is Outcome.MET
+    assert claimed("fires_more", few, auroc={"at_least": 0.75}).reason is Reason.UNDERPOWERED
+    assert claimed("fires_more", few, auroc={"at_least": 0.8}).reason is Reason.UNDERPOWERED
 
 
 def test_both_bounds_of_fires_more_must_hold():
@@ -109,18 +110,18 @@ def test_templates_are_the_units(snapshot):
 
 def test_shared_templates_are_compared_inside(snapshot):
     """A frame that raises both sides alike cancels: labels are permuted inside each template."""
-    frame = np.repeat([0.0, 10.0, 20.0, 30.0, 40.0, 50.0], 2)
-    a, b = frame + 2 + np.tile([0.0, 0.5], 6), frame + 1 + np.tile([0.0, 0.5], 6)
+    frame = np.repeat(np.arange(0.0, 90, 10), 2)
+    a, b = frame + 2 + np.tile([0.0, 0.5], 9), frame + 1 + np.tile([0.0, 0.5], 9)
     evidence = evidence_of_rows(prompts=values(*a), than=values(*b))
     loose = claimed("fires_more", evidence)
     assert loose.outcome is not Outcome.MET
-    names = {"prompts": [g for g in "abcdef" for _ in "12"], "than": [g for g in "abcdef" for _ in "12"]}
+    names = {"prompts": [g for g in "abcdefghi" for _ in "12"], "than": [g for g in "abcdefghi" for _ in "12"]}
     verdict = claimed("fires_more", grouped(evidence, names))
-    strata = [(a[2 * i : 2 * i + 2], b[2 * i : 2 * i + 2]) for i in range(6)]
+    strata = [(a[2 * i : 2 * i + 2], b[2 * i : 2 * i + 2]) for i in range(9)]
     assert verdict.outcome is Outcome.MET
     assert verdict.measurement.value == pytest.approx(twin.mean_auroc_within(strata)) == 1.0
-    assert verdict.p == pytest.approx(1 / 6**6)
-    assert verdict.measurement.n == 6
+    assert verdict.p == pytest.approx(1 / 6**9)
+    assert verdict.measurement.n == 9
     assert verdict.finding == snapshot
 
 
@@ -196,11 +197,11 @@ def test_the_number_that_would_do_does():
             assert (expectation.beforehand(grown, CLAIM) is None) == enough
 
 
-@pytest.mark.parametrize("alpha", [0.05, 0.001, 1e-6])
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
 def test_a_stricter_alpha_needs_more_negatives(alpha):
     """The floor of the permutation p is known before running, and so is the cheapest way under it."""
     made = {n: PromptSet(n, tuple(Prompt(f"{n}{i}") for i in range(5))) for n in ("prompts", "than")}
-    claim = kinds()["fires_more"].model_validate({"prompts": "prompts", "than": "than"})
+    claim = kinds()["distinguishes"].model_validate({"prompts": "prompts", "than": "than"})
     early = claim.beforehand(made, Claim(feature=0, alpha=alpha))
     assert (early is None) == (alpha == 0.05)
     if early is not None:
@@ -226,19 +227,20 @@ def test_mean_and_max_are_for_samples_only():
     assert claimed("activation", evidence, SAMPLE, max={"at_least": 3}, mean={"at_most": 3.2}).outcome is Outcome.MET
 
 
-def test_a_range_over_chance_needs_the_p_as_well(snapshot):
-    """Limits inside the range and p <= alpha: met. p over alpha, as a deal of labels has it, is never met."""
+def test_a_range_needs_both_limits_inside(snapshot):
+    """Both limits inside the range: met. One outside: underpowered. What chance has is never met."""
     a, b = [float(i) for i in range(6, 46)], [float(i) + 0.5 for i in range(40)]
     evidence = evidence_of_rows(prompts=values(*a), than=values(*b))
     verdict = claimed("fires_more", evidence, auroc={"between": [0.51, 0.95]})
     assert (verdict.outcome, verdict.p <= 0.05) == (Outcome.MET, True)
     assert verdict.finding == snapshot
-    assert claimed("fires_more", evidence, auroc={"between": [0.51, 0.7]}).reason is Reason.UNDERPOWERED
+    assert claimed("fires_more", evidence, auroc={"between": [0.6, 0.95]}).reason is Reason.UNDERPOWERED
+    assert claimed("fires_more", evidence, auroc={"between": [0.51, 0.7]}).reason is Reason.TOO_FEW_PROMPTS
     assert claimed("fires_more", evidence, auroc={"between": [0.95, 1]}).outcome is Outcome.UNMET
     loose = evidence_of_rows(prompts=values(*a[:20]), than=values(*(x + 6 for x in b[:20])))
     chance = claimed("fires_more", loose, auroc={"between": [0.501, 1]})
     assert chance.p > 0.05
-    assert chance.outcome is Outcome.UNMET
+    assert chance.reason is Reason.UNDERPOWERED
     assert chance.finding == snapshot
 
 
@@ -312,7 +314,7 @@ def test_the_worst_prompts_are_shown_with_their_tokens():
 
 def test_fires_at_says_when_the_next_token_fires(snapshot):
     """A feature that fires one token late gets a hint."""
-    evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", ball=3))
+    evidence = evidence_of_rows(prompts=rows(20, "the [[red]] ball rolled far away", ball=3))
     verdict = claimed("fires_at", evidence)
     assert verdict.outcome is Outcome.UNMET
     assert verdict.warnings[0] == snapshot
@@ -325,9 +327,10 @@ def test_marked_prompts_of_one_template_are_one(snapshot):
     evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3))
     verdict = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 10}))
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
-    two = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 5 + ["other"] * 5}))
-    assert (two.outcome, two.measurement.n) == (Outcome.MET, 2)
-    assert two.finding == snapshot
+    more = evidence_of_rows(prompts=rows(18, "the [[red]] ball rolled far away", red=3))
+    nine = claimed("fires_at", grouped(more, {"prompts": [f"frame {i // 2}" for i in range(18)]}))
+    assert (nine.outcome, nine.measurement.n) == (Outcome.MET, 9)
+    assert nine.finding == snapshot
 
 
 def test_fires_at_needs_marks():
@@ -366,9 +369,11 @@ def test_precision_does_not_follow_the_sizes_of_the_sets():
 def test_beats_keywords_is_about_words():
     """A word that all prompts of the set share makes keywords as good; the feature then beats nothing."""
     words = [row(f"s{i} red q{i}", red=3) for i in range(20)], [row(f"s{i} old q{i}") for i in range(20, 40)]
-    verdict = claimed("beats_keywords", evidence_of_rows(prompts=words[0], than=words[1]), margin={"at_least": 0.01})
+    verdict = claimed("beats_keywords", evidence_of_rows(prompts=words[0], than=words[1]))
     also = {m.name: m.value for m in verdict.also}
-    assert verdict.outcome is Outcome.UNMET
+    assert verdict.outcome is not Outcome.MET
+    far = claimed("beats_keywords", evidence_of_rows(prompts=words[0], than=words[1]), margin={"at_least": 0.3})
+    assert far.outcome is Outcome.UNMET
     assert also["auroc of a bag of tokens"] == 1.0
 
 

@@ -14,17 +14,24 @@ from harness.language.specs import load
 from harness.loosening import _wider, compared
 from interp_tests.language_root import HEAD, copy_root
 
+WORDS = (
+    "apple bridge candle desert engine forest garden hammer island jacket kettle ladder market needle orchard pencil "
+    "quarry river saddle tunnel valley window yard zebra autumn bottle copper dinner envelope feather"
+).split()
 SPEC = """\
   - id: beats
     feature: 1
     discovered_on: found
-    fires_more: {prompts: color, than: others, auroc: {at_least: .9}}
+    fires_more: {prompts: reds, than: plains, auroc: {at_least: .9}}
 """
 SAME = """\
   - id: same
     unchanged: {measure: fvu, prompts: color, within: .02}
 """
-TOP = HEAD + "  found: [Red is a color., Blue is one too.]\nexpect:\n"
+MANY = "".join(
+    f"  {name}: [{', '.join(f'{name} {word} {i}.' for i, word in enumerate(WORDS))}]\n" for name in ("reds", "plains")
+)
+TOP = HEAD + MANY + "  found: [Red is a color., Blue is one too.]\nexpect:\n"
 BASELINE = """\
 "same":
   measure: "fvu"
@@ -46,7 +53,7 @@ LOWER = {
     "alpha": ("feature: 1", "feature: 1\n    alpha: .1", "alpha 0.05 is 0.1"),
     "held-out evidence": ("    discovered_on: found\n", "", "discovered_on is gone"),
     "another kind": (
-        "fires_more: {prompts: color, than: others, auroc: {at_least: .9}}",
+        "fires_more: {prompts: reds, than: plains, auroc: {at_least: .9}}",
         "activation: {prompts: color, median: {at_least: 1}}",
         "it was fires_more, and is activation",
     ),
@@ -58,8 +65,8 @@ LOWER = {
     ),
 }
 NOT_LOWER = {
-    "a tighter bound": ("at_least: .9}", "at_least: .95}"),
-    "a bound that cuts off more": ("at_least: .9}", "between: [.9, .99]}"),
+    "a tighter bound": ("at_least: .9}", "at_least: .93}"),
+    "a bound that cuts off more": ("at_least: .9}", "between: [.9, 1]}"),
     "another reason": ("feature: 1", "feature: 1\n    why: because"),
     "a renamed claim": ("id: beats", "id: wins"),
     "a smaller alpha": ("feature: 1", "feature: 1\n    alpha: .01"),
@@ -182,7 +189,7 @@ def test_the_list_for_a_reader_counts_the_lower_bars(repo):
     """Without --json: a line each, and the last line says how many."""
     write(repo, TOP + SPEC.replace(".9", ".8") + SAME)
     done = CliRunner().invoke(app, ["check", "specs/suite.yaml", "--against", "before"])
-    assert "specs/suite.yaml:7:5: loosened: suite::beats: auroc" in done.stdout
+    assert "specs/suite.yaml:9:5: loosened: suite::beats: auroc" in done.stdout
     assert done.stdout.splitlines()[-1] == "2 specs read, 0 mistakes, 1 lower bar"
 
 

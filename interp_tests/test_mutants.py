@@ -52,7 +52,7 @@ def test_a_vacuous_comparison_lets_all_of_them_live():
 
 def test_marks_are_shuffled_inside_prompts():
     """fires_at has one set: its marks move. A claim that any marks meet lets them."""
-    given = {"prompts": rows(6, MARKED, red=3)}
+    given = {"prompts": rows(10, MARKED, red=3)}
     good = fates(*toy_spec("fires_at", {}, given))
     vacuous = fates(*toy_spec("fires_at", {"auroc": {"at_least": 0}}, given, scope="sample"))
     assert (good["shuffled_labels"], vacuous["shuffled_labels"]) == ("killed", "survived")

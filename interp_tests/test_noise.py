@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from harness.expectations.bounds import Bound
-from harness.expectations.noise import USUAL_FLOAT32, USUAL_HALF, Margin, closest, noise_of
-from harness.expectations.results import Part, by_effect_and_p, only
+from harness.expectations.noise import USUAL_FLOAT32, USUAL_HALF, Margin, Measure, closest, noise_of
+from harness.expectations.results import Part, only
 from harness.expectations.toy import codes_from_dense, rows
 from harness.judging import judge
 from harness.rechecking import in_float32, not_rechecked, settled_by
@@ -80,52 +80,51 @@ def test_readings_of_other_tokens_are_not_compared():
     ("outcome", "limits", "bound", "distance"),
     [
         (Outcome.MET, Limits(0.9, 0.8, 0.95, 0.7, 0.97), Bound(at_least=0.75), 0.05),
-        (Outcome.MET, Limits(0.9, 0.7, 0.95, 0.7, 0.97), Bound(at_least=0.75), 0.15),  # p decided, with the value
         (Outcome.MET, Limits(0.5, 0.4, 0.6, 0.3, 0.7), Bound(between=(0.2, 0.7)), 0.1),
         (Outcome.MET, only(0.8), Bound(at_least=0.75), 0.05),
         (Outcome.UNMET, Limits(0.5, 0.4, 0.6, 0.3, 0.7), Bound(at_least=0.75), 0.15),
-        (Outcome.UNMET, Limits(0.5, 0.4, 0.8, 0.3, 0.9), Bound(at_least=0.75), 0.25),
         (Outcome.UNMET, Limits(0.5, 0.4, 0.6, 0.3, 0.7), Bound(at_most=0.1), 0.3),
     ],
 )
 def test_the_margin_is_from_what_decided_to_the_bound(outcome, limits, bound, distance):
-    """The limit that had to be inside or outside; where it was not, a p decided, and the number itself stands."""
-    margin = Part("auroc", limits, bound, outcome, 20).margin
+    """The limit that had to be inside or outside; the number itself where there are no limits."""
+    margin = Part("auroc", limits, bound, outcome, 20, measure=Measure.AUROC).margin
     assert margin.distance == pytest.approx(distance)
     assert margin.measure == "auroc"
 
 
-@pytest.mark.parametrize(
-    ("p", "limits", "bound", "outcome", "distance"),
-    [
-        (0.01, Limits(0.888, 0.8075, 0.95, 0.79, 0.96), Bound(at_least=0.8), Outcome.MET, 0.088),
-        (0.3, Limits(0.6, 0.4, 0.69, 0.3, 0.7), Bound(at_least=0.7), Outcome.UNMET, 0.1),
-        (0.01, Limits(0.6, 0.52, 0.69, 0.5, 0.7), Bound(at_least=0.7), Outcome.UNMET, 0.01),  # the limit alone refutes
-        (0.01, Limits(0.7, 0.62, 0.78, 0.6, 0.8), Bound(between=(0.6, 0.9)), Outcome.MET, 0.02),
-    ],
-)
-def test_where_effect_and_p_decide_the_margin_is_the_effects(p, limits, bound, outcome, distance):
-    """A limit near the bound decided nothing; p has no margin of its own."""
-    part = by_effect_and_p("auroc", limits, bound, p, 0.05, 20, True)
-    assert part.outcome is outcome
-    assert part.margin.distance == pytest.approx(distance)
+def test_a_difference_of_means_is_as_noisy_as_the_means():
+    """Two means of 100 that differ by .1 in half precision: .35 % of 200 is more than the distance to the bound."""
+    limits = Limits(0.1, 0.08, 0.12, 0.07, 0.13)
+    wide = Part("mean difference", limits, Bound(at_least=0.01), Outcome.MET, 20, "", Measure.MEAN_ACTIVATION, 200.0)
+    narrow = dataclasses.replace(wide, scale=None)
+    assert closest([wide.margin], USUAL_HALF) is not None
+    assert closest([narrow.margin], USUAL_HALF) is None
+
+
+def test_noise_is_chosen_by_what_a_number_is_and_not_by_its_name():
+    """A part that is called a rate and has no measure has no margin; one with a measure has it, whatever its name."""
+    limits = Limits(0.9, 0.8, 0.95, 0.7, 0.97)
+    assert Part("rate of something", limits, Bound(at_least=0.75), Outcome.MET, 20).margin is None
+    found = Part("anything", limits, Bound(at_least=0.75), Outcome.MET, 20, measure=Measure.L0).margin
+    assert (found.measure, found.distance) == (Measure.L0, pytest.approx(0.05))
 
 
 def test_an_undecided_part_or_one_of_unknown_noise_has_no_margin():
     """Nothing decided, nothing fragile; a rank does not move with rounding in a way that anybody measured."""
     bound = Bound(at_least=0.75)
-    assert Part("auroc", only(0.8), bound, Outcome.INCONCLUSIVE, 20).margin is None
+    assert Part("auroc", only(0.8), bound, Outcome.INCONCLUSIVE, 20, measure=Measure.AUROC).margin is None
     assert Part("rank", only(3.0), Bound(at_most=5), Outcome.MET, 20).margin is None
 
 
 def test_fragile_is_three_times_the_noise_and_the_closest_margin_is_told():
     """At 2.9 times it is, at 3.1 it is not; in float32 what counts firings never is, not even on the bound."""
-    noise = noise_of("l0", 10.0, USUAL_HALF)
-    near, far = Margin("l0", 10.0, 2.9 * noise), Margin("l0", 10.0, 3.1 * noise)
+    noise = noise_of(Measure.L0, 10.0, USUAL_HALF)
+    near, far = Margin(Measure.L0, 10.0, 2.9 * noise), Margin(Measure.L0, 10.0, 3.1 * noise)
     assert closest([far, near], USUAL_HALF) == near
     assert closest([far], USUAL_HALF) is None
-    assert not Margin("firing_rate", 0.8, 0.0).is_fragile(USUAL_FLOAT32)
-    assert Margin("median_activation", 0.8, 0.0).is_fragile(USUAL_FLOAT32)
+    assert not Margin(Measure.FIRING_RATE, 0.8, 0.0).is_fragile(USUAL_FLOAT32)
+    assert Margin(Measure.MEDIAN_ACTIVATION, 0.8, 0.0).is_fragile(USUAL_FLOAT32)
 
 
 def fires_on_17_of_20(dtype):

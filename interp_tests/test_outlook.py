@@ -37,12 +37,12 @@ def asked(kind, evidence, claim=CLAIM, **fields):
 
 
 def test_an_underpowered_comparison_says_its_power_and_what_would_do():
-    """AUROC .8 from 5 against 5 reaches the bound without its p: the power, and more of `than` raise it to .8."""
-    evidence = evidence_of_rows(prompts=values(5, 4, 3, 0, 2), than=values(0, 1, 0, 2.5, 0))
+    """AUROC .93 from 7 against 7 does not show .7: the power, and more prompts raise it to .8."""
+    evidence = evidence_of_rows(prompts=values(5, 4, 3, 6, 0, 2, 7), than=values(0, 1, 0, 2.5, 0, 0, 0))
     verdict = judged("fires_more", evidence)
     assert verdict.reason is Reason.UNDERPOWERED
     power = next(m for m in verdict.also if m.name == "power at this effect")
-    assert power.n == 10
+    assert power.n == 14
     assert power.value < ENOUGH
     add = verdict.details["power"]["add"]
     assert add["power"] >= ENOUGH
@@ -53,15 +53,15 @@ def test_an_underpowered_comparison_says_its_power_and_what_would_do():
 
 def test_a_decided_claim_is_not_asked_for_its_power_in_a_run():
     """Power is for could-not-tell: met and unmet verdicts stay as they were, and cost nothing more."""
-    met = judged("fires_more", evidence_of_rows(prompts=rows(10, "a red b", red=3), than=rows(10, "a dim b")))
+    met = judged("fires_more", evidence_of_rows(prompts=rows(20, "a red b", red=3), than=rows(20, "a dim b")))
     assert met.outcome is Outcome.MET
     assert "power" not in met.details
 
 
 def test_an_effect_beyond_its_bound_is_helped_by_no_number_of_prompts(snapshot):
-    """An AUROC of .6 never shows .9, and it says so; a share of .5 never shows .8."""
+    """An AUROC of .6 never shows .7, and it says so; a share of .5 never shows .8."""
     evidence = evidence_of_rows(prompts=values(3, 0, 1, 0, 2), than=values(0, 1.5, 0, 2.5, 0))
-    found = asked("fires_more", evidence, auroc={"at_least": 0.9})
+    found = asked("fires_more", evidence, auroc={"at_least": 0.7})
     assert found.addition is None
     assert found.needed == snapshot
     rate = asked("fire_rate", evidence_of_rows(prompts=values(*[3, 0] * 10)))
@@ -91,12 +91,12 @@ def test_silence_and_ranks_have_an_outlook_as_other_rates_have():
 def test_marked_tokens_have_an_outlook_over_prompts():
     """A feature that is right in most prompts gains power with prompts; one right in all has it."""
     text = "the [[red]] ball rolled away from the old green house"
-    right = asked("fires_at", evidence_of_rows(prompts=rows(5, text, red=3)))
+    right = asked("fires_at", evidence_of_rows(prompts=rows(9, text, red=3)))
     assert right.power == 1
-    mixed = [*rows(3, text, red=3), *rows(2, text, red=3, ball=4)]
-    some = asked("fires_at", evidence_of_rows(prompts=mixed), auroc={"at_least": 0.9})
-    assert some.n == 5
-    assert 0 < some.power <= 1
+    mixed = [*rows(7, text, red=3), *rows(3, text, red=3, ball=4)]
+    some = asked("fires_at", evidence_of_rows(prompts=mixed))
+    assert some.n == 10
+    assert 0 < some.power < 1
 
 
 def test_shared_templates_are_what_more_is_needed_of():
@@ -113,10 +113,18 @@ def test_shared_templates_are_what_more_is_needed_of():
 
 
 def test_a_claim_of_these_prompts_only_has_no_power():
-    """scope: sample is decided by the number itself; a range by its limits, too."""
+    """scope: sample is decided by the number itself."""
     evidence = evidence_of_rows(prompts=rows(6, "a red b", red=3), than=rows(6, "a dim b"))
     assert asked("fires_more", evidence, dataclasses.replace(CLAIM, scope="sample")) is None
-    assert asked("fires_more", evidence, auroc={"between": [0.6, 0.9]}) is None
+
+
+def test_a_range_has_the_power_of_both_limits():
+    """AUROC 1 is never under .9; .75 is shown to lie between .55 and .95 by 40 a side, and needs more at 6."""
+    apart = evidence_of_rows(prompts=rows(40, "a red b", red=3), than=rows(40, "a dim b"))
+    assert asked("fires_more", apart, auroc={"between": [0.6, 0.9]}).power == 0
+    half = [*values(*[2] * 20), *values(*[0] * 20)]
+    mixed = evidence_of_rows(prompts=half, than=values(*[0] * 40))
+    assert asked("fires_more", mixed, auroc={"between": [0.55, 0.95]}).power > ENOUGH
 
 
 def test_the_cheapest_addition_is_the_smallest_total():
@@ -141,11 +149,11 @@ def test_the_smallest_p_is_known_from_the_sets():
 
 
 CONSTANT = {
-    "fires_more": ({"prompts": values(*[2] * 10), "than": values(*[2] * 10)}, {}, Outcome.UNMET),
+    "fires_more": ({"prompts": values(*[2] * 20), "than": values(*[2] * 20)}, {}, Outcome.UNMET),
     "distinguishes": ({"prompts": values(*[2] * 10), "than": values(*[2] * 10)}, {"top": 1}, Outcome.UNMET),
     "fire_rate": ({"prompts": values(*[2] * 14)}, {}, Outcome.MET),
     "activation": ({"prompts": values(*[2] * 8)}, {"median": {"at_least": 2}}, Outcome.MET),
-    "fires_at": ({"prompts": rows(10, "the [[red]] old ball", the=2, red=2, old=2, ball=2)}, {}, Outcome.UNMET),
+    "fires_at": ({"prompts": rows(20, "the [[red]] old ball", the=2, red=2, old=2, ball=2)}, {}, Outcome.INCONCLUSIVE),
 }
 
 
@@ -187,16 +195,16 @@ NUMBERS = st.lists(st.sampled_from([0.0, 0.0, 1.0, 2.0, 3.0]), min_size=5, max_s
 @settings(max_examples=30, deadline=None, derandomize=True, database=None)
 @given(NUMBERS, NUMBERS)
 def test_no_claim_is_unmet_while_its_number_reaches_the_bound(a, b):
-    """A number inside its bound that chance may explain is could-not-tell, never unmet; met needs the number and p."""
+    """A number inside its bound that chance may explain is could-not-tell, never unmet; met needs the limit."""
     for kind, evidence in (
         ("fires_more", evidence_of_rows(prompts=values(*a), than=values(*b))),
         ("fire_rate", evidence_of_rows(prompts=values(*a, *b))),
     ):
         verdict = judged(kind, evidence)
         if verdict.outcome is Outcome.UNMET:
-            assert not Bound.model_validate({"at_least": 0.75 if kind == "fires_more" else 0.8}).holds(
+            assert not Bound.model_validate({"at_least": 0.7 if kind == "fires_more" else 0.8}).holds(
                 verdict.measurement.value
             )
         if verdict.outcome is Outcome.MET:
-            assert verdict.measurement.value >= 0.75
+            assert verdict.measurement.value > 0.8
             assert verdict.p is None or verdict.p <= 0.05

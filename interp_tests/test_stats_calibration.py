@@ -1,6 +1,7 @@
 """The error rates that the verdicts promise, on simulated prompts with seeded draws."""
 
 from collections import Counter
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -69,19 +70,12 @@ def judged(n, share_a, share_b, draws):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("n_pos", "n_neg", "rejected", "and_large"), [(5, 5, 0.020, 0.020), (5, 20, 0.040, 0.025), (20, 20, 0.046, 0.002)]
-)
-def test_the_printed_error_rates_are_those_of_simulation(n_pos, n_neg, rejected, and_large):
-    """docs/statistics.md: p <= .05, and with AUROC >= .75 too, of 4,000 nulls that fire on 40 %."""
+@pytest.mark.parametrize(("n_pos", "n_neg", "rejected"), [(5, 5, 0.020), (5, 20, 0.040), (20, 20, 0.046)])
+def test_the_printed_error_rates_are_those_of_simulation(n_pos, n_neg, rejected):
+    """docs/statistics.md: p <= .05 of 4,000 nulls that fire on 40 %."""
     rng = np.random.default_rng(n_pos * n_neg)
-    p, large = [], []
-    for _ in range(4000):
-        a, b = activations(rng, n_pos, 0.4), activations(rng, n_neg, 0.4)
-        p.append(midrank_p(a, b).value <= 0.05)
-        large.append(p[-1] and (np.sign(a[:, None] - b[None, :]) + 1).mean() / 2 >= 0.75)
-    for found, printed in ((np.mean(p), rejected), (np.mean(large), and_large)):
-        assert abs(found - printed) <= 3 * np.sqrt(2 * printed * (1 - printed) / 4000) + 0.0005
+    p = [midrank_p(activations(rng, n_pos, 0.4), activations(rng, n_neg, 0.4)).value <= 0.05 for _ in range(4000)]
+    assert abs(np.mean(p) - rejected) <= 3 * np.sqrt(2 * rejected * (1 - rejected) / 4000) + 0.0005
 
 
 @pytest.mark.slow
@@ -94,7 +88,28 @@ def test_null_claims_are_seldom_met_and_true_ones_seldom_unmet(n):
         assert judged(n, share, share, draws).get("met", 0) <= 0.05 + slack
     true = judged(n, 0.95, 0.1, draws)
     assert true.get("unmet", 0) <= 0.05 + slack
-    assert true["met"] >= {5: 0.6, 8: 0.9, 10: 0.95, 20: 0.99}[n]
+    assert true["met"] >= {5: 0.4, 8: 0.55, 10: 0.6, 20: 0.9}[n]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_pos", "n_neg"), [(5, 5), (10, 10), (10, 40), (20, 20)])
+def test_a_truth_on_the_default_bound_is_met_in_at_most_alpha(n_pos, n_neg):
+    """True AUROC .7: at most 5 % of 400 claims are met, up to simulation error; with .95 about half or more are."""
+    kind, draws = kinds()["fires_more"].model_validate({"prompts": "prompts", "than": "than"}), 400
+    rng, met = np.random.default_rng(n_pos + n_neg), {}
+    for truth in (0.7, 0.95):
+        shift = np.sqrt(2) * NormalDist().inv_cdf(truth)
+        met[truth] = 0
+        for _ in range(draws):
+            sides = {
+                role: [
+                    row(f"{role}{i} a{i} b{i}", **{f"{role}{i}": v}) for i, v in enumerate(np.exp(rng.normal(at, 1, n)))
+                ]
+                for role, at, n in (("prompts", shift, n_pos), ("than", 0, n_neg))
+            }
+            met[truth] += str(kind.judge(evidence_of_rows(**sides), Claim(feature=0)).outcome) == "met"
+    assert met[0.7] / draws <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws)
+    assert met[0.95] / draws > 0.45
 
 
 @pytest.mark.slow

@@ -28,7 +28,6 @@ from harness.stats.fidelity import (
 from harness.stats.intervals import Limits, binomial_tail, median_limits
 from harness.stats.multiplicity import benjamini_hochberg
 from harness.stats.noise import noise_between
-from harness.stats.power import DRAWS, within_power
 from harness.stats.ranking import (
     _resampled,
     ranks_in_prompts,
@@ -324,16 +323,6 @@ def test_what_is_no_probability_is_named_and_nothing_else():
     with pytest.raises(ValueError, match=r"^p is a probability; got \[-0.1, 1.5\]$"):
         benjamini_hochberg([0.0, -0.1, 0.5, 1.5, 1.0])
     assert benjamini_hochberg([0.0, 1.0]) == [0.0, 1.0]
-
-
-def test_power_inside_strata_counts_the_effect_too():
-    """Two of four strata reach an AUROC of .9, and each of the four is significant alone: half of all draws of one."""
-    apart = np.arange(20.0, 40.0), np.arange(20.0)
-    mixed = np.r_[np.arange(20.0, 36.0), np.arange(-4.0, 0.0)], np.arange(20.0)
-    strata = [apart, mixed, apart, mixed]
-    assert within_power(strata, 1, 0.9, 0.05) == pytest.approx(0.5, abs=4 * math.sqrt(0.25 / DRAWS))
-    assert within_power(strata, 1, 0.8, 0.05) == 1.0, "exactly at the bound is met"
-    assert within_power(strata, 1, 0.9, 0.05) == within_power(strata, 1, 0.9, 0.05)
 
 
 @given(st.integers(0, 10_000))

@@ -1,17 +1,18 @@
-"""Power: against writing out every sample, and against the verdicts themselves."""
+"""Power: against writing out every sample, and against the limits themselves."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.stats.intervals import clopper_pearson
-from harness.stats.permutation import midrank_p, normal_p, rank_sum, stratified_p
-from harness.stats.power import DRAWS, _tails, auroc_power, rate_power, within_power
+from harness.stats.intervals import clopper_pearson, newcombe_auroc
+from harness.stats.power import DRAWS, auroc_power, mean_power, rate_power
+from interp_tests.plain_twins import limits as twin_limits
 from interp_tests.plain_twins import power as twin
 
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 NOISE = 4 * 0.5 / np.sqrt(DRAWS)  # four standard errors of a share of DRAWS, at its widest
+OPEN = np.inf
 
 
 @pytest.mark.parametrize(
@@ -23,22 +24,33 @@ NOISE = 4 * 0.5 / np.sqrt(DRAWS)  # four standard errors of a share of DRAWS, at
     ],
 )
 def test_the_power_of_an_auroc_is_that_of_all_samples(positive, negative, n_pos, n_neg):
-    """Seeded draws against every sample with replacement, p by listing all choices; other bounds give other powers."""
-    exact = {low: twin.all_draws(positive, negative, n_pos, n_neg, low, 0.1) for low in (0.6, 0.95)}
+    """Seeded draws against every sample with replacement, limits by a grid; other bounds give other powers."""
+    known = {}
+
+    def shows(low):
+        def met(auroc):
+            if auroc not in known:
+                known[auroc] = twin_limits.newcombe(auroc, n_pos, n_neg, 1.2815515655446004)[0]
+            return known[auroc] >= low
+
+        return met
+
+    exact = {low: twin.all_draws(positive, negative, n_pos, n_neg, shows(low)) for low in (0.4, 0.7)}
     for low, wanted in exact.items():
-        found = auroc_power(np.array(positive), np.array(negative), n_pos, n_neg, low, 0.1)
+        found = auroc_power(np.array(positive), np.array(negative), n_pos, n_neg, low, OPEN, 0.1)
         assert found == pytest.approx(wanted, abs=NOISE)
-    assert exact[0.6] > exact[0.95]
+    assert exact[0.4] > exact[0.7]
 
 
-def test_the_power_over_shared_templates_is_that_of_all_samples():
-    """Whole strata are drawn, as many as asked for; more of them have more power."""
-    strata = [((3.0, 2.0), (0.0, 1.0)), ((1.0,), (0.0, 0.5, 0.0)), ((0.0, 2.0), (1.0, 0.0))]
-    arrays = [(np.array(a), np.array(b)) for a, b in strata]
-    wanted = {n: twin.all_draws_within(strata, n, 0.8, 0.05) for n in (2, 3, 4)}
+def test_the_power_of_a_mean_of_aurocs_is_that_of_all_samples():
+    """Whole templates are drawn, as many as asked for; a template that is always right helps the more there are."""
+    values = (1.0, 1.0, 0.75)
+    wanted = {
+        n: twin.all_means(values, n, lambda mean, n=n: clopper_pearson(mean * n, n, 0.05)[0] >= 0.5) for n in (5, 7)
+    }
     for n, exact in wanted.items():
-        assert within_power(arrays, n, 0.8, 0.05) == pytest.approx(exact, abs=NOISE)
-    assert wanted[2] < wanted[4]
+        assert mean_power(np.array(values), n, 0.5, OPEN, 0.05) == pytest.approx(exact, abs=NOISE)
+    assert 0 < wanted[5] < wanted[7]
 
 
 @SETTINGS
@@ -70,26 +82,22 @@ def test_rates_that_cannot_be_shown_have_no_power():
 def test_tied_and_separated_data_have_power_none_and_one():
     """Constant activations never differ, and complete separation always does where n suffices."""
     same, apart = np.full(6, 2.0), np.full(6, 3.0)
-    assert auroc_power(same, same, 20, 20, 0.75, 0.05) == 0
-    assert auroc_power(np.zeros(6), np.zeros(6), 20, 20, 0.5, 0.05) == 0
-    assert auroc_power(apart, same, 5, 5, 0.75, 0.05) == 1
-    assert auroc_power(apart, same, 2, 2, 0.75, 0.05) == 0
-    assert within_power([(same, same)], 8, 0.6, 0.05) == 0
+    assert auroc_power(same, same, 20, 20, 0.7, OPEN, 0.05) == 0
+    assert auroc_power(np.zeros(6), np.zeros(6), 20, 20, 0.5, OPEN, 0.05) == 0
+    assert auroc_power(apart, same, 5, 5, 0.7, OPEN, 0.05) == 1
+    assert auroc_power(apart, same, 4, 4, 0.7, OPEN, 0.05) == 0
+    assert mean_power(np.full(3, 0.5), 8, 0.6, OPEN, 0.05) == 0
+    assert [mean_power(np.ones(3), n, 0.7, OPEN, 0.05) for n in (8, 9)] == [0, 1]
 
 
-def test_the_shortcut_of_a_tiny_normal_p_decides_as_counting_does():
-    """Where the normal approximation says alpha / 100, the exact p is under alpha: 8 designs, 300 draws each."""
-    rng = np.random.default_rng(1)
-    taken = 0
-    for n, m in [(5, 5), (5, 20), (5, 40), (8, 8), (10, 20), (20, 20), (6, 60), (30, 10)]:
-        for _ in range(300):
-            a = np.where(rng.random(n) < rng.uniform(0.2, 1), rng.lognormal(0.5, 1, n), 0)
-            b = np.where(rng.random(m) < rng.uniform(0, 0.6), rng.lognormal(0, 1, m), 0)
-            ranked = [rank_sum(a, b)]
-            if normal_p(ranked) <= 0.05 / 100:
-                taken += 1
-                assert stratified_p(ranked).value <= 0.05
-    assert taken > 100
+def test_a_range_needs_both_limits():
+    """All values alike: an AUROC of .5 is inside .3 to .7 at 20 a side, but not at 5, and never above .5."""
+    same = np.ones(4)
+    assert auroc_power(same, same, 20, 20, 0.3, 0.7, 0.05) == 1
+    assert auroc_power(same, same, 5, 5, 0.3, 0.7, 0.05) == 0
+    assert auroc_power(same, same, 200, 200, 0.51, 0.7, 0.05) == 0
+    assert mean_power(np.full(2, 0.5), 40, 0.3, 0.7, 0.05) == 1
+    assert mean_power(np.full(2, 0.5), 8, 0.3, 0.7, 0.05) == 0
 
 
 def test_power_is_the_share_of_new_samples_that_are_met():
@@ -99,23 +107,10 @@ def test_power_is_the_share_of_new_samples_that_are_met():
     def activations(n, share):
         return np.where(rng.random(n) < share, rng.lognormal(0, 1, n), 0.0)
 
-    found = auroc_power(activations(200, 0.85), activations(200, 0.3), 8, 12, 0.75, 0.05)
+    found = auroc_power(activations(200, 0.9), activations(200, 0.15), 8, 12, 0.7, OPEN, 0.05)
     met = 0
     for _ in range(400):
-        a, b = activations(8, 0.85), activations(12, 0.3)
-        reached = (np.sign(a[:, None] - b[None, :]) + 1).mean() / 2 >= 0.75
-        met += reached and midrank_p(a, b).value <= 0.05
+        a, b = activations(8, 0.9), activations(12, 0.15)
+        met += newcombe_auroc((np.sign(a[:, None] - b[None, :]) + 1).mean() / 2, 8, 12, 0.05)[0] >= 0.7
     assert 0.2 < found < 0.95
     assert abs(found - met / 400) < 0.12
-
-
-@pytest.mark.parametrize("n", [2, 7, 30])
-def test_the_p_of_drawn_strata_is_that_of_their_convolution(n):
-    """From transforms to 1e-12, whatever is drawn how often; another draw has another p."""
-    rng = np.random.default_rng(n)
-    strata = [rank_sum(rng.integers(0, 3, 1 + i % 3) + 0.5, rng.integers(0, 4, 5 + i).astype(float)) for i in range(9)]
-    drawn = rng.integers(0, len(strata), (20, n))
-    tail = _tails(strata, n)
-    found = [tail(one) for one in drawn]
-    assert found == pytest.approx([stratified_p([strata[i] for i in one]).value for one in drawn], abs=1e-12)
-    assert len({round(p, 9) for p in found}) > 1

@@ -13,14 +13,15 @@ from harness.stats.auroc import SignedCodes, in_order, joined, weighted_auroc_of
 from harness.stats.contrast import mean_of_all
 from harness.stats.intervals import (
     auroc_limits,
+    auroc_needed,
     clopper_pearson,
     mean_limits,
     newcombe_auroc,
+    rate_inside,
     rate_limits,
     welch_limits,
 )
 from harness.stats.permutation import doubled_midranks, normal_p, normal_tail, rank_sum, stratified_p
-from harness.stats.power import SURE, _normally_significant, _rank_sum, _work, auroc_power
 from harness.stats.units import by_unit, design_of, kept, units_of
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -123,33 +124,37 @@ def test_counting_that_would_take_too_long_is_not_exact():
     assert found.value == normal_p(strata)
 
 
-@given(st.integers(0, 10_000), st.sampled_from([0.05, 0.5, 0.999]))
-@settings(max_examples=25, deadline=None)
-def test_the_shortcut_of_power_is_the_normal_tail_at_a_hundredth_of_alpha(seed, alpha):
-    """Draw by draw what permutation.py's own approximation says, and its work; a draw without spread is never sure."""
-    rng = np.random.default_rng(seed)
-    n_positive, values = int(rng.integers(3, 30)), int(rng.integers(1, 6))
-    a = rng.multinomial(n_positive, np.full(values, 1 / values), 8)
-    b = rng.multinomial(int(rng.integers(3, 30)), np.sort(rng.dirichlet(np.ones(values)))[::-1], 8)
-    both = a + b
-    ranks = 2 * np.cumsum(both, axis=1) - both + 1
-    total = (a * ranks).sum(1)
-    found = _normally_significant(total, ranks, both, n_positive, alpha / SURE)
-    work = _work(ranks, both, n_positive)
-    for i in range(8):
-        one = _rank_sum(int(total[i]), np.repeat(ranks[i], both[i]), n_positive)
-        p = normal_p([one])
-        assert work[i] == one.work
-        if abs(p - alpha / SURE) > 1e-9:
-            assert bool(found[i]) == (p <= alpha / SURE), (p, alpha)
+@given(st.sampled_from([0.55, 0.7, 0.9]), st.integers(5, 40), st.integers(5, 40), st.sampled_from([0.05, 0.01]))
+@settings(max_examples=40, deadline=None)
+def test_the_auroc_that_is_needed_is_the_least_whose_limit_reaches_the_bound(low, n_pos, n_neg, tail):
+    """Its own lower limit is the bound, an AUROC under it falls short; the most for an upper bound is its mirror."""
+    least, _ = auroc_needed(low, math.inf, n_pos, n_neg, tail)
+    if least <= 1:
+        assert newcombe_auroc(least, n_pos, n_neg, tail)[0] == pytest.approx(low, abs=1e-9)
+        assert newcombe_auroc(least - 0.01, n_pos, n_neg, tail)[0] < low
+    else:
+        assert newcombe_auroc(1.0, n_pos, n_neg, tail)[0] < low
+    mirrored = auroc_needed(-math.inf, 1 - low, n_pos, n_neg, tail)[1]
+    assert mirrored == pytest.approx(1 - least)
+    assert auroc_needed(-math.inf, math.inf, n_pos, n_neg, tail) == (0.0, 1.0)
 
 
-def test_a_power_at_the_bound_itself_is_counted():
-    """All values alike: every draw has an AUROC of .5 and a p of 1, which are at least .5 and at most 1."""
-    same = np.ones(4)
-    assert auroc_power(same, same, 5, 5, 0.5, 1.0) == 1.0
-    assert auroc_power(same, same, 5, 5, 0.5, 0.99) == 0.0
-    assert auroc_power(same, same, 5, 5, 0.6, 1.0) == 0.0
+@pytest.mark.parametrize(("n", "needed"), [(5, 0.985), (10, 0.9), (20, 0.835)])
+def test_what_a_default_bound_needs_is_what_the_docs_say(n, needed):
+    """5 against 5 show .7 from .985 on, 10 from .897, 20 from .835."""
+    assert auroc_needed(0.7, math.inf, n, n, 0.05)[0] == pytest.approx(needed, abs=0.005)
+
+
+@given(st.integers(1, 30), st.floats(0, 1), st.sampled_from([(0.7, 2.0), (-1.0, 0.2), (0.3, 0.8), (-1.0, 2.0)]))
+@settings(max_examples=60, deadline=None)
+def test_rates_inside_a_bound_are_those_whose_limits_are(n, share, bound):
+    """Whole and fractional counts, held to the limits themselves; a share at the edge may fall on either side."""
+    low, high = bound
+    counts = np.array([share * n, round(share * n), 0, n], float)
+    for k, inside in zip(counts, rate_inside(counts, n, low, high, 0.05), strict=True):
+        low1, high1 = clopper_pearson(float(k), n, 0.05)
+        if min(abs(low1 - low), abs(high1 - high)) > 1e-9:
+            assert bool(inside) == ((low <= 0 or low1 >= low) and (high >= 1 or high1 <= high)), (k, low1, high1)
 
 
 @pytest.mark.parametrize(("auroc", "n_pos", "n_neg"), [(0.5, 8, 8), (0.8, 5, 20), (0.95, 30, 12)])

@@ -117,17 +117,19 @@ def test_the_prompts_of_one_set_that_are_named_do(kind, n, alpha, rate):
     assert early(add - 1) is not None
 
 
-@pytest.mark.parametrize(("alpha", "enough"), [(1e-4, 14), (0.05, 5), (1e-6, 20)])
+@pytest.mark.parametrize(
+    ("alpha", "low", "enough"), [(0.05, 0.7, 9), (0.05, 0.9, 29), (0.05, 0.51, 5), (1e-4, 0.7, 26)]
+)
 @pytest.mark.parametrize("unit", ["prompts", "templates"])
-def test_marked_prompts_that_are_named_do(alpha, enough, unit, snapshot):
-    """fires_at on prompts of two tokens, one of them marked: each halves the smallest p; templates are counted, and
+def test_marked_prompts_that_are_named_do(alpha, low, enough, unit):
+    """fires_at: n prompts without an error show alpha^(1 / n), and five are the fewest; templates are counted, and
     called so, where prompts share them."""
     claim = Claim(feature=0, alpha=alpha)
-    expectation = kinds()["fires_at"].model_validate({"prompts": "prompts"})
+    expectation = kinds()["fires_at"].model_validate({"prompts": "prompts", "auroc": {"at_least": low}})
 
     def verdict(n):
         copies = 1 if unit == "prompts" else 2
-        evidence = evidence_of_rows(prompts=[row("the [[red]]", red=3)] * (n * copies))
+        evidence = evidence_of_rows(prompts=[row(f"the [[red]] n{i}", red=3) for i in range(n * copies)])
         prompts = [
             dataclasses.replace(p, group=f"t{i // 2}" if copies == 2 else None)
             for i, p in enumerate(evidence.sets["prompts"].prompts)
@@ -138,9 +140,37 @@ def test_marked_prompts_that_are_named_do(alpha, enough, unit, snapshot):
     few = verdict(3)
     assert few.reason is Reason.TOO_FEW_PROMPTS
     assert few.details["add"] == enough - 3
-    assert few.finding == snapshot
+    assert few.finding.startswith(f"3 {unit} cannot show this")
     assert verdict(enough - 1).reason is Reason.TOO_FEW_PROMPTS
-    assert verdict(enough).reason is not Reason.TOO_FEW_PROMPTS
+    assert str(verdict(enough).outcome) == "met"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "bound", "more"),
+    [
+        (5, 5, {"at_least": 0.9}, None),
+        (6, 200, {"at_least": 0.9}, None),
+        (24, 168, {"at_least": 0.97}, None),
+        (12, 12, {"between": [0.6, 0.8]}, None),
+        (5, 5, {"at_least": 0.7}, [0, 0]),
+    ],
+)
+def test_a_bound_that_no_auroc_of_so_few_could_show_names_how_many_would(a, b, bound, more):
+    """What is named does, and one fewer of either does not: known from the sets alone."""
+
+    def early(more_a=0, more_b=0):
+        sets = {"prompts": made("prompts", a + more_a), "than": made("than", b + more_b)}
+        return beforehand("fires_more", sets, 0.05, auroc=bound)
+
+    found = early()
+    if more is not None:
+        assert found is None
+        return
+    named = [asked(found).get(role, 0) for role in SIDES]
+    assert early(*named) is None
+    for i in (0, 1):
+        if named[i]:
+            assert early(*(n - (i == j) for j, n in enumerate(named))) is not None
 
 
 @given(st.lists(st.integers(1, 6).map(lambda n: 1 / (n + 1)), min_size=1, max_size=6), ALPHAS)
@@ -185,7 +215,7 @@ def test_the_run_says_too_few_only_where_the_check_did(tmp_path, prompts):
 def test_both_sets_are_named_where_both_are_too_small(snapshot):
     """3 against 5 at .001: five of the one are not enough, since 5 against 5 reach .004 at best."""
     sets = {"prompts": made("prompts", 3), "than": made("than", 5)}
-    early = beforehand("fires_more", sets, 0.001)
+    early = beforehand("distinguishes", sets, 0.001)
     assert early.finding == snapshot
     assert early.details == {"add": 2, "to": "prompts", "besides": {"add": 3, "to": "than"}}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 from harness.calibration import own_noise
 from harness.expectations.noise import FLOAT32_RELATIVE, NOISES, Measure, noise_of, usual_noise
@@ -11,8 +10,6 @@ from harness.inputs import Subject
 from harness.spec import Calibration
 from harness.stats.noise import Noise
 from harness.verdict import Measurement, Verdict
-
-_MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,11 @@ def _allowed(then: Verdict, noise: Noise) -> float | None:
     """None for a measure of which no noise is known."""
     measured = then.measurement
     assert measured is not None
-    measure = next((one for one in _MEASURES if one == measured.name.replace(" ", "_")), None)
+    measure = next((one for one in Measure if one == measured.name.replace(" ", "_")), None)
     if measure is None:
         return None
     variance = 1.0
-    if measure == "mse":
+    if measure is Measure.MSE:
         fvu = next((one.value for one in then.also if one.name == "fvu"), None)
         if not fvu:
             return None

@@ -1,7 +1,8 @@
-"""Known to be false: claims that p decides, on prompts dealt anew between the sets, or marks moved inside each prompt.
+"""Known to be false: comparisons on prompts dealt anew between the sets, or with marks moved inside each prompt.
 
-Whatever a feature encodes, a random deal meets such a claim in at most alpha of all draws, by the meaning of p. So a
-single one that is met says nothing; more than LEVEL lets happen says that p, or what it is made of, is wrong.
+Whatever a feature encodes, a random deal has a true AUROC of .5, and so meets a bound above that in at most alpha of
+all draws. A single one that is met says nothing; more than LEVEL lets happen says that the limits, or what they are
+made of, are wrong.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, dead, feature_of, left_out
 from harness.expectations.comparing import FEWEST, units_in
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.rates import side_of, units_used, within_bound
 from harness.expectations.results import Part, against, fewest, limits_text, only, part, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
@@ -145,9 +146,23 @@ class Activation(Expectation):
         numbers = self._numbers_of_all(evidence, claim)
         feature = feature_of(claim, len(numbers["mean"]))
         return [
-            part("median activation", median_limits(firing, claim.alpha), bound, claim, len(firing))
+            part(
+                "median activation",
+                median_limits(firing, claim.alpha),
+                bound,
+                claim,
+                len(firing),
+                measure=Measure.MEDIAN_ACTIVATION,
+            )
             if name == "median"
-            else part(f"{name} activation", only(float(numbers[name][feature])), bound, claim, n)
+            else part(
+                f"{name} activation",
+                only(float(numbers[name][feature])),
+                bound,
+                claim,
+                n,
+                measure=Measure(f"{name}_activation"),
+            )
             for name, bound in self._bounds().items()
         ]
 

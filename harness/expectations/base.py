@@ -187,6 +187,10 @@ class Expectation(BaseModel):
         """The smallest p that any evidence on these sets could reach; None where no p, or not the sets, decide."""
         return None
 
+    def to_be_met(self, sets: Mapping[str, PromptSet], claim: Claim) -> str | None:
+        """What the number must come to on these sets, in words; None for a kind that does not know beforehand."""
+        return None
+
     def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
         """The claim's power at the effect seen here and what would raise it; None where the kind has none.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +15,6 @@ from harness.expectations.base import Claim, Expectation, KindExample, SetRef, S
 from harness.expectations.bounds import Bound, claims_more, more_than
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import (
-    ENOUGH_TO_REFUTE,
     FEWEST,
     compared,
     set_design,
@@ -24,14 +23,24 @@ from harness.expectations.comparing import (
     unit_rows,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.rates import within_bound
-from harness.expectations.results import Part, bound_text, by_value, limits_text, only, short, too_few, verdict_of
+from harness.expectations.results import Part, bound_text, limits_text, part, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import row, rows
 from harness.inputs import PromptSet
 from harness.stats.auroc import auroc_of_all
-from harness.stats.detectors import FOLDS, diffmean_scores, folds_of, paired_auroc, ridge_scores, token_bags
+from harness.stats.detectors import (
+    FOLDS,
+    diffmean_scores,
+    folds_of,
+    paired_auroc,
+    paired_limits,
+    ridge_scores,
+    token_bags,
+)
+from harness.stats.intervals import Limits
 from harness.stats.permutation import P
 from harness.stats.units import LEFT_OUT, Design
 from harness.verdict import Measurement, Outcome, Verdict
@@ -99,7 +108,8 @@ class BeatsKeywords(Expectation):
         """Which features' margin over the best baseline is inside the bound, [d_sae] (without its p)."""
         a, b, _ = unit_rows(evidence, claim, *_ROLES)
         best = max(rival.auroc for rival in self._rivals(evidence, claim))
-        return within_bound(self.margin, auroc_of_all(a, b) - best)
+        margin = auroc_of_all(a, b) - best
+        return np.asarray(within_bound(self.margin, margin) & (margin > self.margin.low))
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         undecidable = self._undecidable(evidence, claim)
@@ -109,10 +119,12 @@ class BeatsKeywords(Expectation):
         feature = feature_of(claim, a.d_sae)
         value, side = np.r_[a.column(feature), b.column(feature)], np.arange(a.n_prompts + b.n_prompts) < a.n_prompts
         rivals = self._rivals(evidence, claim)
-        found = [(rival, *paired_auroc(value, rival.score, side)) for rival in rivals]
-        own = found[0][1] + rivals[0].auroc
-        n = min(a.n_prompts, b.n_prompts)
-        parts = [self._part(rival, margin, p, claim, n, len(side)) for rival, margin, p in found]
+        found = [
+            (rival, paired_limits(value, rival.score, side, claim.alpha), paired_auroc(value, rival.score, side)[1])
+            for rival in rivals
+        ]
+        own = found[0][1].value + rivals[0].auroc
+        parts = [self._part(rival, margin, p, claim, len(side)) for rival, margin, p in found]
         p_max = max(p.value for *_, p in found)
         return verdict_of(
             parts,
@@ -142,11 +154,14 @@ class BeatsKeywords(Expectation):
         sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim)
         return few or dead(evidence, claim, _ROLES) or sparse or length_confound(evidence, claim, *_ROLES)
 
-    def _part(self, rival: _Rival, margin: float, p: P, claim: Claim, n: int, total: int) -> Part:
-        outcome = by_value(self.margin, margin)
-        if claim.scope == "population":
-            outcome = _outcome(self.margin.holds(margin), p.value <= claim.alpha, n)
-        return Part(f"margin over {rival.name}", only(margin), self.margin, outcome, total)
+    def _part(self, rival: _Rival, margin: Limits, p: P, claim: Claim, n: int) -> Part:
+        """Met where the lower limit is over the bound, and the exact p, which holds at 5 a side too, agrees."""
+        found = part(f"margin over {rival.name}", margin, self.margin, claim, n, measure=Measure.AUROC)
+        number = margin.value if claim.scope == "sample" else margin.low1
+        agrees = number > self.margin.low and (claim.scope == "sample" or p.value <= claim.alpha)
+        if found.outcome is not Outcome.MET or agrees:
+            return found
+        return replace(found, outcome=Outcome.UNMET if claim.scope == "sample" else Outcome.INCONCLUSIVE)
 
     def _rivals(self, evidence: Evidence, claim: Claim) -> list[_Rival]:
         codes = evidence.codes("prompts"), evidence.codes("than")
@@ -196,17 +211,12 @@ def _rival(name: str, score: Floats, side: Mask, used: Mask, template: NDArray[n
     return _Rival(name, scores, auroc) if auroc >= 0.5 else _Rival(f"{name} (at chance)", np.zeros(len(scores)), 0.5)
 
 
-def _outcome(reaches: bool, significant: bool, n: int) -> Outcome:
-    """By effect and p, as for fires_more; there is no limit of a paired difference that holds at small n."""
-    if reaches and significant:
-        return Outcome.MET
-    refuted = not reaches and not significant and n >= ENOUGH_TO_REFUTE
-    return Outcome.UNMET if refuted else Outcome.INCONCLUSIVE
-
-
-def _against(rival: _Rival, margin: float, p: P, claim: Claim) -> str:
-    shown = f"p={short(p.value)}" if claim.scope == "population" else "these prompts only"
-    return f"{'+' if margin >= 0 else '-'}{short(abs(margin))} over {rival.name} at {short(rival.auroc)} ({shown})"
+def _against(rival: _Rival, margin: Limits, p: P, claim: Claim) -> str:
+    shown = "these prompts only"
+    if claim.scope == "population":
+        shown = f"[{short(margin.low)}, {short(margin.high)}], p={short(p.value)}"
+    sign = "+" if margin.value >= 0 else "-"
+    return f"{sign}{short(abs(margin.value))} over {rival.name} at {short(rival.auroc)} ({shown})"
 
 
 def _cannot_fit(design: Design, sets: Mapping[str, PromptSet]) -> Verdict | None:
@@ -232,7 +242,7 @@ BeatsKeywords.examples = (
     KindExample(
         "a word in all prompts of the set does it better",
         Outcome.UNMET,
-        {"margin": {"at_least": 0.01}},
+        {"margin": {"at_least": 0.2}},
         {"prompts": [*_SYNONYMS[:18], row("s18 paints x18 q18"), row("s19 paints x19 q19")], "than": _OTHERS},
     ),
     KindExample(

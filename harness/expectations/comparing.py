@@ -11,23 +11,33 @@ import numpy as np
 
 from harness.codes import Floats, Pooled
 from harness.expectations.base import Claim
+from harness.expectations.bounds import Bound
 from harness.expectations.checks import signed_codes_fault
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook, outlook_of
-from harness.expectations.results import only, short, too_few
+from harness.expectations.results import fewest, limits_text, only, reachable, short, too_few
 from harness.heldout import Prompts, by_identity
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes, auroc_of_all, auroc_within_all, stacked
-from harness.stats.intervals import Limits, auroc_limits, mean_limits, rate_limits, welch_limits
+from harness.stats.intervals import (
+    Limits,
+    auroc_limits,
+    auroc_needed,
+    mean_limits,
+    newcombe_auroc,
+    rate_limits,
+    welch_limits,
+)
 from harness.stats.permutation import P, rank_sum, smallest_p, strata_missing, stratified_p
-from harness.stats.power import auroc_power, within_power
+from harness.stats.power import auroc_power, mean_power
 from harness.stats.units import LEFT_OUT, Design, by_unit, count_units, design_of, units_of
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
 Which = Literal["positive", "negative"]
 FEWEST = 5
-ENOUGH_TO_REFUTE = 8
-_MOST = 2000
+FEW, RECOMMENDED = 10, 20
+_ADVICE = "; a strong feature needs 10 to 20 on each side, more for a bound near its effect"
+_MOST, _MOST_TEMPLATES = 2000, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +133,21 @@ def _compare(
     return Comparison(design, a, b, auroc_of_all(a, b))
 
 
-def auroc_outlook(found: Comparison, feature: int, low: float, alpha: float, names: tuple[str, str]) -> Outlook:
-    """The power of AUROC >= low with p <= alpha, and what would raise it. names: of the two sets."""
+def auroc_outlook(found: Comparison, feature: int, bound: Bound, alpha: float, names: tuple[str, str]) -> Outlook:
+    """The power of an AUROC with its limits inside the bound, and what would raise it. names: of the two sets."""
     design, effect = found.design, f"an AUROC of {short(float(found.auroc[feature]))}"
     unit = "templates" if design.grouped or design.within else "prompts"
     if design.within:
-        strata, both = found.strata(feature), " and ".join(names)
-        return outlook_of(lambda k: within_power(strata, design.n + k[0], low, alpha), [both], effect, design.n, unit)
+        inside = np.array([(np.sign(a[:, None] - b[None, :]) + 1).mean() / 2 for a, b in found.strata(feature)])
+
+        def of_templates(more: Sequence[int]) -> float:
+            return mean_power(inside, design.n + more[0], bound.low, bound.high, alpha)
+
+        return outlook_of(of_templates, [" and ".join(names)], effect, design.n, unit)
     a, b = found.rows(feature)
 
     def power(more: Sequence[int]) -> float:
-        return auroc_power(a, b, len(a) + more[0], len(b) + more[1], low, alpha)
+        return auroc_power(a, b, len(a) + more[0], len(b) + more[1], bound.low, bound.high, alpha)
 
     return outlook_of(power, names, effect, design.n, unit)
 
@@ -181,28 +195,83 @@ def _design_of_prompts(positive: Prompts, negative: Prompts) -> Design:
 
 
 def too_few_to_compare(
-    design: Design, alpha: float, sets: Mapping[str, PromptSet], positive: str, negative: str
+    design: Design,
+    alpha: float,
+    sets: Mapping[str, PromptSet],
+    positive: str,
+    negative: str,
+    bound: Bound | None = None,
 ) -> Verdict | None:
-    """Inconclusive where no outcome could reach alpha, or a side is under 5 units (STATISTICS: floor <= alpha / 10
-    excuses a small `than`), with the number that would do."""
+    """Inconclusive where no outcome could reach alpha, a side is under 5 units (a floor of alpha / 10 excuses a small
+    `than`), or no AUROC could have its limits inside `bound`, with the number that would do."""
     a, b = design.n_positive, design.n_negative
     names = sets[positive].name, sets[negative].name
     if design.within:
-        return _too_few_templates(design, alpha, " and to ".join(names))
-    if _enough(a, b, alpha):
+        return _too_few_templates(design, alpha, " and to ".join(names), bound)
+    if _enough(a, b, alpha, bound):
         return None
     unit = "templates" if design.grouped else "prompts"
-    more = max(0, FEWEST - a)
-    enough = next((n for n in range(b, _MOST) if _enough(a + more, n, alpha)), None)
-    others = None if enough is None else enough - b
-    floor = _floor_text(a + more, b, alpha)
-    if not more:
-        return too_few(b, others, names[1], floor, unit)
-    because = f"{FEWEST} are the fewest, on the side that should fire"
-    if others == 0:
-        return too_few(a, more, names[0], because, unit)
-    besides = None if others is None else (others, names[1])
-    return too_few(a, None if others is None else more, names[0], f"{because}; {floor}", unit, besides=besides)
+    more = _fewest_more(a, b, alpha, bound)
+    because = _why_too_few(a, b, alpha, bound) + (_ADVICE if bound is not None and min(a, b) < FEW else "")
+    if more is None:
+        return too_few(min(a, b), None, names[0], because, unit)
+    if not more[0]:
+        return too_few(b, more[1], names[1], because, unit)
+    return too_few(a, more[0], names[0], because, unit, besides=(more[1], names[1]) if more[1] else None)
+
+
+def _why_too_few(a: int, b: int, alpha: float, bound: Bound | None) -> str:
+    """What is not reached, in words: the fewest, the smallest p, or the bound."""
+    few = [f"{FEWEST} are the fewest, on the side that should fire"] if a < FEWEST else []
+    most = max(a, FEWEST)
+    if not _enough(most, b, alpha):
+        return "; ".join([*few, _floor_text(most, b, alpha)])
+    if bound is None or _shows(most, b, alpha, bound):
+        return "; ".join(few)
+    text = f"no AUROC from {most} against {b} has its limits {limits_text(bound)}"
+    if bound.at_least is not None:
+        limit = short(newcombe_auroc(1.0, most, b, alpha)[0])
+        text = f"even an AUROC of 1 from {most} against {b} shows only {limit} or more, and the bound is {bound.low:g}"
+    return "; ".join([*few, text])
+
+
+def _fewest_more(a: int, b: int, alpha: float, bound: Bound | None) -> tuple[int, int] | None:
+    """How many more of each set would do, the fewest in all; ties go to the second set, whose prompts are cheaper.
+
+    Two ways are tried: more of the second set alone, beyond the fewest of the first; and more of both alike, less what
+    one of them turns out not to need.
+    """
+    found = []
+    least_a = max(a, FEWEST)
+    alone = fewest(lambda n: _enough(least_a, n, alpha, bound), b, _MOST)
+    if alone is not None:
+        found.append((least_a - a, alone - b))
+    both = fewest(lambda m: _enough(max(a, m), max(b, m), alpha, bound), min(a, b), _MOST)
+    if both is not None:
+        most_a = max(a, both)
+        least_b = fewest(lambda n: _enough(most_a, n, alpha, bound), b, _MOST) or both
+        enough_a = fewest(lambda n: _enough(n, least_b, alpha, bound), a, _MOST) or most_a
+        found.append((enough_a - a, least_b - b))
+    return min(found, key=sum, default=None)
+
+
+def _shows(a: int, b: int, alpha: float, bound: Bound | None) -> bool:
+    """Whether some AUROC of a against b units has its limits inside the bound: 10 v 10 need .9 to show .7."""
+    if bound is None:
+        return True
+    least, most = auroc_needed(bound.low, bound.high, a, b, alpha)
+    return least <= most and least <= 1 and most >= 0
+
+
+def auroc_to_show(design: Design, bound: Bound, alpha: float) -> str | None:
+    """What the AUROC must be for the bound to be shown by this many, in words; None where nothing would show it."""
+    if design.within or not _shows(design.n_positive, design.n_negative, alpha, bound):
+        return None
+    a, b = design.n_positive, design.n_negative
+    least, most = auroc_needed(bound.low, bound.high, a, b, alpha)
+    wanted = f"{short(least)} or more" if bound.at_least is not None else f"{short(least)} to {short(most)}"
+    small = f"; {RECOMMENDED} a side are recommended" if min(a, b) < RECOMMENDED else ""
+    return f"an AUROC of {wanted} from {a} against {b}{small}"
 
 
 def _floor_text(a: int, b: int, alpha: float) -> str:
@@ -211,15 +280,22 @@ def _floor_text(a: int, b: int, alpha: float) -> str:
     return f"{text}, and a set of under {FEWEST} takes a tenth of alpha" if reached <= alpha else text
 
 
-def _enough(a: int, b: int, alpha: float) -> bool:
+def _enough(a: int, b: int, alpha: float, bound: Bound | None = None) -> bool:
     floor = smallest_p(a, b)
-    return a >= FEWEST and b > 0 and floor <= alpha and (b >= FEWEST or floor <= alpha / 10)
+    enough = a >= FEWEST and b > 0 and floor <= alpha and (b >= FEWEST or floor <= alpha / 10)
+    return enough and _shows(a, b, alpha, bound)
 
 
-def _too_few_templates(design: Design, alpha: float, names: str) -> Verdict | None:
+def _too_few_templates(design: Design, alpha: float, names: str, bound: Bound | None) -> Verdict | None:
     """More templates are taken to have as many prompts as that one of these which has the fewest ways to be dealt."""
     floors = _within_floors(design)
     missing = max(FEWEST - design.n, strata_missing(floors, alpha))
+    shown = design.n if bound is None else fewest(lambda n: reachable(bound, n, alpha), design.n, _MOST_TEMPLATES)
+    if bound is not None and (shown is None or shown - design.n > max(0, missing)):
+        reached = short(alpha ** (1 / design.n))
+        because = f"even an AUROC of 1 in each of {design.n} shared templates shows only {reached} or more"
+        add = None if shown is None else shown - design.n
+        return too_few(design.n, add, names, f"{because}, and the bound is {limits_text(bound)}", "templates")
     if missing <= 0:
         return None
     because = f"both sides are made from the same templates, so these are the units, and {FEWEST} are the fewest"

@@ -11,6 +11,7 @@ from harness.expectations.base import Claim, KindExample, Side
 from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import feature_of
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.rates import side_of, within_bound
 from harness.expectations.results import against, limits_text, part, verdict_of
 from harness.expectations.telling import Told
@@ -60,7 +61,7 @@ class Density(Tokenwise):
         dead = self._dead(evidence, claim, total, hits, bool(density.any()))
         if dead is not None:
             return dead
-        found = part("density", ratio_limits(fired, n, claim.alpha), self.rate, claim, total)
+        found = part("density", ratio_limits(fired, n, claim.alpha), self.rate, claim, total, measure=Measure.DENSITY)
         return verdict_of(
             [found],
             f"feature {claim.feature} fires on {hits:,} of {total:,} tokens of {self.source_name(evidence)}: "

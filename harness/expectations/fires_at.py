@@ -12,18 +12,19 @@ from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound, ShareBound, claims_more, more_than
 from harness.expectations.checks import broken, dead, feature_of, signed_codes_fault
-from harness.expectations.comparing import ENOUGH_TO_REFUTE, inexact_warning
+from harness.expectations.comparing import inexact_warning
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.outlook import Outlook, outlook_of
 from harness.expectations.rates import within_bound
 from harness.expectations.results import (
     Part,
     bound_text,
-    by_effect_and_p,
-    by_value,
+    fewest,
     limits_text,
     measured,
-    only,
+    part,
+    reachable,
     short,
     spread,
     too_few,
@@ -34,14 +35,15 @@ from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet
 from harness.stats.auroc import SignedCodes
-from harness.stats.intervals import rate_limits
-from harness.stats.permutation import P, strata_missing
-from harness.stats.power import within_power
+from harness.stats.intervals import rate_inside, rate_limits
+from harness.stats.permutation import P
+from harness.stats.power import mean_power
 from harness.stats.units import count_units, units_of
 from harness.stats.within import Marked, marked_units
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
 
-FEWEST_MARKED = 2
+FEWEST_MARKED = 5
+_MOST_MARKED = 1000
 _LATE = 0.5
 
 
@@ -49,7 +51,8 @@ class FiresAt(Expectation):
     """The feature fires on the marked tokens of `prompts` and not elsewhere in them.
 
     The mean over prompts of the AUROC of marked against unmarked tokens inside the prompt; a marked span is one
-    unit, its strongest token. p is exact: labels are permuted inside each prompt.
+    unit, its strongest token. Met if the lower limit of that mean reaches the bound: 9 prompts without an error show
+    .7, 29 show .9. p is exact: labels are permuted inside each prompt.
     """
 
     kind: ClassVar[str] = "fires_at"
@@ -59,7 +62,7 @@ class FiresAt(Expectation):
 
     prompts: SetRef = Field(description="A set with `marks: true`; [[...]] marks where the feature should fire.")
     auroc: ShareBound = Field(
-        ShareBound(at_least=0.9),
+        ShareBound(at_least=0.7),
         json_schema_extra=more_than(0.5),
         description="Bound on the mean AUROC inside a prompt: .5 is chance, 1 is perfect.",
     )
@@ -83,38 +86,49 @@ class FiresAt(Expectation):
         marked = count_units(units_of([p.group for p in prompts]))
         if claim.scope == "sample" and marked:
             return None
-        return _too_few_marked(marked, sets["prompts"].name, _unit_of(prompts))
+        return _too_few_marked(marked, sets["prompts"].name, _unit_of(prompts), self.auroc, claim)
+
+    def to_be_met(self, sets: Mapping[str, PromptSet], claim: Claim) -> str | None:
+        """The least mean AUROC, to a thousandth, whose limits lie inside the bound."""
+        n = count_units(units_of([p.group for p in sets["prompts"].prompts if p.marks]))
+        if claim.scope == "sample" or n == 0:
+            return None
+        means = np.linspace(0, 1, 1001)
+        inside = means[rate_inside(means * n, n, self.auroc.low, self.auroc.high, claim.alpha)]
+        return f"a mean AUROC of {short(float(inside[0]))} or more from {n} marked prompts" if len(inside) else None
 
     def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
         """Of the AUROC's bound, over the prompts (templates) seen here."""
-        if claim.scope == "sample" or self.auroc.at_least is None:
+        if claim.scope == "sample":
             return None
         marked, prompts = _marked(evidence, claim), evidence.prompts("prompts")
-        strata = marked.standing_for_templates(feature_of(claim, marked.value.d_sae))
-        effect = f"an AUROC of {short(float(_auroc_of_all(evidence, claim)[feature_of(claim, marked.value.d_sae)]))}"
+        feature = feature_of(claim, marked.value.d_sae)
+        inside = marked.auroc_by_template(feature)
+        effect = f"an AUROC of {short(float(_auroc_of_all(evidence, claim)[feature]))}"
         unit = _unit_of(prompts.prompts)
 
         def power(more: Sequence[int]) -> float:
-            return within_power(strata, len(strata) + more[0], self.auroc.low, claim.alpha)
+            return mean_power(inside, len(inside) + more[0], self.auroc.low, self.auroc.high, claim.alpha)
 
         return outlook_of(power, [prompts.name], effect, marked.n, unit)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
-        """Which features' mean AUROC is inside the bound, [d_sae] (the effect alone, without its p)."""
+        """Which features' mean AUROC is inside the bound, [d_sae] (the effect alone, without its limits)."""
         return within_bound(self.auroc, _auroc_of_all(evidence, claim))
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
-        undecidable = broken(evidence, claim, ("prompts",)) or _unmarked(evidence, claim)
+        undecidable = broken(evidence, claim, ("prompts",)) or _unmarked(evidence, claim, self.auroc)
         if undecidable is not None:
             return undecidable
         marked = _marked(evidence, claim)
         feature = feature_of(claim, marked.value.d_sae)
         value = float(_auroc_of_all(evidence, claim)[feature])
         p = marked.p(feature) if claim.scope == "population" else None
-        few = _too_few_tokens(marked, claim, evidence) or dead(evidence, claim, ("prompts",))
+        few = dead(evidence, claim, ("prompts",))
         if few is not None:
             return few
-        found = self._auroc_part(value, marked.n, claim, p)
+        limits = rate_limits(value * marked.n, marked.n, claim.alpha)
+        found = part("auroc", limits, self.auroc, claim, marked.n, measure=Measure.AUROC)
         return verdict_of(
             [found],
             self._finding(evidence, claim, found, p),
@@ -124,12 +138,6 @@ class FiresAt(Expectation):
             warnings=(*_warnings(evidence, claim, marked), *inexact_warning(p)),
             details={"p_exact": p.exact} if p else {},
         )
-
-    def _auroc_part(self, value: float, n: int, claim: Claim, p: P | None) -> Part:
-        if p is None:
-            return Part("auroc", only(value), self.auroc, by_value(self.auroc, value), n)
-        limits = rate_limits(value * n, n, claim.alpha)
-        return by_effect_and_p("auroc", limits, self.auroc, p.value, claim.alpha, n, n >= ENOUGH_TO_REFUTE)
 
     def _finding(self, evidence: Evidence, claim: Claim, found: Part, p: P | None) -> str:
         verb = {Outcome.MET: "fires", Outcome.UNMET: "does not fire", Outcome.INCONCLUSIVE: "may or may not fire"}
@@ -167,8 +175,10 @@ def _auroc_of_all(evidence: Evidence, claim: Claim) -> Floats:
         raise signed_codes_fault() from None
 
 
-def _too_few_marked(n: int, name: str, unit: str) -> Verdict | None:
-    if n >= FEWEST_MARKED:
+def _too_few_marked(n: int, name: str, unit: str, bound: Bound, claim: Claim) -> Verdict | None:
+    """Of n perfect marks the lower limit of the mean is alpha^(1 / n): .55 for 5, .72 for 9, .81 for 14, .9 for 29."""
+    least = fewest(lambda m: m >= FEWEST_MARKED and reachable(bound, m, claim.alpha), max(n, 1), _MOST_MARKED)
+    if n == least:
         return None
     if n == 0:
         return inconclusive(
@@ -176,27 +186,21 @@ def _too_few_marked(n: int, name: str, unit: str) -> Verdict | None:
             f"no prompt of {name} has a marked token: write `marks: true` in the set and [[...]] around the tokens.",
             measurement=Measurement("marked prompts", 0, 0),
         )
-    return too_few(n, FEWEST_MARKED - n, name, f"{FEWEST_MARKED} marked {unit} are the fewest", unit)
+    because = f"{FEWEST_MARKED} marked {unit} are the fewest"
+    if n >= FEWEST_MARKED:
+        because = (
+            f"even an AUROC of 1 in each of {n} shows only {short(claim.alpha ** (1 / n))} or more, and the bound is "
+        )
+        because += limits_text(bound)
+    return too_few(n, None if least is None else least - n, name, because, unit)
 
 
-def _unmarked(evidence: Evidence, claim: Claim) -> Verdict | None:
+def _unmarked(evidence: Evidence, claim: Claim, bound: Bound) -> Verdict | None:
     """Marks that meet no counted token, or prompts that are marked from end to end, leave nothing to compare."""
     n, prompts = _marked(evidence, claim).n, evidence.prompts("prompts")
     if claim.scope == "population" or n == 0:
-        return _too_few_marked(n, prompts.name, _unit_of(prompts.prompts))
+        return _too_few_marked(n, prompts.name, _unit_of(prompts.prompts), bound, claim)
     return None
-
-
-def _too_few_tokens(marked: Marked, claim: Claim, evidence: Evidence) -> Verdict | None:
-    """Short prompts have few places to be wrong in: the smallest p is 1 over the product of their choices."""
-    if claim.scope == "sample":
-        return None
-    missing = strata_missing(marked.floors(), claim.alpha)
-    if missing == 0:
-        return None
-    prompts = evidence.prompts("prompts")
-    because = f"the smallest p that their tokens can reach is {short(marked.smallest_p())}"
-    return too_few(marked.n, missing, prompts.name, because, _unit_of(prompts.prompts))
 
 
 def _also(marked: Marked, feature: int, claim: Claim) -> tuple[Measurement, ...]:
@@ -234,12 +238,12 @@ def _examples(evidence: Evidence, claim: Claim, marked: Marked, feature: int) ->
 
 _TEXT = "the [[red]] ball rolled away from the old green house"
 FiresAt.examples = (
-    KindExample("fires on the marked word only", Outcome.MET, {}, {"prompts": rows(5, _TEXT, red=3)}),
+    KindExample("fires on the marked word only", Outcome.MET, {}, {"prompts": rows(10, _TEXT, red=3)}),
     KindExample(
         "fires on the word after the mark",
         Outcome.UNMET,
         {},
-        {"prompts": rows(10, _TEXT, ball=3)},
+        {"prompts": rows(20, _TEXT, ball=3)},
     ),
-    KindExample("one marked prompt", Outcome.INCONCLUSIVE, {}, {"prompts": rows(1, _TEXT, red=3)}),
+    KindExample("five marked prompts cannot show .7", Outcome.INCONCLUSIVE, {}, {"prompts": rows(5, _TEXT, red=3)}),
 )

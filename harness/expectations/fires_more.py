@@ -13,9 +13,9 @@ from harness.expectations.base import Claim, Expectation, KindExample, SetRef, S
 from harness.expectations.bounds import Bound, ShareBound, claims_more, more_than
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import (
-    ENOUGH_TO_REFUTE,
     Comparison,
     auroc_outlook,
+    auroc_to_show,
     compared,
     inexact_warning,
     set_design,
@@ -24,15 +24,13 @@ from harness.expectations.comparing import (
     too_sparse,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.outlook import Outlook
 from harness.expectations.results import (
     Part,
     bound_text,
-    by_effect_and_p,
-    by_value,
     limits_text,
     measured,
-    only,
     part,
     short,
     spread,
@@ -52,8 +50,8 @@ class FiresMore(Expectation):
     """The feature fires more on `prompts` than on `than`.
 
     AUROC: the chance that a prompt of the first set has a higher activation than one of the second, ties half.
-    Met if the AUROC reaches the bound and its exact permutation p is at most alpha; for `between` its limits must lie
-    inside, too.
+    Met if its one-sided limit (Newcombe's) reaches the bound, unmet if the other limit is under it, else underpowered.
+    The exact permutation p against .5 is reported with it, and is what families correct.
     """
 
     kind: ClassVar[str] = "fires_more"
@@ -66,7 +64,7 @@ class FiresMore(Expectation):
     prompts: SetRef = Field(description="Where the feature should fire.")
     than: SetRef = Field(description="Where it should fire less; near misses make the claim worth more.")
     auroc: ShareBound = Field(
-        ShareBound(at_least=0.75),
+        ShareBound(at_least=0.7),
         json_schema_extra=more_than(0.5),
         description="Bound on the AUROC of the pooled activation: .5 is chance, 1 is perfect.",
     )
@@ -92,21 +90,27 @@ class FiresMore(Expectation):
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if claim.scope == "sample":
             return None
-        return too_few_to_compare(set_design(sets, "prompts", "than"), claim.alpha, sets, "prompts", "than")
+        design = set_design(sets, "prompts", "than")
+        return too_few_to_compare(design, claim.alpha, sets, "prompts", "than", self.auroc)
 
     def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
         return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
 
+    def to_be_met(self, sets: Mapping[str, PromptSet], claim: Claim) -> str | None:
+        if claim.scope == "sample":
+            return None
+        return auroc_to_show(set_design(sets, "prompts", "than"), self.auroc, claim.alpha)
+
     def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
-        """Of the AUROC's bound; `between` asks for limits, too, and has none."""
-        if claim.scope == "sample" or self.auroc.at_least is None:
+        """Of the AUROC's bound."""
+        if claim.scope == "sample":
             return None
         found = compared(evidence, claim, "prompts", "than")
         names = evidence.prompts("prompts").name, evidence.prompts("than").name
-        return auroc_outlook(found, feature_of(claim, len(found.auroc)), self.auroc.low, claim.alpha, names)
+        return auroc_outlook(found, feature_of(claim, len(found.auroc)), self.auroc, claim.alpha, names)
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
-        """Which features reach the bound on these sets, [d_sae] (the effect alone, without its p)."""
+        """Which features reach the bound on these sets, [d_sae] (the effect alone, without its limits)."""
         auroc = compared(evidence, claim, "prompts", "than").auroc
         return (auroc >= self.auroc.low) & (auroc <= self.auroc.high)
 
@@ -117,7 +121,7 @@ class FiresMore(Expectation):
         found = compared(evidence, claim, "prompts", "than")
         feature = feature_of(claim, len(found.auroc))
         p = found.p(feature) if claim.scope == "population" else None
-        parts = self._parts(found, feature, claim, p)
+        parts = self._parts(found, feature, claim)
         return verdict_of(
             parts,
             self._finding(evidence, claim, found, parts, p),
@@ -136,7 +140,7 @@ class FiresMore(Expectation):
         found = compared(evidence, claim, *roles)
         few = no_units(evidence, claim, roles)
         if claim.scope == "population":
-            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles)
+            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles, self.auroc)
         return few or dead(evidence, claim, roles) or self._unfit(evidence, claim, found)
 
     def _unfit(self, evidence: Evidence, claim: Claim, found: Comparison) -> Verdict | None:
@@ -146,20 +150,24 @@ class FiresMore(Expectation):
             return sparse.with_(examples=_examples(evidence, claim))
         return length_confound(evidence, claim, "prompts", "than")
 
-    def _parts(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> list[Part]:
-        parts = [self._auroc_part(found, feature, claim, p)]
+    def _parts(self, found: Comparison, feature: int, claim: Claim) -> list[Part]:
+        n, limits = found.design.n, found.auroc_limits(feature, claim.alpha)
+        parts = [part("auroc", limits, self.auroc, claim, n, measure=Measure.AUROC)]
         if self.mean_difference is not None:
             difference = found.difference(feature, claim.alpha)
-            parts.append(part("mean difference", difference, self.mean_difference, claim, found.design.n))
+            means = sum(float(np.abs(side).mean()) for side in found.rows(feature))
+            parts.append(
+                part(
+                    "mean difference",
+                    difference,
+                    self.mean_difference,
+                    claim,
+                    n,
+                    measure=Measure.MEAN_ACTIVATION,
+                    scale=means,
+                )
+            )
         return parts
-
-    def _auroc_part(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> Part:
-        n, value = found.design.n, float(found.auroc[feature])
-        if p is None:
-            return Part("auroc", only(value), self.auroc, by_value(self.auroc, value), n)
-        enough = min(found.design.n_positive, found.design.n_negative) >= ENOUGH_TO_REFUTE
-        limits = found.auroc_limits(feature, claim.alpha)
-        return by_effect_and_p("auroc", limits, self.auroc, p.value, claim.alpha, n, enough)
 
     def _finding(self, evidence: Evidence, claim: Claim, found: Comparison, parts: list[Part], p: P | None) -> str:
         first = parts[0]
@@ -231,13 +239,19 @@ FiresMore.examples = (
         "fires on all color prompts and on no other",
         Outcome.MET,
         {"auroc": {"at_least": 0.9}},
-        {"prompts": rows(10, _COLOR, red=3), "than": rows(10, _PLAIN)},
+        {"prompts": rows(20, _COLOR, red=3), "than": rows(20, _PLAIN)},
+    ),
+    KindExample(
+        "fires on most of them, which ten a side cannot show",
+        Outcome.INCONCLUSIVE,
+        {},
+        {"prompts": [*rows(8, _COLOR, red=3), *rows(2, _COLOR)], "than": [*rows(9, _PLAIN), *rows(1, _PLAIN, ball=1)]},
     ),
     KindExample(
         "fires on both sets alike",
         Outcome.UNMET,
         {"auroc": {"at_least": 0.9}},
-        {"prompts": rows(10, _COLOR, ball=3), "than": rows(10, _PLAIN, ball=3)},
+        {"prompts": rows(20, _COLOR, ball=3), "than": rows(20, _PLAIN, ball=3)},
     ),
     KindExample(
         "three prompts cannot show it for prompts in general",

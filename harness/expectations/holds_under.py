@@ -22,8 +22,8 @@ from harness.expectations.editing.searching import Counterexample, outcomes, sma
 from harness.expectations.editing.values import Values
 from harness.expectations.editing.verdicts import Tried, none_made
 from harness.expectations.evidence import Evidence
-from harness.expectations.rates import best_text, bound_words, reachable, within_bound
-from harness.expectations.results import fewest, limits_text
+from harness.expectations.rates import best_text, bound_words, within_bound
+from harness.expectations.results import fewest, limits_text, reachable
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import Prompt, PromptSet

@@ -13,11 +13,12 @@ from harness.expectations.bounds import Bound
 from harness.expectations.checks import feature_of
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.outlook import Outlook, rate_outlook
-from harness.expectations.results import Part, fewest, part, short, too_few
+from harness.expectations.results import Part, fewest, part, reachable, short, too_few
 from harness.inputs import PromptSet
 from harness.stats.contrast import mean_of_all
-from harness.stats.intervals import clopper_pearson, rate_limits
+from harness.stats.intervals import rate_limits
 from harness.stats.ranking import firing_as_one
 from harness.stats.units import Units, by_unit, count_units, units_of
 from harness.verdict import Verdict
@@ -62,7 +63,8 @@ def _groups(evidence: Evidence, role: str) -> tuple[str | None, ...]:
 
 def share_part(name: str, share: float, n: int, bound: Bound, claim: Claim) -> Part:
     """A share of n units held against a bound."""
-    return part(name, rate_limits(share * n, n, claim.alpha), bound, claim, n)
+    limits = rate_limits(share * n, n, claim.alpha)
+    return part(name, limits, bound, claim, n, measure=Measure.FIRING_RATE)
 
 
 def within_bound(bound: Bound, values: Floats) -> Mask:
@@ -101,17 +103,6 @@ def outlook_of_share(evidence: Evidence, claim: Claim, role: str, shares: Floats
     n = count_units(units_used(evidence, claim, role))
     share = float(shares[feature_of(claim, len(shares))])
     return rate_outlook(share, n, bound, claim.alpha, evidence.prompts(role).name, unit_word(evidence, role))
-
-
-def reachable(bound: Bound, n: int, alpha: float) -> bool:
-    """Whether some count of n has its one-sided limits inside the bound: rate >= .8 needs 14, <= .05 needs 59."""
-    if n == 0:
-        return False
-    if bound.between is None:
-        floor = alpha ** (1 / n)  # Clopper-Pearson's lower limit at n of n; its mirror is the upper one at 0
-        return bool(floor >= bound.low) if bound.at_least is not None else bool(1 - floor <= bound.high)
-    limits = (clopper_pearson(k, n, alpha) for k in range(n + 1))
-    return any(bound.low <= low and high <= bound.high for low, high in limits)
 
 
 def _most(bound: Bound) -> int:

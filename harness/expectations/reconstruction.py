@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.results import Part, against, limits_text, only, part, short, verdict_of
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
@@ -94,7 +95,8 @@ class Reconstruction(Tokenwise):
         beside = self.blocks(evidence, claim, other) if other is not None else None
         limits = jackknife(METRICS[name], blocks, claim.alpha, beside, by)
         shown = f"{name} {'over' if by == 'difference' else 'divided by'} {other}'s" if other is not None else name
-        return part(shown, _known(limits), bound, claim, int(blocks.n.sum()))
+        measure = Measure.FVU if name == "fvu" and by == "difference" else None
+        return part(shown, _known(limits), bound, claim, int(blocks.n.sum()), measure=measure)
 
     def _scale_warning(self) -> tuple[str, ...]:
         if self.mse is None or self.mse.over is None:

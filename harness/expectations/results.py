@@ -6,29 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.noise import Margin, Measure
-from harness.stats.intervals import Limits
+from harness.stats.intervals import Limits, rate_inside
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
-# How a number moves with noise, by how its name begins. Left out: the mse, whose noise scales with the activations.
-_MEASURES: dict[str, Measure] = {
-    "auroc": "auroc",
-    "margin over": "auroc",
-    "firing rate": "firing_rate",
-    "rate": "firing_rate",
-    "share among": "firing_rate",
-    "precision": "firing_rate",
-    "recall": "firing_rate",
-    "false positive": "firing_rate",
-    "median activation": "median_activation",
-    "mean": "median_activation",
-    "max activation": "median_activation",
-    "density": "density",
-    "l0": "l0",
-    "fvu": "fvu",
-}
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -36,7 +21,8 @@ _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 class Part:
     """One bounded number of a claim and how it came out; a claim with several holds if all hold.
 
-    by_effect: the number itself decided, beside a p; else its limits, where it has any.
+    measure: what the number is, where it is known how that moves with noise. scale: what relative noise is relative
+    to, the number itself unless given: a difference of two means is as noisy as the means, however small it is.
     """
 
     name: str
@@ -45,7 +31,8 @@ class Part:
     outcome: Outcome
     n: int
     unit: str = ""
-    by_effect: bool = False
+    measure: Measure | None = None
+    scale: float | None = None
 
     @property
     def measurement(self) -> Measurement:
@@ -54,14 +41,15 @@ class Part:
     @property
     def margin(self) -> Margin | None:
         """How far what decided is from the bound; None where nothing was decided, or the noise is not known."""
-        known = next((measure for start, measure in _MEASURES.items() if self.name.startswith(start)), None)
         distances = [abs(number - edge) for number, edge in self._decided()]
-        return Margin(known, self.limits.value, min(distances)) if known and distances else None
+        if self.measure is None or not distances:
+            return None
+        return Margin(self.measure, self.limits.value if self.scale is None else self.scale, min(distances))
 
     def _decided(self) -> Iterator[tuple[float, float]]:
         """(the number that decided, the edge of the bound that it was held against)."""
         value = self.limits.value
-        low, high = (value, value) if self.by_effect else (self.limits.low1, self.limits.high1)
+        low, high = self.limits.low1, self.limits.high1
         sides = (low, self.bound.low, low >= self.bound.low), (high, self.bound.high, high <= self.bound.high)
         if self.outcome is Outcome.MET:
             yield from ((limit if inside else value, edge) for limit, edge, inside in sides if math.isfinite(edge))
@@ -100,30 +88,24 @@ def by_value(bound: Bound, value: float) -> Outcome:
     return Outcome.MET if bound.holds(value) else Outcome.UNMET
 
 
-def by_effect_and_p(name: str, limits: Limits, bound: Bound, p: float, alpha: float, n: int, enough: bool) -> Part:
-    """A part of a claim of more: met if the effect reaches the bound and p <= alpha.
-
-    Unmet if the limits lie outside the bound, or the effect is under it with p > alpha and `enough` units to say so.
-    The upper edge of a range has no p of its own: there both limits must lie inside as well.
-    """
-    at_limits, value = by_limits(bound, limits), limits.value
-    reaches = value >= bound.low if bound.at_least is not None else at_limits is Outcome.MET
-    refuted = enough and value < bound.low and p > alpha
-    if reaches and p <= alpha:
-        return Part(name, limits, bound, Outcome.MET, n, by_effect=bound.at_least is not None)
-    outcome = Outcome.UNMET if refuted or at_limits is Outcome.UNMET else Outcome.INCONCLUSIVE
-    return Part(name, limits, bound, outcome, n, by_effect=refuted)
-
-
 def judged(bound: Bound, limits: Limits, claim: Claim) -> Outcome:
     """By the limits for prompts in general, by the number for `scope: sample`."""
     return by_value(bound, limits.value) if claim.scope == "sample" else by_limits(bound, limits)
 
 
-def part(name: str, limits: Limits, bound: Bound, claim: Claim, n: int, unit: str = "") -> Part:
+def part(
+    name: str,
+    limits: Limits,
+    bound: Bound,
+    claim: Claim,
+    n: int,
+    unit: str = "",
+    measure: Measure | None = None,
+    scale: float | None = None,
+) -> Part:
     """A part judged in the usual way; a number of these prompts only has no limits."""
     shown = only(limits.value) if claim.scope == "sample" else limits
-    return Part(name, shown, bound, judged(bound, limits, claim), n, unit)
+    return Part(name, shown, bound, judged(bound, limits, claim), n, unit, measure, scale)
 
 
 def verdict_of(parts: Sequence[Part], finding: str, reason: Reason = Reason.UNDERPOWERED, **rest: object) -> Verdict:
@@ -209,6 +191,16 @@ def in_words(n: int) -> str:
 def fewest(enough: Callable[[int], bool], start: int, most: int = 10_000) -> int | None:
     """The smallest n >= start that is enough, or None where none up to `most` is."""
     return next((n for n in range(start, most + 1) if enough(n)), None)
+
+
+def reachable(bound: Bound, n: int, alpha: float) -> bool:
+    """Whether some count of n has its one-sided limits inside the bound: rate >= .8 needs 14, <= .05 needs 59."""
+    if n == 0:
+        return False
+    if bound.between is None:
+        floor = alpha ** (1 / n)  # Clopper-Pearson's lower limit at n of n; its mirror is the upper one at 0
+        return bool(floor >= bound.low) if bound.at_least is not None else bool(1 - floor <= bound.high)
+    return bool(rate_inside(np.arange(n + 1.0), n, bound.low, bound.high, alpha).any())
 
 
 def too_few(

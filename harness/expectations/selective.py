@@ -15,17 +15,17 @@ from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.rates import (
     best_text,
     bound_words,
     out_of,
-    reachable,
     side_of,
     unit_shares,
     units_used,
     within_bound,
 )
-from harness.expectations.results import Part, against, fewest, limits_text, part, short, too_few, verdict_of
+from harness.expectations.results import Part, against, fewest, limits_text, part, reachable, short, too_few, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
@@ -181,13 +181,15 @@ class Selective(Expectation):
 
     def _parts(self, tpr: float, fpr: float, rates: _Rates, claim: Claim) -> list[Part]:
         precision = precision_limits(tpr, rates.n_pos, fpr, rates.n_neg, claim.alpha)
-        parts = [part("precision", precision, self.precision, claim, rates.n_pos + rates.n_neg)]
+        parts = [
+            part("precision", precision, self.precision, claim, rates.n_pos + rates.n_neg, measure=Measure.FIRING_RATE)
+        ]
         rest = [
             ("recall", tpr, rates.n_pos, self.recall),
             ("false positive rate", fpr, rates.n_neg, self.false_positives),
         ]
         return parts + [
-            part(name, rate_limits(rate * n, n, claim.alpha), bound, claim, n)
+            part(name, rate_limits(rate * n, n, claim.alpha), bound, claim, n, measure=Measure.FIRING_RATE)
             for name, rate, n, bound in rest
             if bound is not None
         ]

@@ -11,6 +11,7 @@ from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import live
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.results import Part, against, bound_text, by_value, limits_text, only, part, verdict_of
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
@@ -73,7 +74,7 @@ class Sparsity(Tokenwise):
         parts = []
         if self.l0 is not None:
             limits = jackknife(l0, self.blocks(evidence, claim), claim.alpha)
-            parts.append(part("l0", limits, self.l0, claim, n))
+            parts.append(part("l0", limits, self.l0, claim, n, measure=Measure.L0))
         if self.live_features is not None:
             outcome = by_value(self.live_features, alive)
             parts.append(Part("live features", only(alive), self.live_features, outcome, n))

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from harness.expectations.base import Claim, KindExample, Shared, SubjectRef
 from harness.expectations.bounds import Bound
 from harness.expectations.evidence import Evidence
+from harness.expectations.noise import Measure
 from harness.expectations.results import Part, by_value, limits_text, only, short, spread, verdict_of
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
@@ -108,13 +109,20 @@ class TransfersSae(Tokenwise):
         outcome = Outcome.MET if BANDS.index(band) <= BANDS.index(self.band) else Outcome.UNMET
         most = Bound(at_most=MOST_DROP[self.band])
         if outcome is Outcome.UNMET and most.holds(numbers["drop"].value) and numbers["l0_ratio"].value > MOST_L0_RATIO:
-            return Part("l0 ratio", numbers["l0_ratio"], Bound(at_most=MOST_L0_RATIO), outcome, n)
+            return Part("l0 ratio", numbers["l0_ratio"], Bound(at_most=MOST_L0_RATIO), outcome, n, measure=Measure.L0)
         return Part("drop", numbers["drop"], most, outcome, n)
 
     def _bounded(self, numbers: Mapping[str, Limits], n: int) -> list[Part]:
         asked = {name: getattr(self, name) for name in ("drop", "l0_ratio", "residual_cosine")}
         return [
-            Part(name.replace("_", " "), numbers[name], bound, by_value(bound, numbers[name].value), n)
+            Part(
+                name.replace("_", " "),
+                numbers[name],
+                bound,
+                by_value(bound, numbers[name].value),
+                n,
+                measure=Measure.L0 if name == "l0_ratio" else None,
+            )
             for name, bound in asked.items()
             if bound is not None
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,6 +23,7 @@ from harness.stats.levels import median_firing_of_all
 from harness.stats.units import by_unit, count_units
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
+Kept = Literal["firing_rate", "median_activation", "auroc", "density", "fvu", "mse", "l0"]
 _OF_FEATURE = ("firing_rate", "median_activation", "auroc", "density")
 _ON_PROMPTS = ("firing_rate", "median_activation", "auroc")
 _ALSO_CHANGED_BY = {
@@ -69,7 +70,7 @@ class Unchanged(Tokenwise):
         {"wrong_feature", "swapped_sets", "shuffled_labels", "shuffled_decoder", "random_sae", "one_layer_off"}
     )
 
-    measure: Measure = Field(description="The number that should stay as it is.")
+    measure: Kept = Field(description="The number that should stay as it is.")
     than: OptionalSetRef = Field(None, description="For auroc: the prompts that it is measured against.")
     within: Annotated[float, Field(ge=0)] | Absolute | None = Field(
         None,
@@ -151,7 +152,7 @@ class Unchanged(Tokenwise):
             return self.within.absolute, f"within {short(self.within.absolute)} is allowed"
         if self.within is not None:
             return self.within * abs(accepted.value), f"within {short(100 * self.within)} % is allowed"
-        allowed = NOISES * noise_of(self.measure, accepted.value, claim.noise, found.variance)
+        allowed = NOISES * noise_of(Measure(self.measure), accepted.value, claim.noise, found.variance)
         return allowed, f"within {short(allowed)}, {NOISES:g} times {claim.noise_in_words}, is allowed"
 
     def _undecidable(self, evidence: Evidence, claim: Claim) -> Verdict | None:

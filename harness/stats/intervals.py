@@ -36,6 +36,22 @@ def clopper_pearson(k: float, n: int, tail: float) -> tuple[float, float]:
     return low, high
 
 
+def rate_inside(k: Floats, n: int, low: float, high: float, tail: float) -> NDArray[np.bool_]:
+    """Where Clopper-Pearson's limits of k / n lie inside [low, high]; no limits are computed. k may be fractional.
+
+    The lower limit of k is at least `low` where P(Binomial(n, low) >= k) <= tail, which the incomplete beta function
+    extends to fractional k; the upper one is its mirror. A side at 0 or 1 (or beyond) is open.
+    """
+    from scipy.special import betainc
+
+    inside = np.ones(np.shape(k), bool)
+    if low > 0:
+        inside &= np.where(k > 0, betainc(np.maximum(k, 1e-300), n - k + 1, min(low, 1.0)), 1.0) <= tail
+    if high < 1:
+        inside &= np.where(k < n, betainc(np.maximum(n - k, 1e-300), k + 1, 1 - max(high, 0.0)), 1.0) <= tail
+    return inside
+
+
 def binomial_tail(k: int, n: int, p: float) -> float:
     """P(X >= k) of a binomial X with n trials of rate p, exact."""
     return math.fsum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k, n + 1))
@@ -57,16 +73,38 @@ def newcombe_auroc(auroc: float, n_pos: int, n_neg: int, tail: float) -> tuple[f
     taken at theta, with the mean sample size N for either one in its last two terms:
     se^2 = theta (1 - theta) (2N - 1 - (3N - 3) / ((2 - theta) (1 + theta))) / (n_pos n_neg).
     """
-    from scipy.special import ndtri
-
-    z = -float(ndtri(tail))
-    mean_n = (n_pos + n_neg) / 2
+    z = _quantile(tail)
 
     def excess(theta: float) -> float:
-        terms = 2 * mean_n - 1 - (3 * mean_n - 3) / ((2 - theta) * (1 + theta))
-        return abs(theta - auroc) - z * math.sqrt(max(0.0, theta * (1 - theta) * terms / (n_pos * n_neg)))
+        return abs(theta - auroc) - z * _hanley_mcneil_error(theta, n_pos, n_neg)
 
     return _boundary(excess, 0.0, auroc), _boundary(excess, 1.0, auroc)
+
+
+def auroc_needed(low: float, high: float, n_pos: int, n_neg: int, tail: float) -> tuple[float, float]:
+    """The range of observed AUROCs whose Newcombe limits lie inside [low, high]; above 1 or empty where none do.
+
+    Newcombe's lower limit solves auroc - theta = z * se(theta), so it reaches `low` exactly where
+    auroc >= low + z * se(low); the upper one is its mirror. An open side is 0 or 1 (or beyond).
+    """
+    z = _quantile(tail)
+    least = low + z * _hanley_mcneil_error(low, n_pos, n_neg) if low > 0 else 0.0
+    most = high - z * _hanley_mcneil_error(high, n_pos, n_neg) if high < 1 else 1.0
+    return least, most
+
+
+def _quantile(tail: float) -> float:
+    """The standard normal value with `tail` above it."""
+    from scipy.special import ndtri
+
+    return -float(ndtri(tail))
+
+
+def _hanley_mcneil_error(theta: float, n_pos: int, n_neg: int) -> float:
+    """The standard error of an AUROC of theta, with the mean sample size for either one."""
+    mean_n = (n_pos + n_neg) / 2
+    terms = 2 * mean_n - 1 - (3 * mean_n - 3) / ((2 - theta) * (1 + theta))
+    return math.sqrt(max(0.0, theta * (1 - theta) * terms / (n_pos * n_neg)))
 
 
 def _boundary(excess: Callable[[float], float], outside: float, inside: float) -> float:

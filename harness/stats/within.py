@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.codes import Codes, Mask, Pooled
 from harness.stats.auroc import auroc_within_all
-from harness.stats.permutation import P, rank_sum, smallest_p, stratified_p
+from harness.stats.permutation import P, rank_sum, stratified_p
 from harness.stats.units import Units
 
 Floats = NDArray[np.float64]
@@ -60,18 +59,13 @@ class Marked:
         worst = [min(np.flatnonzero(self.template == t), key=lambda s: auroc[s]) for t in range(self.n)]
         return [sides[s] for s in worst]
 
-    def smallest_p(self) -> float:
-        """The smallest p that these prompts can surely reach: 1 over the product of their choices of marked units."""
-        return math.prod(self.floors())
-
-    def floors(self) -> list[float]:
-        """The same of each template (or prompt) by itself: that of its prompt with the fewest choices."""
-        floors = np.array([smallest_p(len(a), len(b)) for a, b in self._sides(0)])
-        return [float(floors[self.template == t].max()) for t in range(self.n)]
-
     def auroc_by_prompt(self, feature: int) -> Floats:
         """One feature's AUROC inside each usable prompt, [n_strata]."""
         return np.array([(np.sign(a[:, None] - b[None, :]) + 1).mean() / 2 for a, b in self._sides(feature)])
+
+    def auroc_by_template(self, feature: int) -> Floats:
+        """One feature's mean AUROC inside the prompts of each template, [n]; what is claimed is their mean."""
+        return np.bincount(self.template, self.auroc_by_prompt(feature)) / np.bincount(self.template)
 
     def _sides(self, feature: int) -> list[tuple[Floats, Floats]]:
         """The feature's values on the marked and the unmarked units of each usable prompt."""
