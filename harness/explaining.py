@@ -20,6 +20,7 @@ from harness.expectations.results import bound_text, short
 from harness.inputs import Need
 from harness.judging import before_running, judge
 from harness.planning import Plan, plan
+from harness.provenance import Provenance, provenance_of
 from harness.releases import public_pages
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Cold, Missing, Runner
@@ -159,6 +160,8 @@ def _beside(spec: Spec) -> Iterator[tuple[str, str]]:
     """What stands beside the kind and changes what a verdict means, where it is not default."""
     if spec.discovered_on is not None:
         yield "found on", f"{spec.discovered_on.name}: {len(spec.discovered_on)} prompts, which it is not tested on"
+    if spec.attributed_to is not None:
+        yield "found on", Provenance("source", spec.attributed_to.where, spec.attributed_to.label).in_words
     if spec.severity != "fail":
         yield "severity", f"{spec.severity}: where it does not hold, its test passes with a line in the summary"
     if spec.xfail is not None:
@@ -207,6 +210,7 @@ def _standing(found: Explanation) -> Iterator[tuple[str, str]]:
 def to_dict(found: Explanation) -> dict[str, Any]:
     """Plain types, for --json."""
     spec, verdict = found.spec, found.early or found.verdict
+    found_on = provenance_of(spec)
     return {
         "id": spec.id,
         "file": spec.source.path,
@@ -228,6 +232,7 @@ def to_dict(found: Explanation) -> dict[str, Any]:
         "xfail": spec.xfail,
         "family": spec.family,
         "discovered_on": spec.discovered_on and spec.discovered_on.name,
+        "provenance": found_on and found_on.to_dict(),
         "smallest_p": found.smallest_p,
         "to_be_met": spec.expectation.to_be_met(spec.sets, spec.asked),
         "decidable": found.early is None,

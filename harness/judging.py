@@ -15,9 +15,10 @@ from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import NOISES, closest, noise_of
-from harness.expectations.nulls import gates, null_of
+from harness.expectations.nulls import candidates, gates, null_of
 from harness.heldout import near_duplicates, repeated
 from harness.inputs import Prompt, PromptSet
+from harness.provenance import needs_provenance, with_provenance
 from harness.spec import Spec
 from harness.vacuity import reasons, saying_little, says_little
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -37,6 +38,8 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     if early is not None:
         return early
     verdict = _judge(spec, evidence, discovery)
+    if verdict.outcome is Outcome.MET and needs_provenance(spec):
+        verdict = with_provenance(spec, verdict, candidates(spec.expectation, evidence, spec.claim))
     noted = (*_nearly_leaked(spec), *as_read(spec), *_longer_than_in_training(spec, evidence))
     return verdict.with_(warnings=(*verdict.warnings, *noted))
 

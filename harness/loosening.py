@@ -18,6 +18,7 @@ from harness.expectations.bounds import Bound
 from harness.families import DEFAULT_Q
 from harness.git import commit_of, output, without_filters
 from harness.language.specs import Loaded, load
+from harness.provenance import Provenance, provenance_of
 from harness.remeasured import remeasured
 from harness.spec import Broken, Spec
 
@@ -142,7 +143,9 @@ def _lower(old: Spec, new: Spec) -> Iterator[str]:
     if (old.together, new.together) == ("all", "any"):
         yield "together all is any"
     if old.discovered_on is not None and new.discovered_on is None and new.best is None:
-        yield "discovered_on is gone"
+        yield "discovered_on is gone" if new.attributed_to is None else "discovered_on is only the author's word"
+    if old.attributed_to is not None and provenance_of(new) == Provenance("none"):
+        yield "the source in discovered_on is gone"
     yield from _other_baseline(old, new)
 
 

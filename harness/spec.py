@@ -22,6 +22,14 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Attribution:
+    """`discovered_on: {label: ..., from: ...}`: who gave the feature its label, and where. The author's word."""
+
+    label: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """One accepted number. date, run: when, and in which run. claim: the digest of what was measured (baselines.py).
     read_with: the parts of the code key: weights, SAE, tokenizer, device, versions."""
@@ -58,9 +66,10 @@ class Spec:
 
     `sets`, `corpora`: what the roles of the expectation resolve to. `features`: a number, several with
     `together`, or Best; empty for kinds that read no feature. `discovered_on`: the prompts that the feature was
-    found on; testing on them is a leak. `text`: the YAML lines of the claim, for failure texts. `baseline`: what was
-    accepted for it, for kinds that take one. `calibration`: the subject's own noise. `loosened_because`: why its bar is
-    lower than it was. `family`: the claims that it is corrected with, at `q`, which None leaves to the other members.
+    found on; testing on them is a leak. `attributed_to`: the source that its number is from. `text`: the YAML lines of
+    the claim, for failure texts. `baseline`: what was accepted for it, for kinds that take one. `calibration`: the
+    subject's own noise. `loosened_because`: why its bar is lower than it was. `family`: the claims that it is corrected
+    with, at `q`, which None leaves to the other members.
     """
 
     id: str
@@ -76,6 +85,7 @@ class Spec:
     best: Best | None = None
     together: Literal["all", "any"] | None = None
     discovered_on: PromptSet | None = None
+    attributed_to: Attribution | None = None
     severity: Literal["fail", "warn"] = "fail"
     xfail: str | None = None
     why: str = ""

@@ -19,7 +19,7 @@ from harness.rechecking import lacks_recheck, not_rechecked
 from harness.reports.exhibits import Card
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.running import Runner
-from harness.spec import Baseline, Best, Calibration, Spec
+from harness.spec import Attribution, Baseline, Best, Calibration, Spec
 from harness.stats.noise import Noise
 from harness.store import MemoryStore, Store
 from harness.store.packs import Row
@@ -48,6 +48,7 @@ OTHERS = {
     "best": Best(COLOR, PLAIN),
     "together": "all",
     "discovered_on": PLAIN,
+    "attributed_to": Attribution("color adjectives", "https://example.org/267"),
     "severity": "warn",
     "xfail": "known",
     "why": "because",

@@ -52,6 +52,11 @@ LOWER = {
     "scope": ("feature: 1", "feature: 1\n    scope: sample", "scope population is sample"),
     "alpha": ("feature: 1", "feature: 1\n    alpha: .1", "alpha 0.05 is 0.1"),
     "held-out evidence": ("    discovered_on: found\n", "", "discovered_on is gone"),
+    "held-out evidence for the author's word": (
+        "discovered_on: found",
+        "discovered_on: {label: color, from: a page}",
+        "discovered_on is only the author's word",
+    ),
     "another kind": (
         "fires_more: {prompts: reds, than: plains, auroc: {at_least: .9}}",
         "activation: {prompts: color, median: {at_least: 1}}",

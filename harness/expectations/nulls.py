@@ -54,6 +54,15 @@ def gates(expectation: Expectation, null: Null) -> bool:
     return expectation.side() == "high" and null.share > MOST_NULL
 
 
+def candidates(expectation: Expectation, evidence: Evidence, claim: Claim) -> int:
+    """How many features somebody could have chosen on this evidence: the live ones; for a claim about decoder
+    directions all of the SAE."""
+    if evidence.codes_of or evidence.sums_of:
+        return int(_live(expectation, evidence, claim).sum())
+    found = expectation.compared(evidence)
+    return 0 if found is None else len(found[0])
+
+
 def _live(expectation: Expectation, evidence: Evidence, claim: Claim) -> Mask:
     read = [live(evidence, expectation.counted_as(role, claim), role, by) for role, by in evidence.codes_of]
     summed = [sums.fired.any(axis=0) for sums in evidence.sums_of.values()]

@@ -15,7 +15,7 @@ from harness.language.nodes import Node
 from harness.language.pairing import check_pair
 from harness.language.readable import nothing_to_count, unreadable
 from harness.language.shelves import Shelf
-from harness.spec import Best, Spec
+from harness.spec import Attribution, Best, Spec
 
 MAX_SPECS = 5000
 
@@ -51,6 +51,7 @@ class Told:
     subjects: tuple[Subject, ...]
     tags: tuple[str, ...]
     discovered_on: PromptSet | None
+    attributed_to: Attribution | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class Parts:
             best=self.told.best,
             together=keys.together,
             discovered_on=self.told.discovered_on,
+            attributed_to=self.told.attributed_to,
             severity=keys.severity,
             xfail=keys.xfail,
             why=keys.why or "",

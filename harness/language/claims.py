@@ -17,13 +17,13 @@ from harness.language.checking import unknown_keys, validated
 from harness.language.families import families_in, family_mistakes
 from harness.language.loader import MAX_MISTAKES
 from harness.language.mistakes import Mistakes, gathered, in_order
-from harness.language.models import SPEC_ID, BestFeature, SpecKeys
+from harness.language.models import SPEC_ID, BestFeature, FeatureSource, SpecKeys
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text
 from harness.language.prompts import example_of
 from harness.language.sets import Library
 from harness.language.subjects import AllowList, pick_corpus, pick_subject
 from harness.language.tags import checked_tags
-from harness.spec import Best, Broken, Spec
+from harness.spec import Attribution, Best, Broken, Spec
 
 _ID = re.compile(SPEC_ID)
 _OWN = frozenset(SpecKeys.model_fields)
@@ -105,7 +105,22 @@ class _ClaimReader:
 
     def keys(self) -> SpecKeys | None:
         with gathered(self.errors):
-            return validated(SpecKeys, self.node, "a spec", without=set(self.node.value) - _OWN)
+            elsewhere = set() if self.source_node() is None else {"discovered_on"}
+            return validated(SpecKeys, self.node, "a spec", without=(set(self.node.value) - _OWN) | elsewhere)
+        return None
+
+    def source_node(self) -> Node | None:
+        """`discovered_on: {label, from}`, a publication; None where that names prompts or is left out."""
+        node = self.node.get("discovered_on")
+        return node if node is not None and is_mapping(node) and {"label", "from"} & set(node.value) else None
+
+    def attributed_to(self) -> Attribution | None:
+        node = self.source_node()
+        if node is None:
+            return None
+        with gathered(self.errors):
+            source = validated(FeatureSource, node, "discovered_on")
+            return Attribution(source.label, source.from_)
         return None
 
     def claimed(self, kind: type[Expectation]) -> Claimed | None:
@@ -150,8 +165,8 @@ class _ClaimReader:
             self.errors += family_mistakes(kind, keys, self.node)
         features, subjects = self.numbers(keys), self.subjects(keys)
         self.check_range(features, subjects)
-        discovered_on = self.one_set(self.node, "discovered_on")
-        return Told(keys, features, self.best(keys), subjects, self.tags(keys), discovered_on)
+        found_on = self.one_set(self.node, "discovered_on") if self.source_node() is None else None
+        return Told(keys, features, self.best(keys), subjects, self.tags(keys), found_on, self.attributed_to())
 
     def expectation(self, kind: type[Expectation], below: Node, failed: Sequence[str]) -> Expectation | None:
         """What a set's own reader has said already is not said again."""

@@ -59,6 +59,13 @@ class BestFeature(_Strict):
     best: BestOn = Field(description="Take the feature that ranks first on these discovery prompts.")
 
 
+class FeatureSource(_Strict):
+    """Where a feature's number and label are published: `discovered_on` in place of a prompt set."""
+
+    label: Text = Field(description="What the feature is said to encode there.")
+    from_: Text = Field(alias="from", description="Where that is published: an address or a citation.")
+
+
 class SpecKeys(_Strict):
     """The keys beside the kind: how a claim reads its evidence, and what is said about it."""
 
@@ -111,7 +118,9 @@ class SpecKeys(_Strict):
     tags: tuple[Text, ...] = Field((), description="Markers to select tests by, beside the suite's: pytest -m color.")
     owner: Text | None = Field(None, description="Who answers for this claim, in place of the suite's owner.")
     discovered_on: Annotated[SetName | None, Role("prompts")] = Field(
-        None, description="The prompts on which the feature was found; a claim cannot be tested on them."
+        None,
+        description="The prompts on which the feature was found; a claim cannot be tested on them. Or its published "
+        "source, {label, from}: the author's word, which does not show that the tested prompts are held out.",
     )
 
 

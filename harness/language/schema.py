@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from harness.expectations import kinds
 from harness.expectations.base import Expectation
-from harness.language.models import SpecKeys, SuiteKeys
+from harness.language.models import FeatureSource, SpecKeys, SuiteKeys
 from harness.language.prompts import MAX_PROMPTS
 from harness.language.setforms import ATTENTIONS, CHATS, HALVES
 from harness.language.shelves import SET_NAME
@@ -62,7 +62,7 @@ def schema_text() -> str:
 
 def suite_schema() -> Schema:
     """JSON Schema (2020-12) of a suite file."""
-    models: list[type[BaseModel]] = [SuiteKeys, SpecKeys, *kinds().values()]
+    models: list[type[BaseModel]] = [SuiteKeys, SpecKeys, FeatureSource, *kinds().values()]
     _, found = models_json_schema([(m, "validation") for m in models], ref_template="#/$defs/{model}")
     defs: Schema = {name: _tidied(part) for name, part in found["$defs"].items()}
     suite, own = defs.pop("SuiteKeys"), defs.pop("SpecKeys")
@@ -112,6 +112,8 @@ def _claims() -> Schema:
 def _spec(own: Schema) -> Schema:
     """An entry of `expect:`: its keys, exactly one kind, a feature where the kind reads one."""
     known = kinds()
+    found_on = own["properties"]["discovered_on"]
+    found_on["anyOf"].append({"$ref": "#/$defs/FeatureSource"})
     return {
         **own,
         "properties": own["properties"] | {name: _of_kind(kind) for name, kind in known.items()},

@@ -30,6 +30,7 @@ _WHAT_WOULD_DECIDE = {
     Reason.DEAD: "a prompt that shows the feature alive (`but_fires_on`), or the right feature number",
     Reason.VACUOUS: "a claim that the SAE's construction does not make true by itself",
     Reason.NO_BASELINE: "an accepted baseline (`interp accept`)",
+    Reason.NO_PROVENANCE: "`discovered_on:` with the prompts that the feature was found on, or `feature: {best: ...}`",
 }
 
 
@@ -93,6 +94,8 @@ def facts(record: Record) -> Iterator[tuple[str, str]]:
     yield "subject", record.subject
     if record.features:
         yield "feature", ", ".join(map(str, record.features)) + _chosen(record)
+    if record.provenance is not None and record.provenance.how != "best":  # which the feature's line says
+        yield "found on", record.provenance.in_words
     if verdict.measurement is not None:
         yield "measured", str(verdict.measurement)
     if verdict.bound:

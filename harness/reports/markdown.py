@@ -22,6 +22,7 @@ def summary_markdown(run: Run) -> str:
         _table(run.records),
         _mutants(run.records),
         _fragile(run.records),
+        _provenance(run.records),
         _warnings(run.records),
         _capture(run),
         [LIMIT_OF_A_GREEN_SUITE],
@@ -109,6 +110,30 @@ def _mutants(records: Sequence[Record]) -> Iterator[str]:
     if survived:
         yield from ("", "Survivors, and what would kill them:", "", *survived)
         yield from (f"- {markdown(hint)}" for hint in hints(tried))
+
+
+_FOUND = {
+    "best": "chosen by the harness on discovery prompts",
+    "sets": "found on discovery prompts that the claim names",
+    "source": "the author's word",
+    "none": "not given: the number may have been chosen on the tested prompts",
+}
+
+
+def _provenance(records: Sequence[Record]) -> Iterator[str]:
+    """How many claims have a feature from where, and which ones have it from nowhere that can be checked."""
+    known = [(record, record.provenance) for record in records if record.provenance is not None]
+    if not known:
+        return
+    yield from ("## Where the features were found", "")
+    for how, words in _FOUND.items():
+        found = [(record, one) for record, one in known if one.how == how]
+        if found:
+            yield f"- {words}: {len(found)} claim{'s' * (len(found) > 1)}"
+        if not found or found[0][1].is_held_out:
+            continue
+        for record, one in found:
+            yield f"  - {code_span(record.id)}" + (f": {markdown(one.in_words)}" if how == "source" else "")
 
 
 def _warnings(records: Sequence[Record]) -> Iterator[str]:

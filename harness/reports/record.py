@@ -15,6 +15,7 @@ from harness.baselines import acceptable
 from harness.claimed import claim_in_words
 from harness.controls.base import Control
 from harness.errors import Source
+from harness.provenance import Provenance, provenance_of
 from harness.releases import public_pages
 from harness.reports.basis import Basis
 from harness.reports.machine import git_state, machine, versions
@@ -35,10 +36,11 @@ class Record:
     this run. seconds: judging, and for the first record also reading. q: p adjusted over its family, None where
     this run did not judge the family. errors: what is wrong with a spec that could not be read; then outcome is
     not_run. acceptable: what `interp accept` would make its baseline, None for kinds without one and where nothing was
-    measured. pages: the addresses of the features' public pages, where they have some. kept: an earlier run judged the
-    same claim on the same evidence by the same code (kept.py). claim: what is claimed, as one plain sentence; empty
-    where the spec could not be read. read_otherwise: what is read otherwise than the SAE was trained, with the owner's
-    reasons. sae_trained_on: another model, by its name, than the one that is read.
+    measured. provenance: where the feature was found; None where that is neither given nor needed. pages: the
+    addresses of the features' public pages, where they have some. kept: an earlier run judged the same claim on the
+    same evidence by the same code (kept.py). claim: what is claimed, as one plain sentence; empty where the spec could
+    not be read. read_otherwise: what is read otherwise than the SAE was trained, with the owner's reasons.
+    sae_trained_on: another model, by its name, than the one that is read.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Record:
     text: str = ""
     errors: tuple[Mistake, ...] = ()
     acceptable: dict[str, Any] | None = None
+    provenance: Provenance | None = None
     pages: tuple[str, ...] = ()
     kept: bool = False
     claim: str = ""
@@ -108,6 +111,7 @@ class Record:
             tags=spec.tags,
             text=spec.text,
             acceptable=acceptable(spec, verdict),
+            provenance=provenance_of(spec),
             pages=public_pages(spec.subject.sae, spec.features or chosen),
             kept=kept,
             claim=claim_in_words(spec),
@@ -174,6 +178,7 @@ class Record:
             "tags": self.tags,
             "text": self.text,
             "acceptable": self.acceptable,
+            "provenance": self.provenance and self.provenance.to_dict(),
             "pages": self.pages,
             "kept": self.kept,
             "claim": self.claim,
@@ -207,6 +212,7 @@ class Record:
             scope=known["scope"] or "",
             tags=tuple(known["tags"]),
             acceptable=known["acceptable"],
+            provenance=Provenance.from_dict(known["provenance"]) if known.get("provenance") else None,
             pages=tuple(known.get("pages", ())),  # runs from before it had any
             kept=known.get("kept", False),
             claim=known.get("claim", ""),

@@ -21,7 +21,7 @@ _LARGEST = 2**63 - 1  # what an index keeps, and more than anything here counts
 # Fields that results.json did not have from the first; whoever reads them does without.
 NEWER = frozenset(
     {"basis", "capture", "controls", "faults", "invalid", "kept", "machine", "must_run", "mutants", "pages", "versions"}
-    | {"device", "weights", "read_otherwise", "sae_trained_on"}
+    | {"device", "weights", "read_otherwise", "sae_trained_on", "provenance"}
 )
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
