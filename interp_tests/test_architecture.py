@@ -46,6 +46,7 @@ FLOORS = [
         "families",
         "contradictions",
         "claimed",
+        "provenance",
     },
     {"language", "capture", "judging", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "history", "accepting", "loosening", "remeasured", "untrusted"},

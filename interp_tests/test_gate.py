@@ -20,8 +20,9 @@ from interp_tests.project import REPO, make_project
 
 PAGE = (REPO / "docs/steering-gate.md").read_text()
 NUMBERS = '{prompts: prompts/categories.yaml#number, than: "prompts/categories.yaml#!number"}'
+FOUND = "discovered_on: prompts/discovery.yaml#number"
 CLAIMS = f"""
-- {{id: numbers, feature: 731, fires_more: {NUMBERS}}}
+- {{id: numbers, feature: 731, {FOUND}, fires_more: {NUMBERS}}}
 - id: quiet
   feature: 731
   silent_on: {{prompts: prompts/categories.yaml#code, but_fires_on: prompts/categories.yaml#number}}
@@ -31,6 +32,8 @@ CLAIMS = f"""
 - {{id: undecided, feature: 196, severity: warn, fires_more: {{prompts: few, than: color}}}}
 - {{id: rare, feature: 407, fire_rate: {{prompts: prompts/categories.yaml#code, rate: {{at_most: .5}}}}}}
 - {{id: any, features: [731, 5], together: any, fires_more: {NUMBERS}}}
+- {{id: always, feature: 313, {FOUND}, fire_rate: {{prompts: prompts/categories.yaml#number, rate: {{at_least: .01}}}}}}
+- {{id: these-only, feature: 313, scope: sample, fires_more: {{prompts: color, than: plain, auroc: {{at_least: .51}}}}}}
 """
 FEW = {"few": ["for i in range(3): print(i)", "x = [1, 2]"]}
 
@@ -41,7 +44,7 @@ def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gate")
     made = make_project(folder / "repo", folder / "evidence.sqlite")
     (made.root / "specs/prompts").mkdir()
-    for name in ("categories.yaml", "code-test.txt"):
+    for name in ("categories.yaml", "discovery.yaml", "code-test.txt", "code-discovery.txt"):
         shutil.copy(REPO / "specs/prompts" / name, made.root / "specs/prompts")
     made.suite("claims", CLAIMS, prompts=FEW)
     done = made.pytest("-q")
@@ -261,10 +264,34 @@ def test_anything_but_met_blocks(here, script, feature, why, says):
 def test_a_feature_that_no_claim_shows_to_fire_blocks(here, script):
     """A met claim of rarity names no prompt where it should fire: a mistyped number could meet as much."""
     why, text = blocked(script, 731, 407)
-    assert why == {Why.NEVER_FIRES}
-    assert "feature 407: no claim shows that it fires" in text
+    assert why == {Why.NO_FIRING_CLAIM, Why.NO_PROVENANCE}
+    assert "feature 407: claims::rare does not claim that the feature fires" in text
     assert "feature 731:" not in text
     assert passed(script)[731].activation is not None
+
+
+def test_met_claims_that_say_too_little_block(here, script):
+    """A rate that any feature meets, a claim of eight prompts only, and a number that may have been chosen here: all
+    that each lacks is in one exception, with how to fix it, and features that are proven are not in it."""
+    why, text = blocked(script, 731, 313, 54)
+    assert {Why.VACUOUS, Why.SAMPLE_ONLY, Why.NO_PROVENANCE} <= why
+    assert "feature 313: claims::always is met by" in text
+    assert "feature 313: claims::these-only has scope sample. Claim it of prompts in general" in text
+    assert "feature 54: claims::second names no discovery prompts (chosen on these prompts, p would be" in text
+    assert "feature 731:" not in text
+
+
+def test_prompts_edited_since_the_run_block(here, script):
+    """The claim's own words are the same; what they are about is not."""
+    suite = here / "specs/prompts/categories.yaml"
+    written = suite.read_text()
+    first = next(line for line in written.splitlines() if line.strip().startswith("- "))
+    suite.write_text(written.replace(first, first.rstrip('"').rstrip(".") + " today." + '"' * first.endswith('"')))
+    why, text = blocked(script)
+    assert why == {Why.CLAIM_CHANGED}
+    assert "claims::numbers: its prompts or another subject that it reads have been edited since the run" in text
+    suite.write_text(written)
+    assert 731 in passed(script)
 
 
 def test_a_claim_that_was_not_judged_blocks(here, script):

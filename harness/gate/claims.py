@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 
 from harness.gate.blocking import Reason, Why
 from harness.gate.opening import Opened
+from harness.gate.proof import Judged, not_enough
+from harness.reports.basis import Basis
 from harness.reports.record import Record
 from harness.spec import Spec
 
@@ -53,9 +55,11 @@ def _of_feature(run: Opened, subject: str, feature: int, patterns: Sequence[str]
         yield from _of_claim(run, spec, feature)
     yield from _of_families(run, claims)
     yield from _of_gone(run, subject, feature)
-    if not any(_matches(record, patterns) for record in _met(run, subject, feature)):
+    met = [(spec, record) for spec, record in _met(run, subject, feature) if _matches(record, patterns)]
+    if not met:
         of = f" among {', '.join(patterns)}" if patterns else ""
         yield Reason(Why.NO_MET_CLAIM, f"feature {feature}: no claim about it on {subject} is met{of}")
+    yield from not_enough(feature, met)
 
 
 def _of_claim(run: Opened, spec: Spec, feature: int) -> Iterator[Reason]:
@@ -64,9 +68,17 @@ def _of_claim(run: Opened, spec: Spec, feature: int) -> Iterator[Reason]:
         yield Reason(Why.NOT_JUDGED, f"feature {feature}: {spec.id} was not judged in this run")
     elif record.text != spec.text:
         yield Reason(Why.CLAIM_CHANGED, f"feature {feature}: {spec.id} has been edited since the run")
+    elif _asked_otherwise(run, spec):
+        told = "its prompts or another subject that it reads have been edited since the run"
+        yield Reason(Why.CLAIM_CHANGED, f"feature {feature}: {spec.id}: {told}")
     elif record.standing != "met":
         told = f"feature {feature}: {spec.id} is {record.standing}: {record.verdict.finding}"
         yield Reason(Why.NOT_MET, told)
+
+
+def _asked_otherwise(run: Opened, spec: Spec) -> bool:
+    """Whether the same words claim something else today: of other prompts, or against another subject."""
+    return run.judged_on.get(spec.id) != Basis.of([spec]).claims[spec.id]
 
 
 def _of_families(run: Opened, claims: Sequence[Spec]) -> Iterator[Reason]:
@@ -89,15 +101,15 @@ def _of_gone(run: Opened, subject: str, feature: int) -> Iterator[Reason]:
             yield Reason(Why.CLAIM_CHANGED, told)
 
 
-def _met(run: Opened, subject: str, feature: int) -> list[Record]:
+def _met(run: Opened, subject: str, feature: int) -> list[Judged]:
     """Met claims that say something of this feature by itself, which `together: any` does not."""
     claims = [s for s in about(run, subject, feature) if s.subject.name == subject and s.together != "any"]
-    records = [run.records[spec.id] for spec in claims if spec.id in run.records]
-    return [record for record in records if record.standing == "met"]
+    judged = [(spec, run.records[spec.id]) for spec in claims if spec.id in run.records]
+    return [(spec, record) for spec, record in judged if record.standing == "met"]
 
 
 def _of_patterns(run: Opened, subject: str, features: Sequence[int], patterns: Sequence[str]) -> Iterator[Reason]:
-    met = [record for feature in features for record in _met(run, subject, feature)]
+    met = [record for feature in features for _, record in _met(run, subject, feature)]
     for pattern in patterns:
         if not any(_matches(record, [pattern]) for record in met):
             yield Reason(Why.NO_MET_CLAIM, f"no met claim about these features is named {pattern}")

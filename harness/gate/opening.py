@@ -19,9 +19,11 @@ from harness.weights import Sample
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run's records by id, the weights that they were read with by fingerprint, and today's specs."""
+    """A run's records by id, what each claim was judged on (reports/basis.py), the weights that they were read with by
+    fingerprint, and today's specs."""
 
     records: Mapping[str, Record]
+    judged_on: Mapping[str, Mapping[str, Any]]
     weights: Mapping[str, Sample]
     loaded: Loaded
     reasons: tuple[Reason, ...] = field(default=())
@@ -39,12 +41,13 @@ def opened(root: Path, run: str, max_age: datetime.timedelta | None) -> Opened:
     try:
         records = {data["id"]: Record.from_dict(data) for data in document["records"]}
         weights = {key: Sample.from_dict(sample) for key, sample in document["weights"].items()}
+        judged_on = document["basis"]["claims"]
         started = datetime.datetime.fromisoformat(document["run"]["started"])
     except KeyError as missing:
         raise _blocked(Why.RUN_MISSING, f"the record lacks {missing}: another version wrote it") from None
     loaded = load(root)
     reasons = (*_of_run(document["run"]), *_of_age(started, max_age), *_of_specs(loaded))
-    return Opened(records, weights, loaded, reasons)
+    return Opened(records, judged_on, weights, loaded, reasons)
 
 
 def _blocked(why: Why, message: str) -> InterventionBlocked:
