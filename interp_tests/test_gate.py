@@ -264,7 +264,7 @@ def test_anything_but_met_blocks(here, script, feature, why, says):
 def test_a_feature_that_no_claim_shows_to_fire_blocks(here, script):
     """A met claim of rarity names no prompt where it should fire: a mistyped number could meet as much."""
     why, text = blocked(script, 731, 407)
-    assert why == {Why.NO_FIRING_CLAIM, Why.NO_PROVENANCE}
+    assert why == {Why.NO_FIRING_CLAIM}
     assert "feature 407: claims::rare does not claim that the feature fires" in text
     assert "feature 731:" not in text
     assert passed(script)[731].activation is not None

@@ -8,9 +8,11 @@ from harness.expectations import kinds
 from harness.gate.blocking import Why
 from harness.gate.proof import is_proof, not_enough
 from harness.inputs import Prompt, PromptSet
+from harness.mutants.score import with_trials
 from harness.reports.record import Record
 from harness.spec import Attribution, Best
-from harness.verdict import Fate, Outcome, Trial, Verdict
+from harness.vacuity import saying_little
+from harness.verdict import Fate, Outcome, Reason, Trial, Verdict
 from interp_tests.report_cases import SUBJECT, spec
 
 FOUND_ON = PromptSet("discovery", ())
@@ -27,7 +29,7 @@ SURVIVED, KILLED = Trial("wrong_feature", Fate.SURVIVED), Trial("swapped_sets", 
 def claim(name="a", verdict=MET, **changes):
     """A claim about feature 17 and its record: firing, in general, held out, unless `changes` say otherwise."""
     made = replace(spec(name), **{"expectation": FIRES, "discovered_on": FOUND_ON, **changes})
-    made = replace(made, sets={role: SOME for role in made.expectation.references("prompts")})
+    made = replace(made, sets=dict.fromkeys(made.expectation.references("prompts"), SOME))
     return made, Record.of(made, verdict, "f" * 64, 40, 30, 0.1)
 
 
@@ -46,8 +48,9 @@ LACKING = {
     "every feature": (Why.VACUOUS, {"verdict": replace(MET, null_share=1.0)}),
     "one in nineteen": (Why.VACUOUS, {"verdict": replace(MET, null_share=0.0526)}),
     "no null share": (Why.VACUOUS, {"verdict": replace(MET, null_share=None)}),
-    "says little": (Why.VACUOUS, {"verdict": replace(MET, details={"says_little": "300 of 1,000"})}),
-    "kills no mutant": (Why.VACUOUS, {"verdict": replace(MET, mutants=(SURVIVED,))}),
+    "says little": (Why.VACUOUS, {"verdict": saying_little(MET, Reason.VACUOUS, "300 of 1,000 meet it")}),
+    "kills no mutant": (Why.VACUOUS, {"verdict": with_trials(MET, (SURVIVED,))}),
+    "a shortcut": (Why.SHORTCUT, {"verdict": saying_little(MET, Reason.SHORTCUT, "the first word does as well")}),
     "no provenance": (Why.NO_PROVENANCE, {"discovered_on": None}),
     "the author's word": (Why.NO_PROVENANCE, {"discovered_on": None, "attributed_to": Attribution("red", "a page")}),
 }
@@ -56,8 +59,8 @@ ENOUGH = {
     "best": {"discovered_on": None, "best": Best(FOUND_ON, FOUND_ON), "features": ()},
     "a rate": {"expectation": OFTEN},
     "one in twenty": {"verdict": replace(MET, null_share=0.05)},
-    "a mutant killed": {"verdict": replace(MET, mutants=(SURVIVED, KILLED))},
-    "mutants not run": {"verdict": replace(MET, mutants=(Trial("random_sae", Fate.NOT_RUN),))},
+    "a mutant killed": {"verdict": with_trials(MET, (SURVIVED, KILLED))},
+    "mutants not run": {"verdict": with_trials(MET, (Trial("random_sae", Fate.NOT_RUN),))},
     "alpha .1": {"claim": asked(alpha=0.1)},
 }
 
@@ -93,6 +96,13 @@ def test_claims_that_lack_different_things_do_not_make_one_together():
         "color::chosen names no discovery prompts (chosen on these prompts, p would be 0.31)"
         in reasons[Why.NO_PROVENANCE]
     )
+
+
+def test_claims_of_silence_are_not_blamed_beside_one_of_firing():
+    """What is lacking is said of the claim that could become enough; of silence alone only that it is silence."""
+    silent, warned = claim("silent", expectation=SILENT, discovered_on=None), claim("warned", severity="warn")
+    assert [reason.why for reason in not_enough(17, [silent, warned])] == [Why.WARN_ONLY]
+    assert [reason.why for reason in not_enough(17, [silent])] == [Why.NO_FIRING_CLAIM]
 
 
 def test_many_claims_that_lack_one_thing_are_counted():

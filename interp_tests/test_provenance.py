@@ -9,12 +9,13 @@ from harness.expectations import kinds
 from harness.expectations.base import Claim
 from harness.expectations.toy import evidence_of_rows, row
 from harness.inputs import ModelRef, Prompt, PromptSet, SaeRef, Subject
-from harness.judging import judge, strictly
-from harness.provenance import Provenance, provenance_of
+from harness.judging import judge
+from harness.provenance import Provenance, provenance_of, with_provenance
 from harness.reports.failure import failure_text
 from harness.reports.markdown import summary_markdown
 from harness.reports.record import Record
 from harness.spec import Attribution, Best, Spec
+from harness.vacuity import WEAK, failing_vacuous
 from harness.verdict import Outcome, Reason
 from interp_tests.language_root import HEAD, codes_of, specs_of
 from interp_tests.report_cases import run
@@ -58,7 +59,8 @@ def judged(spec):
 
 def not_vacuous(verdict):
     """The verdict of an SAE with more features than the toy's eight, of which one is over 5 %."""
-    return verdict.with_(details={name: value for name, value in verdict.details.items() if name != "says_little"})
+    left = [one for one in verdict.details.get(WEAK, ()) if one["reason"] != "vacuous"]
+    return verdict.with_(details={**verdict.details, WEAK: left})
 
 
 def test_without_provenance_the_finding_says_what_p_would_be_had_the_feature_been_chosen_here():
@@ -66,13 +68,11 @@ def test_without_provenance_the_finding_says_what_p_would_be_had_the_feature_bee
     verdict = judged(spec_of())
     assert verdict.details["p_if_chosen_here"] == pytest.approx(verdict.p * LIVE)
     assert f"p would be {verdict.p * LIVE:.2g} ({verdict.p:.2g} x 7 live features)" in verdict.finding
-    assert "nothing says where feature 0 was found" in verdict.finding
-    assert "discovered_on" in verdict.finding
+    assert "nothing says where feature 0 was found: name the prompts with `discovered_on:`" in verdict.warnings[-1]
 
 
 def test_p_had_it_been_chosen_here_is_at_most_one():
     """A p of .3 among seven live features is 1, not 2.1."""
-    from harness.provenance import with_provenance
 
     weak = judged(spec_of()).with_(p=0.3, details={})
     assert with_provenance(spec_of(), weak, LIVE).details["p_if_chosen_here"] == 1
@@ -83,7 +83,7 @@ def test_a_kind_without_a_p_names_the_features_that_could_have_been_chosen():
     verdict = judged(spec_of("fire_rate", fields={"rate": {"at_least": 0.6}}))
     assert verdict.p is None
     assert "may have been chosen among 7 live features on these very prompts" in verdict.finding
-    assert strictly(not_vacuous(verdict)).reason is Reason.NO_PROVENANCE
+    assert failing_vacuous(not_vacuous(verdict)).reason is Reason.NO_PROVENANCE
 
 
 GIVEN = {
@@ -104,14 +104,14 @@ def test_where_the_feature_was_found_is_what_the_claim_gives(how):
 
 
 @pytest.mark.parametrize("how", ["sets", "source", "none"])
-def test_only_a_claim_without_any_provenance_fails_strictly(how):
+def test_only_a_claim_without_any_provenance_fails_failing_vacuous(how):
     """A source is shown as the author's word with what p would be, and passes; nothing at all does not."""
     verdict = judged(spec_of(**GIVEN[how]))
     assert ("p would be" in verdict.finding) == (how != "sets")
     assert ("the author's word: 'color adjectives', from https://example.org/267" in verdict.finding) == (
         how == "source"
     )
-    assert strictly(not_vacuous(verdict)).word == ("inconclusive: no_provenance" if how == "none" else "met")
+    assert failing_vacuous(not_vacuous(verdict)).word == ("inconclusive: no_provenance" if how == "none" else "met")
 
 
 def silent():
@@ -126,8 +126,8 @@ def test_claims_of_silence_or_of_their_own_prompts_need_no_provenance(make):
     """Neither the finding nor the record mentions it; the same claim of firing in general does."""
     verdict = judged(make())
     assert provenance_of(make()) is None
-    assert "found" not in verdict.finding
-    assert strictly(not_vacuous(verdict)).outcome is Outcome.MET
+    assert "chosen" not in verdict.finding
+    assert failing_vacuous(not_vacuous(verdict)).outcome is Outcome.MET
 
 
 @pytest.mark.parametrize("how", GIVEN)

@@ -32,6 +32,7 @@ class Why(StrEnum):
     WARN_ONLY = "warn_only"
     HIGH_ALPHA = "high_alpha"
     VACUOUS = "vacuous"
+    SHORTCUT = "shortcut"
     NO_PROVENANCE = "no_provenance"
     NEVER_FIRES = "never_fires"
     NOT_JUDGED = "not_judged"

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 from harness.expectations.nulls import MOST_NULL
 from harness.gate.blocking import Reason, Why
-from harness.mutants.score import kills_nothing
 from harness.provenance import Provenance, provenance_of
 from harness.reports.record import Record
 from harness.spec import Spec
+from harness.vacuity import reasons
+from harness.verdict import Reason as Reasons
+from harness.verdict import Verdict
 
 MOST_ALPHA = 0.1
 """Of a claim to steer by. At alpha .5 a coin meets it."""
@@ -32,9 +34,10 @@ def not_enough(feature: int, met: Sequence[Judged]) -> Iterator[Reason]:
     where one of them is enough."""
     if any(map(is_proof, met)):
         return
+    of_firing = [claim for claim in met if not _side(claim)]
     for why, lacks, fix in _LACKS:
-        found = [(record.id, words) for spec, record in met if (words := lacks((spec, record)))]
-        if found:
+        found = [(claim[1].id, words) for claim in of_firing or met if (words := lacks(claim))]
+        if found and (of_firing or why is Why.NO_FIRING_CLAIM):  # what a claim of silence lacks otherwise helps nobody
             yield Reason(why, f"feature {feature}: {_listed(found)}. {fix}")
 
 
@@ -72,9 +75,16 @@ def _vacuity(claim: Judged) -> str:
         return "does not say how many other features meet it"
     if verdict.null_share > MOST_NULL:
         return f"is met by {verdict.null_share:.0%} of live features"
-    if "says_little" in verdict.details:
-        return f"says little: {verdict.details['says_little']}"
-    return "kills no mutant" if kills_nothing(verdict.mutants or ()) else ""
+    return _said(verdict, Reasons.VACUOUS)
+
+
+def _shortcut(claim: Judged) -> str:
+    return _said(claim[1].verdict, Reasons.SHORTCUT)
+
+
+def _said(verdict: Verdict, reason: Reasons) -> str:
+    """What judging said itself about this reason."""
+    return "; ".join(f"says little: {why}" for one, why in reasons(verdict) if one is reason)
 
 
 def _origin(claim: Judged) -> str:
@@ -97,5 +107,6 @@ _LACKS: tuple[tuple[Why, Callable[[Judged], str], str], ...] = (
         _vacuity,
         "Contrast it with near misses (specs/prompts/near-misses.yaml has some), or raise its bound",
     ),
+    (Why.SHORTCUT, _shortcut, "Balance the two sets in this respect, or say why it is accepted (`shortcut_accepted:`)"),
     (Why.NO_PROVENANCE, _origin, "Name the prompts with `discovered_on:`, or let `feature: {best: ...}` choose"),
 )
