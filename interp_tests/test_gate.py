@@ -117,6 +117,8 @@ def test_a_proven_feature_passes_with_its_dossier(here, script):
     scale = known.activation
     assert 0 < scale.p50 < scale.p99 <= scale.maximum
     assert scale.n >= scale.prompts > scale.of / 2
+    assert known.proven_by == ("claims::numbers (found on prompts/discovery.yaml#number)",)
+    assert "proven by: claims::numbers" in str(known)
     assert known.off_target == tuple(sorted(known.off_target, key=lambda c: -c.activation))
     assert set(known.claims) == {"claims::numbers", "claims::quiet", "claims::any"}
     assert 731 not in [f for f, _ in (*known.neighbours, *known.cofiring)]

@@ -1,6 +1,7 @@
 """The steering gate compares where a script acts, and what else is in its model beside the weights."""
 
 import functools
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from torch import nn
 
 from harness.gate.blocking import Why
-from harness.gate.place import altered, elsewhere, hook_of, whole_numbers
+from harness.gate.place import altered, elsewhere, hook_of, read_otherwise, whole_numbers
+from interp_tests.report_cases import SUBJECT
 
 HOOK = "blocks.3.hook_resid_post"
 
@@ -114,3 +116,16 @@ def test_the_argument_says_where_the_script_acts():
     assert list(elsewhere(HOOK, sae_at("blocks.4.hook_resid_post"), HOOK)) == []
     assert list(elsewhere(HOOK, SimpleNamespace(), None)) == []
     assert hook_of(SimpleNamespace(cfg=SimpleNamespace(metadata={"hook_name": HOOK}))) == HOOK
+
+
+def test_what_is_read_otherwise_is_accepted_by_name_only():
+    """Each thing blocks until the script names it; a name that says nothing is a mistake of the script."""
+    both = replace(SUBJECT, read_otherwise=(("hook", "to compare"), ("bos", "chat only")))
+    found = list(read_otherwise(both, ()))
+    assert [reason.why for reason in found] == [Why.READ_OTHERWISE, Why.READ_OTHERWISE]
+    assert "(to compare). If the script means that: accept_read_otherwise=['hook']" in found[0].message
+    assert ["chat only" in reason.message for reason in read_otherwise(both, ["hook"])] == [True]
+    assert list(read_otherwise(both, ["hook", "bos"])) == []
+    assert list(read_otherwise(SUBJECT, ())) == []
+    with pytest.raises(ValueError, match="it can name hook, bos"):
+        list(read_otherwise(SUBJECT, ["hok"]))

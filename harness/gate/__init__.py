@@ -6,16 +6,17 @@ Reads and compares; steers nothing. docs/steering-gate.md shows it in a script, 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import EnvironmentFault
 from harness.gate.blocking import InterventionBlocked, Reason, Why
-from harness.gate.claims import about, unproven
+from harness.gate.claims import about, proven_by, unproven
 from harness.gate.dossier import Activation, Context, Dossier, dossiers
 from harness.gate.opening import Opened, opened
-from harness.gate.place import altered, elsewhere, whole_numbers
+from harness.gate.place import altered, elsewhere, read_otherwise, whole_numbers
 from harness.gate.subjects import found_subject
 from harness.running import Missing
 
@@ -33,6 +34,7 @@ def require_passed(
     max_age: datetime.timedelta | None = MAX_AGE,
     specs: Sequence[str] = (),
     subject: str | None = None,
+    accept_read_otherwise: Collection[str] = (),
     run: str | Path = "latest",
     root: Path | str = ".",
 ) -> Mapping[int, Dossier]:
@@ -42,6 +44,7 @@ def require_passed(
     hook: the hook point at which the script acts (`blocks.9.hook_resid_post`); without it, where the SAE says it reads.
     max_age: of the run; None for any. specs: ids of claims, or patterns such as `colors::*`: then each must be met,
     and each feature needs one of them. subject: of specs/subjects.yaml, where these weights are several's.
+    accept_read_otherwise: what may be read otherwise than the SAE was trained (`hook`, `bos`, ...), by name.
     run: `latest`, a run's id, or a results.json. root: the repository with specs/ and reports/.
 
     Raises InterventionBlocked with all that is in the way and the command to run; ValueError without features.
@@ -54,12 +57,14 @@ def require_passed(
     wanted, no_numbers = whole_numbers(asked)
     reasons = [*record.reasons, *reasons, *no_numbers, *altered(model)]
     if name is not None:
+        reasons += read_otherwise(record.loaded.subjects[name], accept_read_otherwise)
         reasons += elsewhere(record.loaded.subjects[name].hook, sae, hook)
         reasons += unproven(record, name, wanted, specs)
     if reasons or name is None:
         raise _blocked(record, asked, reasons, name)
     try:
         known = dossiers(record.loaded.subjects[name], {f: about(record, name, f) for f in wanted}, sae)
+        known = {f: replace(one, proven_by=proven_by(record, name, f, specs)) for f, one in known.items()}
     except (Missing, EnvironmentFault) as fault:
         raise _blocked(record, wanted, [Reason(Why.EVIDENCE_MISSING, str(fault))], name) from fault
     silent = [_never_fires(feature) for feature in wanted if known[feature].activation is None]

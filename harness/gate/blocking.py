@@ -23,6 +23,7 @@ class Why(StrEnum):
     HOOK_DIFFERS = "hook_differs"
     MODEL_HOOKED = "model_hooked"
     TRAINING_MODE = "training_mode"
+    READ_OTHERWISE = "read_otherwise"
     SPECS_BROKEN = "specs_broken"
     NO_SUCH_FEATURE = "no_such_feature"
     NO_MET_CLAIM = "no_met_claim"

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from harness.gate.blocking import Reason, Why
 from harness.gate.opening import Opened
-from harness.gate.proof import Judged, not_enough
+from harness.gate.proof import Judged, is_proof, not_enough, origin_of
 from harness.reports.basis import Basis
 from harness.reports.record import Record
 from harness.spec import Spec
@@ -24,6 +24,12 @@ def unproven(run: Opened, subject: str, features: Sequence[int], patterns: Seque
 def about(run: Opened, subject: str, feature: int) -> list[Spec]:
     """The claims of today about a feature of `subject`; what chooses its feature, as the run chose it."""
     return [spec for spec in _specs(run, subject) if feature in _features(run, spec)]
+
+
+def proven_by(run: Opened, subject: str, feature: int, patterns: Sequence[str] = ()) -> tuple[str, ...]:
+    """The met claims about a feature that are enough by themselves, each with where its feature was found."""
+    met = [claim for claim in _met(run, subject, feature) if _matches(claim[1], patterns)]
+    return tuple(f"{record.id} (found on {origin_of(spec)})" for spec, record in met if is_proof((spec, record)))
 
 
 def _specs(run: Opened, subject: str) -> list[Spec]:

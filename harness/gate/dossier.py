@@ -53,7 +53,8 @@ class Dossier:
 
     off_target: contrast prompts on which it fires most. neighbours: (feature, cosine of the decoder directions).
     cofiring: (feature, Jaccard index over the tokens of all prompts here). read_otherwise: what was read otherwise than
-    the SAE was trained, each with the owner's reason.
+    the SAE was trained, each with the owner's reason. proven_by: the claims that are enough by themselves, each with
+    where the feature was found.
     """
 
     feature: int
@@ -63,6 +64,7 @@ class Dossier:
     neighbours: tuple[tuple[int, float], ...]
     cofiring: tuple[tuple[int, float], ...]
     read_otherwise: tuple[tuple[str, str], ...] = ()
+    proven_by: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -99,6 +101,8 @@ def _dossier(runner: Runner, subject: Subject, feature: int, claims: Sequence[Sp
 def _lines(dossier: Dossier) -> Iterator[str]:
     scale = dossier.activation
     yield f"feature {dossier.feature}: {len(dossier.claims)} claims met"
+    for claim in dossier.proven_by:
+        yield f"  proven by: {claim}"
     for what, why in dossier.read_otherwise:
         yield f"  read otherwise than its SAE was trained: {what}: {why}"
     if scale is not None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from harness.agreement import OTHERWISE
 from harness.gate.blocking import Reason, Why
+from harness.inputs import Subject
 from harness.trained import standard_hook
 
 _SHOWN = 3
@@ -42,6 +44,18 @@ def elsewhere(read_at: str, sae: Any, hook: str | None) -> Iterator[Reason]:
     whose = "the script acts" if hook is not None else "the script's SAE says that it reads"
     message = f"{whose} at {acts_at}, the evidence was read at {read_at}: what is known of one place says nothing"
     yield Reason(Why.HOOK_DIFFERS, f"{message} of another (hook= says where the script acts)")
+
+
+def read_otherwise(subject: Subject, accepted: Collection[str]) -> Iterator[Reason]:
+    """A reason for each thing that is read otherwise than the SAE was trained and that the script does not accept by
+    name. ValueError where it accepts what cannot be read otherwise."""
+    strange = [name for name in accepted if name not in OTHERWISE]
+    if strange:
+        raise ValueError(f"accept_read_otherwise names {strange[0]!r}; it can name {', '.join(OTHERWISE)}")
+    for what, why in subject.read_otherwise:
+        if what not in accepted:
+            told = f"{subject.name} is read otherwise than its SAE was trained: {OTHERWISE[what]} ({why})"
+            yield Reason(Why.READ_OTHERWISE, f"{told}. If the script means that: accept_read_otherwise=[{what!r}]")
 
 
 def altered(model: Any) -> Iterator[Reason]:

@@ -41,6 +41,11 @@ def not_enough(feature: int, met: Sequence[Judged]) -> Iterator[Reason]:
             yield Reason(why, f"feature {feature}: {_listed(found)}. {fix}")
 
 
+def origin_of(spec: Spec) -> str:
+    """Where its feature was found, in words."""
+    return (provenance_of(spec) or Provenance("none")).in_words
+
+
 def _listed(found: Sequence[tuple[str, str]]) -> str:
     more = f" and {len(found) - _NAMED} more claims" if len(found) > _NAMED else ""
     return "; ".join(f"{name} {words}" for name, words in found[:_NAMED]) + more
