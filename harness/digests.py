@@ -17,6 +17,7 @@ from pathlib import Path
 from harness.cachedir import cache_dir
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, SaeRef, Subject
+from harness.repository import located
 
 MODEL_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json")
 TOKENIZER_FILES = (
@@ -65,20 +66,11 @@ def file_digest(path: Path) -> str:
     return digest
 
 
-def located(location: str) -> Path:
-    """A path as subjects.yaml gives it: relative to the current folder, else to the folder that holds harness/."""
-    path = Path(location).expanduser()
-    if path.is_absolute() or path.exists():
-        return path
-    beside_harness = Path(__file__).resolve().parents[1] / path
-    return beside_harness if beside_harness.exists() else path
-
-
 def model_folder(model: ModelRef) -> Path | None:
     """Where a model's files lie on this machine; None where they are not here (or, for a package, not named yet)."""
     if model.source == "package":
         return None
-    folder = located(model.location) if model.source == "path" else _snapshot(model)
+    folder = located(model.location, model.root) if model.source == "path" else _snapshot(model)
     return folder if folder is not None and folder.is_dir() else None
 
 
@@ -105,7 +97,7 @@ def verify(subject: Subject) -> None:
     if folder is not None:
         verify_model(subject.model, folder)
     if subject.sae.source == "path":
-        verify_sae(subject.sae, located(subject.sae.location))
+        verify_sae(subject.sae, located(subject.sae.location, subject.sae.root))
 
 
 def verify_model(model: ModelRef, folder: Path) -> None:

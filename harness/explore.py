@@ -22,6 +22,7 @@ from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.inputs import Need, Prompt, Subject
 from harness.rankings import RankedFeature, Ranking, Scan, ScannedPrompt
+from harness.repository import repository
 from harness.spelling import spelled, spelled_alone
 from harness.stats.auroc import SignedCodes, auroc_of_all
 from harness.stats.contrast import check_widths, mean_of_all, rate_gap, rate_of_all
@@ -97,7 +98,7 @@ def open_subject(
     if name is not None:
         if any(given is not None for given in (model, tokenizer, sae, layer)):
             raise TypeError("open_subject takes a name, or model=, tokenizer=, sae= and layer=, not both")
-        return OpenSubject(_reader(_named(name, Path(root))), **reading)
+        return OpenSubject(_reader(_named(name, repository(Path(root)))), **reading)
     if model is None or tokenizer is None or sae is None or layer is None:
         raise TypeError("open_subject needs a name, or all of model=, tokenizer=, sae= and layer=")
     from harness.running.doors import reader_of
@@ -109,7 +110,7 @@ def prompt_set(reference: str, root: Path | str = ".") -> tuple[Prompt, ...]:
     """The prompts that a spec would mean by this name, such as prompts/categories.yaml#color. Raises SpecError."""
     from harness.language.sets import resolve_reference
 
-    return resolve_reference(Path(root), reference, allow_local=True).prompts
+    return resolve_reference(repository(Path(root)), reference, allow_local=True).prompts
 
 
 def census(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ class ModelRef:
     source `path`: a folder relative to the repository; `hub`: a repository name with a revision;
     `package`: an installed package that carries the weights. `digest` is that of the weights and
     config, `tokenizer_digest` that of the tokenizer's and the processor's files (harness/digests.py); None = unpinned.
-    modality `image_text`: it reads pictures with their captions, too.
+    modality `image_text`: it reads pictures with their captions, too. root: the repository that `path` is relative to,
+    here as in all that lies in files; where it stands on this machine is no part of what is compared.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ModelRef:
     digest: str | None = None
     tokenizer_digest: str | None = None
     modality: Modality = "text"
+    root: Path | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class SaeRef:
     k: int | None = None
     derived: Derived | None = None
     training: Training | None = None
+    root: Path | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_topk(self) -> bool:
@@ -110,6 +114,7 @@ class Picture:
 
     path: str
     digest: str
+    root: Path | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,7 @@ class Corpus:
     digest: str
     context_length: int = 128
     token_limit: int = 100_000
+    root: Path | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,12 @@ from harness.digests import (
     TOKENIZER_FILES,
     files_digest,
     hub_commit,
-    located,
     model_folder,
     sae_files,
 )
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
+from harness.repository import located
 
 # Raise when capture/ reads another value, or stores another field, from the same inputs.
 CAPTURE_VERSION = "2"
@@ -180,7 +180,7 @@ def _sae_weights(sae: SaeRef) -> str:
         return sae.digest
     if sae.source == "release":
         return f"{sae.location}/{sae.sae_id or ''}, unpinned"
-    return files_digest(located(sae.location), sae_files(sae)) or f"absent: {sae.location}"
+    return files_digest(located(sae.location, sae.root), sae_files(sae)) or f"absent: {sae.location}"
 
 
 @cache

@@ -18,7 +18,6 @@ from harness.digests import (
     hub_commit,
     hub_revision,
     is_cached,
-    located,
     model_folder,
     sae_files,
 )
@@ -28,6 +27,7 @@ from harness.keys import installed_version, resolve_device
 from harness.language.references import Folder
 from harness.language.subjects import AllowList, load_subjects
 from harness.releases import find_release
+from harness.repository import located
 
 FILE = "specs/subjects.yaml"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -156,7 +156,9 @@ def _of_saes(allowed: AllowList, release_digest: ReleaseDigest, faults: list[Env
             continue
         try:
             digest = (
-                files_digest(located(sae.location), sae_files(sae)) if sae.source == "path" else release_digest(sae)
+                files_digest(located(sae.location, sae.root), sae_files(sae))
+                if sae.source == "path"
+                else release_digest(sae)
             )
         except EnvironmentFault as fault:
             faults.append(fault)
@@ -200,7 +202,7 @@ def _lacks_sae(sae: SaeRef) -> Iterator[tuple[str, str]]:
 
 def _is_here(sae: SaeRef) -> bool:
     if sae.source == "path":
-        return located(sae.location).is_dir()
+        return located(sae.location, sae.root).is_dir()
     release = find_release(sae.location)
     return release is not None and is_cached(release.repository, release.paths.get(sae.sae_id or "", ""))
 

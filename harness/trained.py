@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.digests import QWEN_SCOPE_FILES, SAE_FILES, located
+from harness.digests import QWEN_SCOPE_FILES, SAE_FILES
 from harness.inputs import SaeRef
 from harness.loaders import published_config
 from harness.releases import find_release
+from harness.repository import located
 
 # cfg.json of sae-lens before 6.0 has every field at the top, some of them under other names.
 _RENAMED = {
@@ -92,7 +93,7 @@ def training_of(sae: SaeRef) -> Training:
     """
     if sae.source == "release":
         return _published(sae.location, sae.sae_id or "")
-    folder = located(sae.location)
+    folder = located(sae.location, sae.root)
     return _qwen_scope(folder) if sae.format == "qwen_scope" else _written(folder)
 
 

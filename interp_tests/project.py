@@ -62,17 +62,17 @@ class Project:
         path.write_text(text + "expect:\n" + textwrap.indent(textwrap.dedent(expect), "  "))
         return path
 
-    def pytest(self, *args, **env):
+    def pytest(self, *args, cwd=None, **env):
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *args]
-        return self.run(command, **env)
+        return self.run(command, cwd, **env)
 
-    def run(self, command, **env):
+    def run(self, command, cwd=None, **env):
         full = {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", **self.env, **env}
         outer = ["PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST"]
         outer += [name for name in full if name.startswith("GITHUB_")]
         for name in set(outer) - set(env):  # what a job that tests this repository has set is not of the project
             full.pop(name, None)
-        return subprocess.run(command, cwd=self.root, env=full, capture_output=True, text=True, timeout=600)
+        return subprocess.run(command, cwd=cwd or self.root, env=full, capture_output=True, text=True, timeout=600)
 
     def results(self):
         return json.loads((self.root / "reports/latest/results.json").read_text())

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = [
-    {"errors", "progress", "redaction", "uncollected"},
+    {"errors", "progress", "redaction", "repository", "uncollected"},
     {
         "inputs",
         "keys",

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from harness.capture.encode import Encoded
 from harness.capture.loaded import LoadedModel
 from harness.capture.tokens import contexts
-from harness.digests import located
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus
 from harness.keys import BLOCK_TOKENS
+from harness.repository import located
 from harness.sums import Sums
 
 PIECE_CHARACTERS = 65_536
@@ -99,7 +99,7 @@ def _total(values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float6
 def _pieces(corpus: Corpus) -> Iterator[str]:
     """The file in pieces that end between words, so that none is cut in two."""
     try:
-        with located(corpus.path).open(encoding="utf-8", newline="") as file:
+        with located(corpus.path, corpus.root).open(encoding="utf-8", newline="") as file:
             rest = ""
             while text := file.read(PIECE_CHARACTERS):
                 at = max((rest + text).rfind("\n"), (rest + text).rfind(" "))

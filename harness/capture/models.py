@@ -19,10 +19,11 @@ from harness.capture.loaded import LoadedModel
 from harness.capture.network import be_impatient
 from harness.capture.tokens import Texts
 from harness.capture.visual import load_visual
-from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, located, model_folder, verify_model
+from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, model_folder, verify_model
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, Subject
 from harness.keys import ATTENTION, resolve_device
+from harness.repository import located
 
 Progress = Callable[[str], None]
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -95,7 +96,7 @@ def _folder(ref: ModelRef, progress: Progress) -> Path:
     if ref.source == "hub" and not _has_weights(folder):
         folder = _fetched(ref, progress)
     if folder is None or not _has_weights(folder):
-        raise _missing(ref, f"no *.safetensors in {located(ref.location)}")
+        raise _missing(ref, f"no *.safetensors in {located(ref.location, ref.root)}")
     verify_model(ref, folder)
     return folder
 

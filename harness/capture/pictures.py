@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.digests import located
 from harness.errors import EnvironmentFault
 from harness.inputs import Picture
+from harness.repository import located
 
 # A photograph of a large camera has 50 million pixels; models read 224 x 224 to 896 x 896 of them.
 MAX_SIDE, MAX_PIXELS, MAX_BYTES = 16_384, 60_000_000, 20_000_000
@@ -47,7 +47,7 @@ def open_picture(picture: Picture) -> Any:
 
 
 def _bytes(picture: Picture) -> bytes:
-    path = located(picture.path)
+    path = located(picture.path, picture.root)
     try:
         data = _at_most(path, MAX_BYTES + 1)
     except OSError as error:

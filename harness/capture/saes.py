@@ -18,10 +18,11 @@ from harness.capture.checks import must_be_finite, refuse_unsafe_loading
 from harness.capture.encode import Encoder
 from harness.capture.network import be_impatient
 from harness.capture.qwen_scope import read_qwen_scope
-from harness.digests import SAE_FILES, located, mismatch, sae_files, verify_sae
+from harness.digests import SAE_FILES, mismatch, sae_files, verify_sae
 from harness.errors import EnvironmentFault, did_you_mean
 from harness.inputs import FIXED_L0, SaeRef
 from harness.releases import find_release, release_names
+from harness.repository import located
 from harness.trained import Training, training_of, training_of_config
 
 _LOADED = "the SAE as sae-lens loads it"
@@ -61,7 +62,7 @@ def load_sae(
 
 
 def _from_path(ref: SaeRef, device: torch.device) -> Any:
-    folder = located(ref.location)
+    folder = located(ref.location, ref.root)
     verify_sae(ref, folder)
     if ref.format == "qwen_scope":
         return _from_qwen_scope(ref, folder, device)

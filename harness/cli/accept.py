@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from harness.history.runs import NotARun, read_results, results_file
 from harness.language.mistakes import Mistakes
 from harness.reports.display import escape
 from harness.reports.write import reports_dir
+from harness.repository import repository
 
 
 def accept(
@@ -31,7 +31,7 @@ def accept(
     """
     if os.environ.get("CI"):
         raise _refused("CI is set: baselines are accepted by a person, who commits specs/measured/ for review.")
-    root = Path.cwd()
+    root = repository()
     try:
         document = read_results(results_file(root, reports_dir(root), run))
         accepted = acceptance(root, document, only_new)

@@ -16,6 +16,7 @@ from harness.errors import EnvironmentFault
 from harness.language.calibrations import write_calibration
 from harness.language.specs import load
 from harness.language.subjects import find_subject
+from harness.repository import repository
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Runner
 from harness.spec import Calibration, Spec
@@ -48,8 +49,8 @@ def run_calibrate(
             "interp: CI is set: noise is measured by a person, who commits specs/measured/ for review.", err=True
         )
         raise typer.Exit(2)
-    loaded = load(Path.cwd())
-    found = find_subject(Path.cwd(), subject)
+    loaded = load(repository())
+    found = find_subject(repository(), subject)
     prompts = prompts_of(found, [item for item in loaded.items if isinstance(item, Spec)], most)
     if not prompts:
         raise EnvironmentFault("nothing_to_measure", f"no claim has {subject} read a prompt.", "Write one first.")
@@ -58,12 +59,12 @@ def run_calibrate(
         say = (lambda line: None) if as_json else teller()
         runner = Runner(Store(shared / "evidence.sqlite"), RunLog(shared / RUN_LOG), progress=say)
         figures = calibrate(found, prompts, runner)
-    path = write_calibration(Path.cwd(), subject, figures)
+    path = write_calibration(repository(), subject, figures)
     if as_json:
         print_document(asdict(figures))
         return
     _show(figures)
-    typer.echo(f"wrote {path.relative_to(Path.cwd()).as_posix()}: commit it")
+    typer.echo(f"wrote {path.relative_to(repository()).as_posix()}: commit it")
 
 
 def _show(figures: Calibration) -> None:

@@ -16,6 +16,7 @@ from harness.language.check import mistakes_of
 from harness.language.specs import Loaded, load
 from harness.loosening import loosened_since
 from harness.reports.display import escape
+from harness.repository import repository
 from harness.spec import Spec
 from harness.untrusted import NoBase, refused_changes
 from harness.verdict import Verdict
@@ -104,7 +105,7 @@ def _is_suite(path: str) -> bool:
 
 def _checked(paths: list[Path] | None, against: str | None, strict: bool, as_json: bool, indent: int | None = 2) -> int:
     """Check once, print, and give the exit code."""
-    loaded = load(Path.cwd(), paths)
+    loaded = load(repository(), paths)
     lower = _lower_bars(against, loaded, paths)
     found = [*mistakes_of(loaded), *_undecidable(loaded), *lower, *_contradicting(loaded)]
     if as_json:
@@ -128,7 +129,7 @@ def _counts(one: dict[str, Any], strict: bool) -> bool:
 def _refuse(against: str | None, as_json: bool) -> None:
     """Leave with 2 before anything is read, where the change is more than data."""
     try:
-        found = [one.to_dict() for one in refused_changes(Path.cwd(), against)]
+        found = [one.to_dict() for one in refused_changes(repository(), against)]
     except NoBase as error:
         typer.echo(f"interp: {error}", err=True)
         raise typer.Exit(2) from None
@@ -145,7 +146,7 @@ def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -
     if against is None:
         return []
     try:
-        return [one.to_dict() for one in loosened_since(Path.cwd(), against, loaded, paths)]
+        return [one.to_dict() for one in loosened_since(repository(), against, loaded, paths)]
     except UnknownRef as error:
         typer.echo(f"interp: {error}", err=True)
         raise typer.Exit(2) from None

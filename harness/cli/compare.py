@@ -13,6 +13,7 @@ from harness.errors import EnvironmentFault
 from harness.history.runs import NotARun, read_results, results_file, run_before
 from harness.language.specs import load
 from harness.reports.write import reports_dir
+from harness.repository import repository
 from harness.session import default_store
 from harness.spec import Spec
 from harness.store import Store
@@ -31,7 +32,7 @@ def run_compare(
 
     Example: interp compare 20261123T1554 latest
     """
-    root = Path.cwd()
+    root = repository()
     specs = [item for item in load(root).items if isinstance(item, Spec)]
     earlier, later = _told(root, then), _told(root, now or "latest")
     if now is None and earlier.id == later.id:

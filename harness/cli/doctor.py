@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from harness.cli.output import emit
 from harness.reports.display import escape
+from harness.repository import repository
 
 
 def doctor(
@@ -31,8 +31,8 @@ def doctor(
         return
     from harness.configuration import effective, problems
 
-    settings = [asdict(one) for one in effective(Path.cwd())]
-    faults = list(problems(Path.cwd()))
+    settings = [asdict(one) for one in effective(repository())]
+    faults = list(problems(repository()))
     subjects = [] if faults else _subjects()
     if as_json:
         document = {"subjects": subjects, "settings": settings, "problems": faults}
@@ -48,7 +48,7 @@ def doctor(
 def _subjects() -> list[dict[str, Any]]:
     from harness.pinning import readiness
 
-    return [{**asdict(one), "here": not one.missing} for one in readiness(Path.cwd())]
+    return [{**asdict(one), "here": not one.missing} for one in readiness(repository())]
 
 
 def _show(subjects: list[dict[str, Any]], settings: list[dict[str, Any]]) -> None:
@@ -71,7 +71,7 @@ def _pin(as_json: bool) -> None:
     from harness.pinning import pin
     from harness.running.doors import released_digest
 
-    pins, faults = pin(Path.cwd(), released_digest)
+    pins, faults = pin(repository(), released_digest)
     for fault in faults:
         typer.echo(f"not pinned: {fault}", err=True)
     rows = [{"section": p.section, "name": p.name, "key": p.key, "value": p.value} for p in pins]

@@ -18,6 +18,7 @@ from harness.language.sets import resolve_reference
 from harness.language.specs import load
 from harness.language.subjects import find_subject
 from harness.language.writing import already_there, place_for, save_new, specs_in
+from harness.repository import repository
 from harness.runlog import RUN_LOG, RunLog
 from harness.running import Missing, Runner
 from harness.session import default_store
@@ -46,7 +47,7 @@ def draft(
 
     Example: interp draft prompts/categories.yaml#color 'prompts/categories.yaml#!color' -s tiny-gemma2 --n 3
     """
-    root = Path.cwd()
+    root = repository()
     plan = _plan(root, a.removeprefix("specs/"), b.removeprefix("specs/"), subject, out, (n, rank, pool))
     (found_on,), (tested,) = (specs_in(root, plan.trial(half), plan.path) for half in ("discovery", "test"))
     check_sets(found_on, tested)

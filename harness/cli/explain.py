@@ -13,6 +13,7 @@ from harness.cli.output import print_document
 from harness.errors import did_you_mean, nearest_names
 from harness.language.specs import load
 from harness.reports.display import escape
+from harness.repository import repository
 from harness.spec import Broken, Spec
 
 _MOST_NAMED = 12
@@ -37,7 +38,7 @@ def explain(
     spec = _the_spec(name)
     with tempfile.TemporaryDirectory(prefix="interp-explain-") as folder:
         store = open_or_overlay(default_store(), Path(folder) / "evidence.sqlite")[0]
-        found = explained(spec, store, reports_dir(Path.cwd()))
+        found = explained(spec, store, reports_dir(repository()))
     if as_json:
         print_document(to_dict(found))
         return
@@ -50,7 +51,7 @@ def explain(
 
 def _the_spec(name: str) -> Spec:
     """The one spec of this id, or whose id ends so; otherwise a message with the nearest ids, and exit code 2."""
-    items = load(Path.cwd()).items
+    items = load(repository()).items
     matching = [item for item in items if item.id == name] or [i for i in items if i.id.endswith(name)]
     matching = matching or _in_suite(name, items)
     specs = [item for item in matching if isinstance(item, Spec)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from harness.explore import Rank, open_subject, prompt_set
 from harness.language.subjects import find_subject
 from harness.language.writing import COMMAND_LINE
 from harness.reports.display import escape
+from harness.repository import repository
 from harness.stats.auroc import SignedCodes
 
 Subject = Annotated[str, typer.Option("--subject", "-s", help="A name from specs/subjects.yaml.")]
@@ -100,7 +100,7 @@ def scan(
 
 def _must_exist(feature: int, subject: str) -> None:
     """Known from specs/subjects.yaml, before anything is read."""
-    d_sae = find_subject(Path.cwd(), subject).sae.d_sae
+    d_sae = find_subject(repository(), subject).sae.d_sae
     if d_sae is not None and not 0 <= feature < d_sae:
         message = f"feature {feature} does not exist: the SAE of {subject} has {d_sae:,} features, 0 to {d_sae - 1}"
         raise SpecError("feature_out_of_range", message, COMMAND_LINE)

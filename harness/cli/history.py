@@ -26,6 +26,7 @@ from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record
 from harness.reports.terminal import ORDER, table_lines
 from harness.reports.write import reports_dir
+from harness.repository import repository
 
 LOG_WIDTH = 140
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
@@ -45,8 +46,8 @@ def history(
 
     Example: interp history color-beats-the-rest
     """
-    reports = reports_dir(Path.cwd())
-    removed = prune(reports, _limits(Path.cwd())) if prune_now else []
+    reports = reports_dir(repository())
+    removed = prune(reports, _limits(repository())) if prune_now else []
     with opened(reports, fresh=reindex) as (index, said):
         _warn([*said, *([removed_line(removed)] if removed else [])])
         if spec is None:
@@ -63,7 +64,7 @@ def show(
 
     Example: interp show latest
     """
-    root = Path.cwd()
+    root = repository()
     try:
         path = results_file(root, reports_dir(root), run)
         document = read_results(path)

@@ -15,6 +15,7 @@ from harness.mutants import MUTANTS
 from harness.reports.limit import INVALID
 from harness.reports.mutation import hints, mutation_lines, suite_scores, survivors, trials
 from harness.reports.record import Record
+from harness.repository import repository
 from harness.session import default_store, open_session
 from harness.spec import Spec
 from harness.store import open_or_overlay
@@ -55,7 +56,7 @@ def mutate(
 def _judged(
     paths: list[Path] | None, stored: bool, fail_vacuous: bool, quiet: bool
 ) -> tuple[list[Record], list[Control]]:
-    loaded = load(Path.cwd(), paths)
+    loaded = load(repository(), paths)
     specs = [item for item in loaded.items if isinstance(item, Spec)]
     with tempfile.TemporaryDirectory(prefix="interp-run-") as made:
         shared = Path(made)

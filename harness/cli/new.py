@@ -30,6 +30,7 @@ from harness.language.writing import (
     specs_in,
     suite_text,
 )
+from harness.repository import repository
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def new(
     Example: interp new --name color-words --subject tiny-gemma2 --feature 267 --kind fires_more --positive
     prompts/categories.yaml#color --negative 'prompts/categories.yaml#!color' --why "found by interp diff"
     """
-    asked = _Asked(Path.cwd())
+    asked = _Asked(repository())
     asked.answer(
         "subject", subject, asked.subject, f"Subject ({', '.join(load_subjects(Folder(asked.root)).subjects)})"
     )

@@ -14,6 +14,7 @@ from harness.cli.sizes import shown_bytes
 from harness.cli.store import Json, opened, shown_store
 from harness.keys import code_parts
 from harness.language.specs import load
+from harness.repository import repository
 from harness.session import default_store
 from harness.spec import Broken, Spec
 from harness.store import Store
@@ -58,7 +59,7 @@ def import_(
 
     Example: interp store import evidence.pack
     """
-    known = known_today(Path.cwd())
+    known = known_today(repository())
     with contextlib.closing(Store(default_store())) as store:
         done = import_pack(file, store, sha256, known.widths())
     counts = {"added": done.added, "held": done.held, "different": done.different}
@@ -84,7 +85,7 @@ def _whose(done: Imported, known: Known) -> list[dict[str, Any]]:
 
 def readable(paths: list[Path] | None) -> list[Spec]:
     """The claims of these suites; exits 2 after naming every mistake where there is one."""
-    loaded = load(Path.cwd(), paths)
+    loaded = load(repository(), paths)
     mistakes = [error for item in loaded.items if isinstance(item, Broken) for error in item.errors]
     for error in mistakes:
         typer.echo(f"interp: {error}", err=True)

@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +14,7 @@ from harness.cachedir import shown
 from harness.cli.output import emit, print_document
 from harness.cli.sizes import parse_bytes, parse_seconds, shown_bytes
 from harness.errors import EnvironmentFault
+from harness.repository import repository
 from harness.session import default_store
 from harness.store import Limits, Store
 from harness.stored import known_today
@@ -37,7 +37,7 @@ def size(as_json: Json = False) -> None:
         held, tables = store.sizes(), store.stats()
     del tables["code_keys"]
     on_disk = default_store().stat().st_size
-    names = known_today(Path.cwd()).name
+    names = known_today(repository()).name
     largest = sorted(held, key=lambda key: (-held[key]["bytes"], key))
     subjects = [{"subject": names(key), "code_key": key, **held[key]} for key in largest]
     if as_json:
@@ -96,7 +96,7 @@ def prune(
     limits = Limits(
         max_bytes=None if max_size is None else parse_bytes(max_size),
         since=None if older_than is None else time.time() - parse_seconds(older_than),
-        code_keys=set(known_today(Path.cwd()).subjects) if stale else None,
+        code_keys=set(known_today(repository()).subjects) if stale else None,
     )
     if limits == Limits():
         raise typer.BadParameter("say what may go: --older-than, --max-size or --stale.")

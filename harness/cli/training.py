@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.language.subjects import find_subject
+from harness.repository import repository
 
 
 def train_sae(
@@ -26,7 +27,9 @@ def train_sae(
     """
     from harness.running.doors import train
 
-    finished = train(find_subject(Path.cwd(), subject), tuple(corpus), out, d_sae=d_sae, k=k, tokens=tokens, seed=seed)
+    finished = train(
+        find_subject(repository(), subject), tuple(corpus), out, d_sae=d_sae, k=k, tokens=tokens, seed=seed
+    )
     if not finished:
         typer.echo("interp: stopped; the same command goes on from here", err=True)
         raise typer.Exit(130)

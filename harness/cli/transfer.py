@@ -22,6 +22,7 @@ from harness.language.sets import resolve_reference
 from harness.language.subjects import find_subject
 from harness.reports.figures.transfer import write_figures
 from harness.reports.transfer import write_csv, write_summary
+from harness.repository import repository
 from harness.stats.auroc import SignedCodes
 from harness.stats.transfer.pairs import Misaligned
 
@@ -50,7 +51,7 @@ def transfer(
     Example: interp transfer tiny-gemma2 tiny-paligemma2 --prompts prompts/categories.yaml
     --images prompts/pictures.yaml#drawings
     """
-    pair = find_subject(Path.cwd(), base), find_subject(Path.cwd(), adapted)
+    pair = find_subject(repository(), base), find_subject(repository(), adapted)
     _must_share_an_sae(*pair)
     texts, pictures = _prompts(prompts), _prompts(images) if images else ()
     _must_be_readable(pair[1], texts, pictures)
@@ -137,4 +138,4 @@ def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prompts(reference: str) -> Texts:
-    return resolve_reference(Path.cwd(), reference, allow_local=True, whole_files=True).prompts
+    return resolve_reference(repository(), reference, allow_local=True, whole_files=True).prompts

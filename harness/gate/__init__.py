@@ -18,6 +18,7 @@ from harness.gate.dossier import Activation, Context, Dossier, dossiers
 from harness.gate.opening import Opened, opened
 from harness.gate.place import altered, elsewhere, read_otherwise, whole_numbers
 from harness.gate.subjects import found_subject
+from harness.repository import repository
 from harness.running import Missing
 
 __all__ = ["Activation", "Context", "Dossier", "InterventionBlocked", "Reason", "Why", "require_passed"]
@@ -52,7 +53,7 @@ def require_passed(
     asked = list(features)
     if not asked:
         raise ValueError("require_passed needs the features that the script is about to use, and there are none")
-    record = opened(Path(root), str(run), max_age)
+    record = opened(repository(Path(root)), str(run), max_age)
     name, reasons = found_subject(record, model, sae, subject)
     wanted, no_numbers = whole_numbers(asked)
     reasons = [*record.reasons, *reasons, *no_numbers, *altered(model)]

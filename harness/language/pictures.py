@@ -57,7 +57,7 @@ def _placed(path: Path, caption: str, folder: Folder, source: Source) -> Placed:
     if clean(str(path)) != str(path):
         raise SpecError("bad_file_name", f"the name of {folder.shown(path)} is not UTF-8; rename the file", source)
     text = caption.replace("{folder}", path.parent.name).replace("{name}", path.stem)
-    return Placed(Prompt(text, image=Picture(folder.shown(path), file_digest(path))), source)
+    return Placed(Prompt(text, image=Picture(folder.shown(path), file_digest(path), folder.root.absolute())), source)
 
 
 def _pictures(kind: Path, folder: Folder) -> Iterator[Path]:

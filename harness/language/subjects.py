@@ -176,7 +176,7 @@ class _Reader:
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
         pins = (entry.revision, entry.digest, entry.tokenizer_digest)
-        return ModelRef(name, source, getattr(entry, source), *pins, entry.modality)
+        return ModelRef(name, source, getattr(entry, source), *pins, entry.modality, self.folder.root.absolute())
 
     def sae(self, name: str, node: Node) -> SaeRef:
         entry = validated(SaeEntry, node, f"saes.{name}")
@@ -205,6 +205,7 @@ class _Reader:
             entry.architecture,
             entry.format,
             entry.k,
+            root=self.folder.root.absolute(),
         )
         sae = as_trained(stated, node)
         if sae.d_sae is None:
@@ -250,7 +251,9 @@ class _Reader:
         if entry.digest not in (None, digest):
             message = f"specs/{entry.path} is not the file that was pinned: its sha256 is {digest}"
             raise node.value["digest"].error("corpus_changed", message)
-        return Corpus(name, self.folder.shown(path), digest, entry.context_length, entry.token_limit)
+        return Corpus(
+            name, self.folder.shown(path), digest, entry.context_length, entry.token_limit, self.folder.root.absolute()
+        )
 
 
 def _inside_repository(path: str, node: Node) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, Source
 from harness.families import Family
 from harness.history.pruning import DEFAULT_DAYS, DEFAULT_RUNS
 from harness.language.specs import Loaded, load
-from harness.plugin import failedin
+from harness.plugin import failedin, suites
 from harness.plugin.actions import ActionsLog
 from harness.plugin.gate import Gate
 from harness.plugin.mustrun import (
@@ -93,6 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for tag in sorted({tag for item in loaded.items for tag in item.tags}):
         config.addinivalue_line("markers", f"{tag}: a tag of specs")
     failedin.choose(config)
+    suites.choose(config)
     config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
     if not given:
         config.pluginmanager.register(Controller(config, log), CONTROLLER)
@@ -135,6 +136,7 @@ def _marks(item: Spec | Broken | Family) -> list[pytest.MarkDecorator]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
     """A file that cannot be read stays a red test whatever -m and -k select: a typo must not hide a claim."""
     failedin.deselect(config, items, _id_of)
+    suites.deselect(config, items, _claim_of)
     before = list(items)
     yield
     kept = set(items)
@@ -231,6 +233,11 @@ def _id_of(item: pytest.Item) -> str | None:
     """What --failed-in knows an item by; None for what cannot be read, which stays."""
     told = _spec_of(item)
     return None if isinstance(told, Broken) else "" if told is None else told.id
+
+
+def _claim_of(item: pytest.Item) -> tuple[Source, str] | None:
+    told = _spec_of(item)
+    return None if told is None else (told.source, told.id)
 
 
 def _read_for(item: Spec | Broken | Family | None) -> tuple[Spec, ...]:

@@ -6,6 +6,7 @@ import datetime
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from harness.contradictions import lines as contradiction_lines
 from harness.controls import Control
 from harness.history.ending import write_and_keep
 from harness.history.pruning import Limits
+from harness.inputs import Picture
 from harness.kept import KeptRow
 from harness.keys import code_key
 from harness.language.specs import Loaded
@@ -160,7 +162,7 @@ class Controller:
         run = self._run(session)
         self.invalid = run.invalid
         reports = reports_dir(session.config.rootpath)
-        fault, self.said = write_and_keep(run, reports, self.limits, self.exhibits, open_picture)
+        fault, self.said = write_and_keep(run, reports, self.limits, self.exhibits, self._open_picture)
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         self._hand_on(run)
@@ -206,6 +208,10 @@ class Controller:
         """The claims for which this run judged nothing at all; mutants are judged."""
         mutating = mutants_asked(self.config) != "no"
         return set() if mutating else {record.id for record in self.records.values() if record.kept}
+
+    def _open_picture(self, picture: Picture) -> Any:
+        """What a record names lies in this repository, whatever the current folder."""
+        return open_picture(replace(picture, root=self.config.rootpath))
 
     def _join(self) -> None:
         """Every record with what the others say about it."""

@@ -13,6 +13,7 @@ from harness.errors import Source, SpecError
 from harness.language.loader import bytes_of
 from harness.language.nodes import LONGEST_LINE
 from harness.language.references import Folder
+from harness.repository import repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,15 @@ class Mistake:
 
 
 def _quoted(source: Source) -> str | None:
-    """pytest may run in a folder below the repository, so the file is looked for from here upwards.
-
-    A link out of specs/ shows nothing of what it leads to, and a line that nobody could read is left out.
-    """
-    for root in (Path.cwd(), *Path.cwd().parents):
-        path = root / source.path
-        if os.path.lexists(path):
-            lines = _lines(path, path.stat().st_mtime_ns) if _may_be_shown(path, root) else ()
-            line = lines[source.line - 1] if 1 <= source.line <= len(lines) else None
-            return None if line is None or len(line) > LONGEST_LINE else line
-    return None
+    """Its line, where the file is one of the repository's: a link out of specs/ shows nothing of what it leads to,
+    and a line that nobody could read is left out."""
+    root = repository()
+    path = root / source.path
+    if not os.path.lexists(path):
+        return None
+    lines = _lines(path, path.stat().st_mtime_ns) if _may_be_shown(path, root) else ()
+    line = lines[source.line - 1] if 1 <= source.line <= len(lines) else None
+    return None if line is None or len(line) > LONGEST_LINE else line
 
 
 def _may_be_shown(path: Path, root: Path) -> bool:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from harness.census import Census
-from harness.digests import located
 from harness.inputs import Prompt
 from harness.reports.figures import features, landscape, overview, patches
 from harness.reports.figures.spread import spread_of
 from harness.reports.figures.style import save
+from harness.repository import located
 
 MOST_PICTURES = 4
 
@@ -53,5 +53,5 @@ def _pixels(prompt: Prompt) -> np.ndarray:
 
     if prompt.image is None:
         raise ValueError(f"{prompt.text!r} has no picture")
-    with Image.open(located(prompt.image.path)) as image:
+    with Image.open(located(prompt.image.path, prompt.image.root)) as image:
         return np.asarray((ImageOps.exif_transpose(image) or image).convert("RGB"))
