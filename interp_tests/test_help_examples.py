@@ -76,6 +76,7 @@ def project(tmp_path_factory):
     """A checkout with the shipped specs of tiny-gemma2, judged once, so that there are runs and a warm store."""
     root = tmp_path_factory.mktemp("examples")
     made = make_project(root / "repo", root / "work/store.sqlite")
+    (made.root / "harness").symlink_to(REPO / "harness")
     for name in SPECS:
         place = made.root / "specs" / name
         copy = shutil.copytree if (REPO / "specs" / name).is_dir() else shutil.copyfile
