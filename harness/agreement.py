@@ -6,12 +6,14 @@ reading-saes.md lists the same, with what is obeyed. Nothing here loads anything
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.inputs import ModelRef, SaeRef, Subject
+from harness.digests import model_folder
+from harness.inputs import ModelRef, SaeRef, Subject, parse_hook
 from harness.trained import Training, standard_hook, training_of
 
 # What `read_otherwise` may name, and what is then done in place of what the SAE says.
@@ -33,6 +35,8 @@ _APPLIED = frozenset({None, "none", "layer_norm", "constant_norm_rescale"})
 _IN_THE_WEIGHTS = "expected_average_only_in"
 _PLAIN = frozenset({None, "relu"})
 _OWN_FUNCTION = {"topk": "topk", "abstopk": "topk", "jumprelu": "jumprelu"}
+
+_WIDTHS = ("hidden_size", "n_embd", "d_model")
 
 Code = Literal["sae_mismatch", "sae_unsupported"]
 
@@ -68,7 +72,12 @@ def of_reading(sae: SaeRef, hook: str, said: Training) -> Iterator[Difference]:
     """What would be read otherwise than the SAE was trained, at `hook`. Centring and BOS are obeyed, so not here."""
     if said.hook_name is not None and standard_hook(hook) != said.hook_name:
         message = f"SAE {sae.name} was trained at {said.hook_name} ({said.source} says so), and would be read at {hook}"
-        yield Difference("hook", "sae_mismatch", message, f"Write `hook: {said.hook_name}`{_or_mean('hook')}")
+        fix = (
+            f"Write `hook: {said.hook_name}`"
+            if _can_be_read(said.hook_name)
+            else "Name an SAE of the place that is read"
+        )
+        yield Difference("hook", "sae_mismatch", message, fix + _or_mean("hook"))
     if said.hook_head_index is not None:
         message = f"SAE {sae.name} reads one attention head, {said.hook_head_index}, by {said.source}"
         yield Difference("head", "sae_unsupported", message, f"Name an SAE of a whole site{_or_mean('head')}")
@@ -90,6 +99,33 @@ def otherwise_keys(subject: Subject, said: Training) -> set[str]:
 def left_to_refuse(sae: SaeRef, hook: str, said: Training, meant: Collection[str]) -> list[Difference]:
     """Every difference that nobody means."""
     return [*of_shape(sae, said), *(one for one in of_reading(sae, hook, said) if one.key not in meant)]
+
+
+def of_model(subject: Subject) -> Iterator[Difference]:
+    """Another width than that of the stream, by the model's config.json where it is here; never meant."""
+    width, d_in = _stream_width(subject.model), subject.sae.d_in
+    if width is not None and d_in is not None and width != d_in:
+        message = (
+            f"SAE {subject.sae.name} reads {d_in} dimensions, the stream of model {subject.model.name} has {width}"
+        )
+        yield Difference("d_in", "sae_mismatch", message, "Pair the SAE with the model that it was trained on.")
+
+
+def _stream_width(model: ModelRef) -> int | None:
+    """hidden_size of the text model, under its usual names; None where no config.json is here or it names none."""
+    folder = model_folder(model)
+    if folder is None:
+        return None
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(config, dict):
+        return None
+    text = config.get("text_config")
+    held = text if isinstance(text, dict) else config
+    found = next((held[name] for name in _WIDTHS if name in held), None)
+    return found if isinstance(found, int) else None
 
 
 def said_by(sae: SaeRef) -> Training:
@@ -156,6 +192,14 @@ def _of_activation(sae: SaeRef, said: Training) -> Iterator[Difference]:
 
 def _or_mean(key: str) -> str:
     return f", or say why it is meant: `read_otherwise: {{{key}: why}}` on the subject."
+
+
+def _can_be_read(hook: str) -> bool:
+    try:
+        parse_hook(hook)
+    except ValueError:
+        return False
+    return True
 
 
 def _slice(places: tuple[int | None, ...]) -> str:

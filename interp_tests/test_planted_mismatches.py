@@ -4,7 +4,9 @@ A row is one entry of ROWS: what is planted, and the text by which the results n
 same table.
 """
 
+import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +50,12 @@ def topk(**entry):
     return lambda project: project.sae.update({"path": "zoo/sae-topk", **entry})
 
 
+def narrow(project):
+    """The model's stream has another width than the SAE's, by its config.json."""
+    path = project.root / "zoo/model/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "hidden_size": 24}))
+
+
 ROWS = [
     Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
     Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
@@ -70,6 +78,9 @@ ROWS = [
     Row("the form for training", saying(architecture="batchtopk"), "Save its inference form"),
     Row("a crosscoder", saying(architecture="crosscoder"), "cannot be read token by token"),
     Row("an SAE that writes elsewhere", saying(hook_name_out="blocks.1.hook_mlp_out"), "it is a transcoder"),
+    Row("a model of another width", narrow, "reads 32 dimensions, the stream of model tiny has 24"),
+    Row("prompts longer than the texts of the training", saying(context_size=8), "longer than the 8 tokens", "warning"),
+    Row("another model by its name", saying(model_name="org/other-1b"), '"sae_trained_on": "org/other-1b"', "record"),
 ]  # fmt: skip
 
 
@@ -119,6 +130,24 @@ def test_a_wrong_statement_is_refused_on_a_warm_store(project):
         plant(project)
         assert {record.standing for record in project.judged()} <= {"broken", "not run"}
         project.sae, project.subject = before
+    assert is_plain_green(project.judged())
+
+
+def test_a_wrong_statement_is_refused_where_the_sae_is_not(project):
+    """The store says what its evidence was read with: a wrong width, form or number of features is found."""
+    from harness.digests import SAE_FILES, files_digest
+
+    project.sae["digest"] = files_digest(project.root / "zoo/sae-jumprelu", SAE_FILES)
+    assert is_plain_green(project.judged())
+    shutil.rmtree(project.root / "zoo/sae-jumprelu")
+    assert is_plain_green(project.judged())
+    right = dict(project.sae)
+    for wrong in ({"d_in": 64}, {"d_sae": 128}, {"architecture": "topk"}):
+        project.sae = {**right, **wrong}
+        records = project.judged()
+        assert {record.standing for record in records} <= {"broken", "not run"}
+        assert "sae_mismatch" in told(records)
+    project.sae = {**right, "d_in": 32, "d_sae": 64, "architecture": "jumprelu"}
     assert is_plain_green(project.judged())
 
 

@@ -9,6 +9,7 @@ import pytest
 from harness.inputs import SaeRef
 from harness.releases import find_release, release_names
 from harness.trained import Training, training_of, training_of_config
+from interp_tests.project import REPO
 
 NAMES_ALONE = ("gemma_2", "qwen_scope", "deepseek_r1", "goodfire", "gemma_2_transcoder")
 FIELDS = (
@@ -173,3 +174,16 @@ def test_qwen_scope_names_its_layer_by_its_file():
     said = training_of(SaeRef("x", "path", "harness/zoo/tiny_qwen3/sae", format="qwen_scope"))
     assert (said.hook_name, said.architecture) == ("blocks.3.hook_resid_post", "topk")
     assert (said.prepend_bos, said.k) == (None, None)
+
+
+def test_every_shipped_entry_agrees_with_its_sae():
+    """All of specs/subjects.yaml reads its SAEs where they say, and they all say where."""
+    from harness.language.references import Folder
+    from harness.language.subjects import load_subjects
+
+    allowed = load_subjects(Folder(REPO))
+    assert allowed.errors == ()
+    assert len(allowed.subjects) > 10
+    for subject in allowed.subjects.values():
+        assert subject.sae.training.hook_name == subject.hook
+        assert subject.read_otherwise == ()

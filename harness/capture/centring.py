@@ -58,13 +58,14 @@ def must_be_centrable(model: nn.Module, name: str) -> None:
 def _what_keeps_a_mean(model: nn.Module) -> str | None:
     layers = decoder_layers(model)
     inside = {id(module) for module in layers.modules()}
-    norms = [(module, id(module) in inside) for module in decoder_of(model).modules() if _is_norm(module)]
-    other = next((module for module, _ in norms if not isinstance(module, nn.LayerNorm)), None)
+    norms = [(name, module) for name, module in decoder_of(model).named_modules() if _is_norm(module)]
+    other = next((module for _, module in norms if not isinstance(module, nn.LayerNorm)), None)
     if other is not None:
         return f"has {type(other).__name__}, which reads the mean"
-    if not any(is_inside for _, is_inside in norms):
+    if not any(id(module) in inside for _, module in norms):
         return "has no LayerNorm"
-    if not norms[0][1]:
+    name, first = norms[0]  # in the order in which the model has them; OPT has its last one first
+    if id(first) not in inside and "final" not in name:
         return "writes a LayerNorm's output to the stream, behind its embedding"
     config: Any = model.config
     if getattr(config, "do_layer_norm_before", True) is False:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from harness.agreement import OTHERWISE, Difference, of_reading, of_shape, otherwise_keys, said_by
+from harness.agreement import OTHERWISE, Difference, of_model, of_reading, of_shape, otherwise_keys, said_by
 from harness.errors import SpecError, did_you_mean, nearest_names
 from harness.inputs import SITES, SaeRef, Subject, parse_hook
 from harness.language.mistakes import Mistakes
@@ -66,6 +66,7 @@ def check_reading(subject: Subject, node: Node, sae_node: Node) -> None:
     though it is no difference."""
     said, meant = said_by(subject.sae), dict(subject.read_otherwise)
     found = [one for one in of_reading(subject.sae, subject.hook, said) if one.key not in meant]
+    found += of_model(subject)
     errors = [_error(one, _place(one, node, sae_node)) for one in found]
     errors += _without_reason(subject, said, meant, node)
     if errors:
