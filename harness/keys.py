@@ -61,14 +61,15 @@ def code_parts(subject: Subject) -> dict[str, str]:
     no revision, its name only: pin it.
     """
     pictures = {"image_processor": IMAGE_BACKEND} if subject.model.modality == "image_text" else {}
+    otherwise = ", ".join(sorted(key for key, _ in subject.read_otherwise))
     return {
         **pictures,
+        **({"read_otherwise": otherwise} if otherwise else {}),
         "weights": _weights(subject.model),
         "tokenizer": _tokenizer(subject.model),
         "sae": _sae(subject.sae),
         "sae_handling": SAE_HANDLING,
         "hook": subject.hook,
-        "read_otherwise": ", ".join(sorted(key for key, _ in subject.read_otherwise)),
         "dtype": subject.dtype,
         "device": resolve_device(subject.device),
         "attention": ATTENTION,
