@@ -5,14 +5,16 @@ from __future__ import annotations
 import bisect
 import difflib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import PurePath
+from typing import TypeVar
 
 from harness.redaction import redacted
 
+T = TypeVar("T")
 _LONGEST_NAME, _MOST_NAMES, _NEIGHBOURS = 100, 3000, 60
 _LONGEST_LINE, _LONGEST_TRACE = 300, 20_000
 
@@ -77,6 +79,19 @@ class EnvironmentFault(Exception):
         trace = "".join(traceback.format_exception(error))
         mend = "Its traceback is in results.json of a pytest run, under details of the claim."
         return cls(code, f"{what} raised {in_short(error)}.", mend, trace[-_LONGEST_TRACE:])
+
+
+def guarded(call: Callable[[], T], otherwise: Callable[[BaseException], T]) -> T:
+    """What `call` gives, or what `otherwise` makes of whatever it raises: SystemExit and pytest's own outcomes too.
+
+    For code of kinds, which may be anybody's. Ctrl-C goes through, and so does a fault, which says more.
+    """
+    try:
+        return call()
+    except (KeyboardInterrupt, EnvironmentFault):
+        raise
+    except BaseException as error:  # noqa: BLE001 - one claim's code must end no other claim's
+        return otherwise(error)
 
 
 def in_short(error: BaseException) -> str:

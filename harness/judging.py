@@ -11,6 +11,7 @@ import numpy as np
 from harness.agreement import told_otherwise
 from harness.baselines import accepted_for
 from harness.calibration import own_noise
+from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
@@ -25,6 +26,14 @@ from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 _DECIDED = (Outcome.MET, Outcome.UNMET)
 _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
+
+
+def kind_raised(spec: Spec, when: str, error: BaseException) -> Verdict:
+    """The verdict of a claim whose kind raised something, whatever it was: its own claim is not run, and no other."""
+    doing = f"the kind {spec.kind}, when {spec.id} {when},"
+    fault = EnvironmentFault.unforeseen("judging_failed", doing, error)
+    details = {"faults": [fault.code], "traceback": fault.trace}
+    return Verdict(Outcome.NOT_RUN, f"could not be run: {fault}", details=details)
 
 
 def before_running(spec: Spec) -> Verdict | None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.answers import answers
 from harness.cachedir import cache_dir
 from harness.controls import Control, run_controls
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, guarded
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
-from harness.judging import as_read, before_running, judge, with_outlook
+from harness.judging import as_read, before_running, judge, kind_raised, with_outlook
 from harness.kept import Kept, KeptRow, KeptVerdict
 from harness.keptcontrols import KeptControls
 from harness.mutants import derived_specs
@@ -24,7 +24,6 @@ from harness.mutants.score import with_trials
 from harness.mutants.trying import Unread, try_mutants
 from harness.planning import WHOLE, Shard
 from harness.rechecking import in_float32, lacks_recheck, not_rechecked, settled_by
-from harness.redaction import redacted
 from harness.reports.exhibits import Exhibits
 from harness.reports.joined import family_record
 from harness.reports.record import Record
@@ -63,6 +62,7 @@ class SpecSession:
     judged_before: set[str] = field(default_factory=set)
     kept: Kept = field(init=False)
     _ready: bool = False
+    _unprepared: EnvironmentFault | None = None
     _early: dict[str, Verdict | None] = field(default_factory=dict)
     _of_members: dict[str, Verdict] = field(default_factory=dict)
 
@@ -78,10 +78,17 @@ class SpecSession:
         if isinstance(item, Family):
             return self._family_record(item, began)
         verdict = self._verdict(item)
-        prompts, from_store = self._used(verdict, item)
-        fingerprint = self.runner.code_key(item.subject)
-        kept, plain = item.id in self.judged_before, self.kept.plain(item, verdict)
-        return Record.of(item, verdict, fingerprint, prompts, from_store, time.perf_counter() - began, kept, plain)
+        return guarded(
+            lambda: self._recorded(item, verdict, began),
+            lambda error: self._recorded(item, kind_raised(item, "was put into words", error), began, item.kind),
+        )
+
+    def _recorded(self, spec: Spec, verdict: Verdict, began: float, claim: str | None = None) -> Record:
+        prompts, from_store = self._used(verdict, spec)
+        fingerprint = self.runner.code_key(spec.subject)
+        kept, plain = spec.id in self.judged_before, self.kept.plain(spec, verdict)
+        took = time.perf_counter() - began
+        return Record.of(spec, verdict, fingerprint, prompts, from_store, took, kept, plain, claim)
 
     def _family_record(self, family: Family, began: float) -> Record:
         verdict = judge_family(family, {} if family.broken else {s.id: self._verdict(s) for s in family.members})
@@ -94,11 +101,14 @@ class SpecSession:
         return self.runner.used(*read)
 
     def prepare(self) -> None:
-        """Read what the selected specs lack, once."""
+        """Read what the selected specs lack, once. What nobody foresaw here is a fault of every claim, in one line."""
         if not self._ready:
             self._ready = True
-            self.runner.ensure(self.specs_read())
-            self.kept.look_up(self.selected)
+            try:
+                self.runner.ensure(self.specs_read())
+                self.kept.look_up(spec for spec in self.selected if self._before(spec) is None)
+            except Exception as error:  # noqa: BLE001 - a traceback for each claim would say no more
+                self._unprepared = EnvironmentFault.unforeseen("reading_failed", "reading", error)
 
     def specs_read(self) -> list[Spec]:
         """Whose evidence is read: not of specs that nothing can decide; of mutants where they are asked for."""
@@ -127,24 +137,39 @@ class SpecSession:
         return self._of_members[spec.id]
 
     def _before(self, spec: Spec) -> Verdict | None:
-        """What no evidence can change; asked for when reading, judging and counting."""
+        """What no evidence can change; asked for when reading, judging and counting. Of a kind that raises what it is
+        asked before anything is read, that it did: nothing is read for it."""
         if spec.id not in self._early:
-            self._early[spec.id] = before_running(spec)
+            self._early[spec.id] = guarded(
+                lambda: self._asked(spec), lambda error: kind_raised(spec, "was asked what it needs", error)
+            )
         return self._early[spec.id]
+
+    def _asked(self, spec: Spec) -> Verdict | None:
+        early = before_running(spec)
+        if early is None:
+            list(spec.needs())
+            self.kept.key(spec)
+            if self.mutate == "all":
+                derived_specs(spec)
+        return early
 
     def _judged(self, spec: Spec) -> Verdict:
         try:
-            return self._judge(spec)
+            if self._unprepared is not None:
+                raise self._unprepared
+            return guarded(lambda: self._judge(spec), lambda error: self._not_judged(spec, error))
         except Cold as cold:
             return _not_run(f"not run: {cold}", cold.faults, cold=True)
         except Missing as missing:
             return _not_run(f"could not be run: {missing}", missing.faults)
         except EnvironmentFault as fault:
             return _not_run(f"could not be run: {fault}", [fault])
-        except Exception as error:  # noqa: BLE001 - a kind that raises fails its own spec, with its trace in the record
-            text = f"the kind {spec.kind} raised {type(error).__name__}: {error}. This is a fault of the harness."
-            details = {"traceback": redacted(traceback.format_exc())}
-            return Verdict(Outcome.NOT_RUN, redacted(text), details=details)
+
+    def _not_judged(self, spec: Spec, error: BaseException) -> Verdict:
+        if isinstance(error, Missing):
+            raise error
+        return kind_raised(spec, "was judged", error)
 
     def _judge(self, spec: Spec) -> Verdict:
         early = self._before(spec)
@@ -199,10 +224,10 @@ class SpecSession:
 
 def _not_run(finding: str, faults: Sequence[EnvironmentFault], **details: Any) -> Verdict:
     codes = sorted({fault.code for fault in faults})
-    traces = (
-        {"traceback": "\n".join(traces)} if (traces := [fault.trace for fault in faults if fault.trace][:1]) else {}
+    trace = next((fault.trace for fault in faults if fault.trace), "")
+    return Verdict(
+        Outcome.NOT_RUN, finding, details={**details, "faults": codes, **({"traceback": trace} if trace else {})}
     )
-    return Verdict(Outcome.NOT_RUN, finding, details={**details, "faults": codes, **traces})
 
 
 def _answered(spec: Spec, verdict: Verdict, evidence: Evidence) -> Verdict:
@@ -226,7 +251,8 @@ def open_session(
 ) -> SpecSession:
     """A session whose cuda subjects are read only where some selected spec of theirs must run."""
     wanted = [spec for spec in selected if must_run(spec)]
-    wanted += [one for spec in wanted for one in derived_specs(spec)] if mutate == "all" else []
+    if mutate == "all":
+        wanted += [one for spec in wanted for one in guarded(partial(derived_specs, spec), lambda _: [])]
     demanded = {subject.name for spec in wanted for subject in spec.subjects}
     runner = Runner(
         store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -10,9 +11,10 @@ import typer
 from harness.cli.output import print_document, tell
 from harness.cli.watching import changes
 from harness.contradictions import contradictions, lines
+from harness.errors import SpecError, guarded, in_short
 from harness.git import UnknownRef
 from harness.judging import before_running
-from harness.language.check import mistakes_of
+from harness.language.check import as_record, mistakes_of
 from harness.language.specs import Loaded, load
 from harness.loosening import loosened_since
 from harness.reports.display import escape
@@ -155,7 +157,20 @@ def _lower_bars(against: str | None, loaded: Loaded, paths: list[Path] | None) -
 def _undecidable(loaded: Loaded) -> list[dict[str, Any]]:
     """Specs whose verdict no evidence can change: too few prompts for their level, or a leak."""
     specs = [item for item in loaded.items if isinstance(item, Spec)]
-    return [_as_record(spec, early) for spec in specs if (early := before_running(spec)) is not None]
+    return [
+        found for spec in specs if (found := guarded(partial(_early, spec), partial(_kind_failed, spec))) is not None
+    ]
+
+
+def _early(spec: Spec) -> dict[str, Any] | None:
+    early = before_running(spec)
+    return None if early is None else _as_record(spec, early)
+
+
+def _kind_failed(spec: Spec, error: BaseException) -> dict[str, Any]:
+    """A kind that raises when it is asked about its sets; the other claims are checked."""
+    text = f"asking the kind {spec.kind} about {spec.id} raised {in_short(error)}; its kind has to be repaired"
+    return as_record(SpecError("kind_failed", text, spec.source))
 
 
 def _as_record(spec: Spec, early: Verdict) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from harness.controls.matching import equal_density
 from harness.controls.permuting import permuted_labels
 from harness.controls.planting import planted
 from harness.controls.specials import specials_differ
+from harness.errors import guarded, in_short
 from harness.expectations.evidence import Evidence
 from harness.spec import Spec
 
@@ -56,10 +57,8 @@ def _of_subject(sample: Sample) -> list[Control]:
 
 
 def _guarded(name: str, subject: str, control: Callable[[], Control | None]) -> Iterator[Control]:
-    """A control that raises did not behave. None: nothing in this run that it could be made of."""
-    try:
-        found = control()
-    except Exception as error:  # noqa: BLE001 - whatever broke here may have broken the verdicts, too
-        found = failed(name, subject, f"could not be judged ({type(error).__name__}: {error})")
+    """A control that raises, whatever it is, did not behave: what broke here may have broken the verdicts, too. None:
+    nothing in this run that it could be made of."""
+    found = guarded(control, lambda error: failed(name, subject, f"could not be judged ({in_short(error)})"))
     if found is not None:
         yield found

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import NoReturn
 
-from harness.errors import Source, SpecError, nearest_names
+from harness.errors import Source, SpecError, guarded, in_short, nearest_names
 from harness.expectations import kinds
 from harness.expectations.base import Expectation, Unfit
 from harness.heldout import Seen
@@ -41,10 +43,19 @@ def read_claim(node: Node, suite: Suite, world: World) -> list[Spec] | Broken:
     """The specs of one entry, or one Broken with every mistake in it."""
     reader = _ClaimReader(node, suite, world)
     try:
-        return reader.specs()
+        return guarded(reader.specs, partial(_kind_failed, node))
     except Mistakes as mistakes:
         name = broken_id(suite.name, node)
         return Broken(name, suite.name, node.source, mistakes.errors, suite.tags, families_in([node]))
+
+
+def _kind_failed(node: Node, error: BaseException) -> NoReturn:
+    """What a kind raises when it is made or asked whether it fits its sets: the mistake of this claim."""
+    if isinstance(error, Mistakes | SpecError):
+        raise error
+    raise Mistakes(
+        [node.error("kind_failed", f"reading this claim raised {in_short(error)}; its kind has to be repaired")]
+    )
 
 
 def broken_id(suite: str, node: Node) -> str:

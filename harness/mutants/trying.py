@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, guarded, in_short
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.judging import before_running, judge
@@ -32,12 +32,13 @@ def _no(mutant: Mutant, why: str = "it cannot change what this claim is judged f
 
 
 def _trial(mutant: Mutant, case: Case, spec: Spec, read: Read) -> Trial:
-    try:
-        return _judged(mutant, _variants(mutant, case, spec, read))
-    except Unread as unread:
-        return Trial(mutant.name, Fate.NOT_RUN, str(unread))
-    except Exception as error:  # noqa: BLE001 - a kind that raises is a fault of ours, neither a kill nor a survival
-        return Trial(mutant.name, Fate.NOT_RUN, f"judging it raised {type(error).__name__}: {error}")
+    """A kind that raises is a fault of ours, neither a kill nor a survival."""
+
+    def not_run(error: BaseException) -> Trial:
+        why = str(error) if isinstance(error, Unread) else f"judging it raised {in_short(error)}"
+        return Trial(mutant.name, Fate.NOT_RUN, why)
+
+    return guarded(lambda: _judged(mutant, _variants(mutant, case, spec, read)), not_run)
 
 
 def _variants(mutant: Mutant, case: Case, spec: Spec, read: Read) -> Iterable[Variant]:

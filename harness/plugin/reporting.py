@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from harness.contradictions import Contradiction, contradictions
 from harness.contradictions import lines as contradiction_lines
 from harness.controls import Control
+from harness.errors import guarded
 from harness.history.ending import write_and_keep
 from harness.history.pruning import Limits
 from harness.inputs import Picture
@@ -304,7 +306,7 @@ class Controller:
         from harness.plugin import LOADED
 
         specs = [item for item in self.config.stash[LOADED].items if isinstance(item, Spec)]
-        found = {one.subject for spec in specs for one in derived_specs(spec)}
+        found = {one.subject for spec in specs for one in guarded(partial(derived_specs, spec), lambda _: [])}
         return {code_key(subject): subject.name for subject in found}
 
     def _faults(self) -> list[dict[str, str]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from harness.baselines import claim_digest, set_digest
+from harness.errors import guarded
 from harness.inputs import Prompt, PromptSet, Subject
 from harness.keys import code_key, code_parts, prompt_key
 from harness.spec import Spec
@@ -28,9 +30,10 @@ class Basis:
     @classmethod
     def of(cls, specs: Iterable[Spec]) -> Basis:
         """The basis of these claims. Prompts that a claim makes of its own (edited ones) are left out: its sets and
-        fields say which they are."""
+        fields say which they are. So is a claim whose kind raises when it is asked: it was not run."""
         asked = _Asked()
-        return cls({spec.id: asked.claim(spec) for spec in specs}, asked.sets, asked.subjects)
+        claims = {spec.id: guarded(partial(asked.claim, spec), lambda _: None) for spec in specs}
+        return cls({name: claim for name, claim in claims.items() if claim is not None}, asked.sets, asked.subjects)
 
     def to_dict(self) -> dict[str, Any]:
         return {"claims": self.claims, "sets": self.sets, "subjects": self.subjects}

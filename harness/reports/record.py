@@ -85,9 +85,10 @@ class Record:
         seconds: float,
         kept: bool = False,
         plain: PlainVerdict | None = None,
+        claim: str | None = None,
     ) -> Record:
         """The record of a spec that was read, whether or not it could be judged. plain: of the verdict, where the
-        caller has it: long texts token by token make it most of the work."""
+        caller has it: long texts token by token make it most of the work. claim: its words, where its kind has none."""
         chosen = () if verdict.feature is None else (verdict.feature,)
         return cls(
             id=spec.id,
@@ -114,7 +115,7 @@ class Record:
             provenance=provenance_of(spec),
             pages=public_pages(spec.subject.sae, spec.features or chosen),
             kept=kept,
-            claim=claim_in_words(spec),
+            claim=claim_in_words(spec) if claim is None else claim,
             read_otherwise=_otherwise(spec),
             sae_trained_on=trained_on(spec.subject),
         ).in_plain_types(plain)
