@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -87,12 +88,20 @@ def main() -> None:
     """Run one command; errors are one message, never a traceback."""
     guard_output()
     plain_help()
-    try:
-        app()
-    except SpecError as error:
-        sys.exit(_say(str(error), SPEC_ERROR))
-    except EnvironmentFault as fault:
-        sys.exit(_say(str(fault), ENVIRONMENT))
+    with warnings.catch_warnings():
+        warnings.showwarning = _said_once
+        try:
+            app()
+        except SpecError as error:
+            sys.exit(_say(str(error), SPEC_ERROR))
+        except EnvironmentFault as fault:
+            sys.exit(_say(str(fault), ENVIRONMENT))
+
+
+def _said_once(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    """A warning of ours, of a damaged store, is one line of the command; what libraries warn of is nobody's here."""
+    if issubclass(category, RuntimeWarning):
+        _say(f"warning: {message}", 0)
 
 
 def _say(message: str, code: int) -> int:

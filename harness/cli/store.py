@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from harness.cachedir import shown
-from harness.cli.output import emit, print_document
+from harness.cli.output import emit, print_document, tell
 from harness.cli.sizes import parse_bytes, parse_seconds, shown_bytes
 from harness.errors import EnvironmentFault
 from harness.repository import repository
@@ -62,8 +61,13 @@ def verify(
 
     Example: interp store verify
     """
-    with opened(read_only=not repair) as store, warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+    lines: list[str] = []
+    with opened(read_only=not repair) as store:
+        store.tells(lines.append)
         looked_at, damaged = store.verify()
+        moved = lines[-1:] if store.replaced else []
+    for line in moved:  # rows are counted below; a file that was damaged as a whole has none left
+        tell(line, err=True)
     if as_json:
         print_document(
             {"path": str(default_store()), "rows": looked_at, "damaged": damaged, "dropped": damaged * repair}

@@ -150,9 +150,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not found or config.option.collectonly:
         return
     demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}
-    store, fault = _store_of(config)
+    with warnings.catch_warnings(record=True, action="always") as said:
+        store, fault = _store_of(config)
+    for one in said:
+        _tell_of_the_store(config, f"interp-specs: {one.message}")
     if fault is not None:
         _tell_of_the_store(config, f"interp-specs: {fault} This run keeps its evidence to itself.")
+    store.tells(lambda line: _tell_of_the_store(config, f"interp-specs: {line}"))
     config.stash[SESSION] = open_session(
         found,
         store,

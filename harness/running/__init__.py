@@ -83,6 +83,8 @@ class Runner:
     _cache: dict[Any, Any] = field(default_factory=dict)
     _code_keys: dict[Subject, str] = field(default_factory=dict)
     _promoted: dict[tuple[str, str], Promotions] = field(default_factory=dict)
+    _replaced: int = 0
+    _wanted: list[Need] = field(default_factory=list)
     _standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,8 +102,9 @@ class Runner:
 
     def read(self, needs: Sequence[Need]) -> Plan:
         """Read what these needs ask for and the store lacks."""
+        self._wanted += needs
         self._verify({need.subject for need in needs})
-        made = plan(needs, self.store, self.shard)
+        made = self._planned(needs)
         waiting = [group for group in made.groups if self._is_ours(group)]
         self._tell_what_moved([r for g in waiting for r in g.readings if not made.warm[r.subject.name]])
         while waiting:
@@ -111,6 +114,14 @@ class Runner:
             waiting = left
         self.log.refresh()
         return made
+
+    def _planned(self, needs: Sequence[Need]) -> Plan:
+        """What the store lacks; looked up again where it turned out damaged half-way, and so lacks all."""
+        while True:
+            self._replaced = self.store.replaced
+            made = plan(needs, self.store, self.shard)
+            if self.store.replaced == self._replaced:
+                return made
 
     def codes(self, subject: Subject, prompts: Sequence[Prompt]) -> Codes:
         """The codes of these prompts in order, from the store; Missing says why there are none."""
@@ -162,6 +173,35 @@ class Runner:
 
     def evidence(self, spec: Spec) -> Evidence:
         """Everything that judging this spec reads."""
+        return self._whole(lambda: list(spec.needs()), lambda: self._evidence(spec))
+
+    def _whole(self, needs: Callable[[], Sequence[Need]], get: Callable[[], Evidence]) -> Evidence:
+        """What `get` finds in the store; where what was there, or was just read, is gone, all that this run has asked
+        for is read again first: in one load of each model, not in one for each claim.
+
+        A file that gives back nothing of what was written to it a moment ago is damaged, whatever it says of itself.
+        """
+        for attempt in range(3):
+            try:
+                return get()
+            except Missing as missing:
+                if any(fault.code != "cold" for fault in missing.faults) or not self._lost(needs()) or attempt == 2:
+                    raise
+                if attempt == 1:
+                    self.store.database.set_aside("what was just written is not found")
+                self.read([*self._wanted, *needs()])
+        raise AssertionError("the last attempt returns or raises")
+
+    def _lost(self, needs: Sequence[Need]) -> bool:
+        """Whether the store lacks what it had, or what this run has read, of subjects that may be read here."""
+        if not all(self.may_read(need.subject) for need in needs):
+            return False
+        if self.store.replaced != self._replaced:
+            return True
+        rows = {(r.code_key, row) for group in plan(needs, self.store).groups for r in group.readings for row in r.rows}
+        return bool(rows & self.log.read)
+
+    def _evidence(self, spec: Spec) -> Evidence:
         sets = spec.all_sets()
         return Evidence(
             sets=sets,
@@ -188,6 +228,10 @@ class Runner:
 
     def discovery(self, prompts: PromptSet, than: PromptSet, subject: Subject) -> Evidence:
         """The two sets on which `feature: {best: ...}` chooses."""
+        needs = [Need(subject, prompts.prompts), Need(subject, than.prompts)]
+        return self._whole(lambda: needs, lambda: self._discovery(prompts, than, subject))
+
+    def _discovery(self, prompts: PromptSet, than: PromptSet, subject: Subject) -> Evidence:
         sets = {"prompts": prompts, "than": than}
         codes: dict[tuple[str, str | None], Codes] = {
             (role, None): self.codes(subject, chosen.prompts) for role, chosen in sets.items()

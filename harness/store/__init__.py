@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +22,7 @@ from harness.errors import EnvironmentFault
 from harness.keys import VERSION_FIELDS
 from harness.promotion import Promotions
 from harness.store import upkeep
-from harness.store.database import MEMORY, SAMPLE_KEY, SINCE, Database, checksum, insertion
+from harness.store.database import MEMORY, SAMPLE_KEY, SINCE, Database, insertion, is_sound
 from harness.store.packing import (
     Damaged,
     pack_codes,
@@ -44,6 +43,7 @@ from harness.weights import Sample
 __all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay", "spilled"]
 
 Found = TypeVar("Found")
+Read = TypeVar("Read")
 _ONE_BLOCK = "DELETE FROM sums WHERE code_key=? AND corpus_key=? AND block=?"
 _AT_ONCE = 500  # keys in one query; SQLite takes 32,766 variables
 
@@ -53,7 +53,8 @@ class Store:
 
     Raises EnvironmentFault: `store_unreadable` where the file is no store of ours or cannot be read,
     `store_not_writable` where only writing fails (open it read_only then, behind an Overlay).
-    `damaged` counts the rows that were found damaged, and dropped.
+    `damaged` counts the rows that were found damaged, and dropped. A file that is damaged as a whole is moved aside
+    (database.py): then nothing is here any more, which `replaced` says.
     """
 
     def __init__(self, path: Path | str, read_only: bool = False) -> None:
@@ -114,7 +115,7 @@ class Store:
 
     def put_verdicts(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
         """(code key, key, value) of each, in one transaction."""
-        self.database.write_together(insertion("verdicts", code, key, None, value) for code, key, value in rows)
+        self.database.write_together([insertion("verdicts", code, key, None, value) for code, key, value in rows])
 
     def drop_verdicts(self, before: float) -> None:
         """Those kept before a moment, in seconds since 1970."""
@@ -147,7 +148,7 @@ class Store:
     def parts(self, code_key: str) -> dict[str, str] | None:
         """What a code key was made from; None where no evidence was kept under it."""
         rows = self.database.read("SELECT parts FROM versions WHERE code_key=?", (code_key,))
-        return json.loads(rows[0][0]) if rows else None
+        return upkeep.parts_in(rows[0][0]) if rows else None
 
     def other_versions(self, parts: Mapping[str, str]) -> list[Change]:
         """Evidence of the same weights, place and settings, read with other versions of the libraries."""
@@ -189,7 +190,7 @@ class Store:
             marks = ",".join("?" * len(part))
             query = f"SELECT prompt_key, value, checksum FROM {table} WHERE code_key=? AND prompt_key IN ({marks})"
             for key, value, stamp in self.database.read(query, (code_key, *part)):
-                if stamp == checksum(value):
+                if is_sound(value, stamp, code_key, key):
                     yield key, value
                 else:
                     self._drop(f"DELETE FROM {table} WHERE code_key=? AND prompt_key=?", (code_key, key))
@@ -212,7 +213,7 @@ class Store:
             where = (code_key, corpus_key, block)
             one = "SELECT value, checksum FROM sums WHERE code_key=? AND corpus_key=? AND block=?"
             for value, stamp in self.database.read(one, where):
-                if stamp == checksum(value):
+                if is_sound(value, stamp, *where):
                     yield block, value
                 else:
                     self._drop(_ONE_BLOCK, where)
@@ -232,18 +233,26 @@ class Store:
         return found if ended and found else None
 
     def _put(self, table: str, code_key: str, rows: Sequence[tuple[str, bytes]]) -> None:
-        self.database.write_together(insertion(table, code_key, key, None, value) for key, value in rows)
+        self.database.write_together([insertion(table, code_key, key, None, value) for key, value in rows])
 
     def _keep_parts(self, code_key: str, parts: Mapping[str, str]) -> None:
         self.database.write(
             "INSERT OR IGNORE INTO versions VALUES (?, ?)", [(code_key, json.dumps(dict(parts), sort_keys=True))]
         )
 
+    @property
+    def replaced(self) -> int:
+        """How often the file turned out damaged as a whole, so that what was here is gone."""
+        return self.database.replaced
+
+    def tells(self, tell: Callable[[str], None]) -> None:
+        """Who gets a line when damage is met; by default it is a RuntimeWarning."""
+        self.database.tell = tell
+
     def _drop(self, statement: str, where: Sequence[Any]) -> None:
         self.damaged += 1
         if self.damaged == 1:
-            text = f"evidence in {self.database.shown} is damaged; damaged rows are dropped and read again"
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+            self.database.tell(f"evidence in {self.database.shown} is damaged; damaged rows are dropped and read again")
         if not self.read_only:
             with contextlib.suppress(EnvironmentFault):  # a full disk: the row stays, and stays a miss
                 self.database.write(statement, [tuple(where)])
@@ -266,11 +275,34 @@ class Overlay(Store):
     def _sound(self, table: str, code_key: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         found = dict(super()._sound(table, code_key, wanted := list(keys)))
         yield from found.items()
-        yield from self.behind._sound(table, code_key, [key for key in wanted if key not in found])
+        left = [key for key in wanted if key not in found]
+        nothing: list[tuple[str, bytes]] = []
+        yield from self._from_behind(lambda: list(self.behind._sound(table, code_key, left)), nothing)
 
     def _each_block(self, code_key: str, corpus_key: str, take: Callable[[bytes], Found]) -> list[Found] | None:
         own = super()._each_block(code_key, corpus_key, take)
-        return self.behind._each_block(code_key, corpus_key, take) if own is None else own
+        if own is not None:
+            return own
+        return self._from_behind(lambda: self.behind._each_block(code_key, corpus_key, take), None)
+
+    def tells(self, tell: Callable[[str], None]) -> None:
+        super().tells(tell)
+        self.behind.tells(tell)
+
+    @property
+    def replaced(self) -> int:
+        return self.database.replaced + self.behind.replaced
+
+    def _from_behind(self, get: Callable[[], Read], nothing: Read) -> Read:
+        """What is behind, or nothing once that is damaged: it cannot be moved from here, and need not be read."""
+        try:
+            return get() if not self.behind.database.replaced or not self.behind.read_only else nothing
+        except EnvironmentFault as fault:
+            if fault.code != "store_damaged":
+                raise
+            self.behind.database.replaced += 1
+            self.database.tell(f"{fault.message} Its evidence is read again.")
+            return nothing
 
 
 _KEY = dict.fromkeys(("codes", "residuals", "promotions", "weights", "verdicts"), "prompt_key") | {"sums": "corpus_key"}

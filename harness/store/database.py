@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from harness.cachedir import shown
 from harness.errors import EnvironmentFault
+from harness.store.damage import has_moved, inode, is_damage, is_ours, move_aside
 
+Found = TypeVar("Found")
 MEMORY = ":memory:"
 BUSY_TIMEOUT_S = 60.0  # a writer holds the lock for one batch: milliseconds, seconds on a slow disk
 LAYOUT = 4
@@ -31,6 +34,8 @@ CREATE TABLE versions (code_key TEXT PRIMARY KEY, parts TEXT);
 SINCE = {"promotions": 2, "weights": 3, "verdicts": 4}
 _LATER = """CREATE TABLE {} (code_key TEXT, prompt_key TEXT, value BLOB, checksum BLOB, written REAL,
                              PRIMARY KEY (code_key, prompt_key))"""
+_AGAIN = "its evidence is read again"
+_IN_MEMORY = "this run keeps its evidence in memory"
 _ELSEWHERE = "Set INTERP_STORE to another file, or run with --no-store."
 
 
@@ -38,35 +43,102 @@ class Database:
     """One connection. Reads and writes are short; every error of SQLite becomes an EnvironmentFault.
 
     Any thread may use it, one at a time: while a model is read, that is the one that writes (capture/behind.py).
+
+    A file that is damaged inside is moved aside, a new one takes its place, and `tell` gets one line; `replaced` counts
+    how often. Where it cannot be moved, what is written from then on is in memory. Opened read_only, it is a fault.
     """
 
     def __init__(self, path: Path | str, read_only: bool = False) -> None:
         self.path = str(path)
+        self.read_only = read_only
         self.layout = 0
         self.shown = shown(self.path)
-        self._connection = self._open_to_read() if read_only else self._open_to_write()
+        self.replaced = 0
+        self.tell: Callable[[str], None] = _warn
+        self._connection = self._open_to_read() if read_only else self._opened_to_write()
+        self._inode = inode(Path(self.path))
 
     def read(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._explained("store_unreadable"):
-            return self._connection.execute(query, values).fetchall()
+        return self._tried("store_unreadable", lambda: self._connection.execute(query, values).fetchall())
 
     def write(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """One transaction: all rows or none."""
-        with self._explained("store_not_writable"), self._connection:
-            self._connection.executemany(statement, rows)
+        given = list(rows)
+
+        def written() -> None:
+            with self._connection:
+                self._connection.executemany(statement, given)
+
+        self._tried("store_not_writable", written)
 
     def write_together(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
-        """One transaction over several tables; none of it where the iterable raises."""
-        with self._explained("store_not_writable"), self._connection:
-            for statement, values in statements:
-                self._connection.execute(statement, values)
+        """One transaction over several tables; none of it where the iterable raises.
+
+        statements: where they are no list, they are not kept for a second time, should the file turn out damaged.
+        """
+        once = not isinstance(statements, list)
+
+        def written() -> None:
+            with self._connection:
+                for statement, values in statements:
+                    self._connection.execute(statement, values)
+
+        self._tried("store_not_writable", written, once)
 
     def vacuum(self) -> None:
-        with self._explained("store_not_writable"):
-            self._connection.execute("VACUUM")
+        self._tried("store_not_writable", lambda: self._connection.execute("VACUUM"))
+
+    def set_aside(self, reason: object) -> None:
+        """Move the file away as damaged, and go on with a new one; another process may have done the first."""
+        with suppress(sqlite3.Error):
+            self._connection.close()  # before the file is moved: closing later would take away a new file's journal
+        self.replaced += 1
+        before = self.path
+        try:
+            kept = move_aside(Path(self.path), self._inode)
+            self._connection = self._open_to_write()
+        except (OSError, EnvironmentFault) as error:
+            self.path, kept = MEMORY, None
+            self._connection = self._open_to_write()
+            self.tell(
+                f"the store {shown(before)} is damaged ({reason}) and cannot be moved aside ({error}); {_IN_MEMORY}"
+            )
+        self._inode = inode(Path(self.path))
+        if kept is not None:
+            self.tell(f"the store {self.shown} was damaged ({reason}): moved to {kept.name}; {_AGAIN}")
+
+    def _tried(self, code: str, call: Callable[[], Found], once: bool = False) -> Found:
+        """What `call` gives; on a damaged file a second time, on the new one."""
+        try:
+            return call()
+        except sqlite3.Error as error:
+            if self.path == MEMORY or not (is_damage(error) or has_moved(error)):
+                raise self._fault(code, error) from error
+            if self.read_only:
+                raise self._fault("store_damaged", error) from error
+            self.set_aside(error)
+            if once:
+                raise self._fault("store_damaged", error) from error
+        try:
+            return call()
+        except sqlite3.Error as error:
+            raise self._fault(code, error) from error
 
     def close(self) -> None:
         self._connection.close()
+
+    def _opened_to_write(self) -> sqlite3.Connection:
+        """At once where the file is sound on its first pages; a store whose header is damaged is moved aside."""
+        try:
+            return self._open_to_write()
+        except EnvironmentFault as fault:
+            if not (is_damage(fault.__cause__) and is_ours(Path(self.path))):
+                raise
+            reason = fault.__cause__
+        kept = move_aside(Path(self.path), inode(Path(self.path)))
+        if kept is not None:
+            self.tell(f"the store {self.shown} was damaged ({reason}): moved to {kept.name}; {_AGAIN}")
+        return self._open_to_write()
 
     def _open_to_write(self) -> sqlite3.Connection:
         self._must_be_readable()
@@ -124,27 +196,35 @@ class Database:
             raise sqlite3.DatabaseError(f"its layout is {found}, this version reads layout {LAYOUT}")
         self.layout = found
 
-    @contextmanager
-    def _explained(self, code: str) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise self._fault(code, error) from error
-
     def _fault(self, code: str, error: Exception | None) -> EnvironmentFault:
-        mend = f"Move it away. {_ELSEWHERE}" if code == "store_unreadable" else _ELSEWHERE
-        what = "cannot be read" if code == "store_unreadable" else "cannot be written"
+        mend = {
+            "store_unreadable": f"Move it away. {_ELSEWHERE}",
+            "store_damaged": "Run pytest or `interp store verify --repair`: it is moved aside, and read again.",
+        }.get(code, _ELSEWHERE)
+        what = {"store_unreadable": "cannot be read", "store_damaged": "is damaged"}.get(code, "cannot be written")
         reason = getattr(error, "strerror", None) or error
         return EnvironmentFault(code, f"the store {self.shown} {what}: {reason}.", mend)
 
 
-def checksum(value: bytes) -> bytes:
-    """What stands beside a value in its row."""
-    return hashlib.sha256(value).digest()
+def checksum(value: bytes, *keys: object) -> bytes:
+    """What stands in a row beside its value. Its keys are in it: on a damaged page one may lead to another's row."""
+    digest = hashlib.sha256(value)
+    for key in keys:
+        digest.update(f"\0{key}".encode())
+    return digest.digest()
+
+
+def is_sound(value: object, stamp: object, *keys: object) -> bool:
+    """Whether a value is what was written under its keys. Rows of before keys were in the checksum have the value's."""
+    return isinstance(value, bytes) and stamp in (checksum(value, *keys), checksum(value))
+
+
+def _warn(line: str) -> None:
+    warnings.warn(line, RuntimeWarning, stacklevel=2)
 
 
 def insertion(table: str, code_key: str, key: str, block: int | None, value: bytes) -> tuple[str, tuple[Any, ...]]:
     """The statement and values that write one row; `block` in sums only."""
     keys = (code_key, key) if block is None else (code_key, key, block)
-    row = (*keys, value, checksum(value), time.time())
+    row = (*keys, value, checksum(value, *keys), time.time())
     return f"INSERT OR REPLACE INTO {table} VALUES ({', '.join('?' * len(row))})", row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,12 +62,21 @@ def other_versions(database: Database, parts: Mapping[str, str], versions: Seque
     """Code keys that differ from `parts` in `versions` only, most prompts first."""
     found = []
     for code_key, text in database.read("SELECT code_key, parts FROM versions", ()):
-        was = json.loads(text)
+        was = parts_in(text) or {}
         moved = {name: (was.get(name, "?"), now) for name, now in parts.items() if was.get(name) != now}
         if moved and moved.keys() <= set(versions):
             prompts = database.read("SELECT count(*) FROM codes WHERE code_key=?", (code_key,))[0][0]
             found.append(Change(moved, prompts))
     return sorted((change for change in found if change.prompts), key=lambda change: -change.prompts)
+
+
+def parts_in(text: object) -> dict[str, str] | None:
+    """What a code key was made from; None where the row is damaged."""
+    with suppress(ValueError, TypeError):
+        found = json.loads(str(text))
+        if isinstance(found, dict):
+            return found
+    return None
 
 
 def tables_of(database: Database) -> tuple[str, ...]:
