@@ -11,7 +11,10 @@ from interp_tests.bad_spec_cases import CASES, as_lines, codes_in, mistakes_in, 
 ROOT = Path(__file__).resolve().parents[1]
 RAISERS = {"SpecError", "error", "key_error"}
 # Raised where no file of a case can show it: test_language_files.py and test_hostile_specs.py do.
-ELSEWHERE = {"unreadable_file", "too_large", "no_subjects", "wrong_suffix", "bad_file_name", "not_a_suite", "kind_failed"}
+ELSEWHERE = {
+    *("unreadable_file", "too_large", "no_subjects", "wrong_suffix", "bad_file_name", "not_a_suite"),
+    "kind_failed",  # test_kind_raises.py
+}
 WRITERS = [ROOT / "harness" / name for name in ("cli/new.py", "drafting.py")]
 # Mistakes of a command's flags: test_new.py and test_draft.py show them.
 OF_FLAGS = {
