@@ -49,7 +49,7 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     verdict = _judge(spec, evidence, discovery)
     if verdict.outcome is Outcome.MET and needs_provenance(spec):
         verdict = with_provenance(spec, verdict, candidates(spec.expectation, evidence, spec.claim))
-    noted = (*_nearly_leaked(spec), *as_read(spec), *_longer_than_in_training(spec, evidence))
+    noted = (*_nearly_leaked(spec), *as_read(spec), *_unlike_training(spec, evidence))
     return verdict.with_(warnings=(*verdict.warnings, *noted))
 
 
@@ -58,9 +58,16 @@ def as_read(spec: Spec) -> tuple[str, ...]:
     return tuple(f"{subject.name} is {told}" for subject in spec.subjects if (told := told_otherwise(subject)))
 
 
-def _longer_than_in_training(spec: Spec, evidence: Evidence) -> tuple[str, ...]:
-    """A line for each set with prompts that are longer than any text that the SAE was trained on."""
-    lines = []
+def _unlike_training(spec: Spec, evidence: Evidence) -> tuple[str, ...]:
+    """A line for each set with prompts that are longer than any text that the SAE was trained on, and one where special
+    tokens count that it was not trained on."""
+    lines = [
+        f"SAE {subject.sae.name} was trained without special tokens, which this claim counts"
+        for subject in spec.subjects
+        if spec.claim.special_tokens == "counted"
+        and subject.sae.training is not None
+        and subject.sae.training.exclude_special_tokens
+    ]
     for (role, name), codes in evidence.codes_of.items():
         subject = spec.subject if name is None else spec.others[name]
         most = subject.sae.training.context_size if subject.sae.training is not None else None

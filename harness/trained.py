@@ -46,8 +46,7 @@ class Training:
     hook_head_index: the only attention head that it reads. seqpos_slice: the positions that it was trained on, as
     (start, stop, step) of a slice, unless these are all. architecture, activation_fn, k: its form. reshape: how
     activations are reshaped before it. exclude_special_tokens: whether special tokens were left out of its training.
-    chat_template: the template that its texts were wrapped in. is_whole: whether all that it says is known here, so
-    that None means that it does not say.
+    is_whole: whether all that it says is known here, so that None means that it does not say.
     """
 
     source: str = "nothing"
@@ -69,7 +68,6 @@ class Training:
     k: int | None = None
     reshape: str | None = None
     exclude_special_tokens: bool | None = None
-    chat_template: str | None = None
     is_whole: bool = False
 
     @property
@@ -131,7 +129,6 @@ def training_of_config(config: Mapping[str, Any], source: str) -> Training:
         k=_count(k),
         reshape=_text(said.get("reshape_activations")),
         exclude_special_tokens=_excludes(said.get("exclude_special_tokens")),
-        chat_template=_text(said.get("chat_template")),
         is_whole=True,
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from interp_tests.planted import Planted, is_plain_green, told
+from interp_tests.planted import CLAIM, Planted, is_plain_green, told
 from interp_tests.project import REPO
 
 CENTRED = {"center_writing_weights": True}
@@ -56,6 +56,12 @@ def narrow(project):
     path.write_text(json.dumps({**json.loads(path.read_text()), "hidden_size": 24}))
 
 
+def counting_specials(project):
+    """The claim counts special tokens, and the SAE was trained without them."""
+    project.says(exclude_special_tokens=True)
+    project.claims = (CLAIM.replace("scope: sample", "scope: sample, special_tokens: counted"),)
+
+
 ROWS = [
     Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
     Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
@@ -80,6 +86,8 @@ ROWS = [
     Row("an SAE that writes elsewhere", saying(hook_name_out="blocks.1.hook_mlp_out"), "it is a transcoder"),
     Row("a model of another width", narrow, "reads 32 dimensions, the stream of model tiny has 24"),
     Row("prompts longer than the texts of the training", saying(context_size=8), "longer than the 8 tokens", "warning"),
+    Row("special tokens that it was not trained on", counting_specials, "trained without special tokens", "warning"),
+    Row("a cfg.json of other weights", saying(d_sae=128), "sae_unreadable"),
     Row("another model by its name", saying(model_name="org/other-1b"), '"sae_trained_on": "org/other-1b"', "record"),
 ]  # fmt: skip
 

@@ -119,10 +119,9 @@ def _said_once_loaded(ref: SaeRef, sae: Any) -> Training:
         return said
     loaded = training_of_config(sae.cfg.to_dict(), _LOADED)
     known = {one.name: getattr(loaded, one.name) for one in fields(loaded) if getattr(loaded, one.name) is not None}
+    known["activation_fn"] = _written_activation(ref) or known.get("activation_fn", said.activation_fn)
     # A factor that was folded is in the weights now; one that was not leaves the normalization to be done.
-    return replace(
-        said, **known, activation_fn=_written_activation(ref) or said.activation_fn, norm_scaling_factor=None
-    )
+    return replace(said, **{**known, "norm_scaling_factor": None})
 
 
 def _written_activation(ref: SaeRef) -> str | None:
