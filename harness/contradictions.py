@@ -16,7 +16,6 @@ from harness.spec import Spec
 
 _DIGITS = 12  # 1 - .9 is .09999999999999998, which must not lie outside a bound of .1
 _SHOWN = 20  # lines; the rest is counted
-_MORE_THAN_CHANCE = math.nextafter(0.5, 1)  # what a p of at most alpha, one-sided, leaves of an AUROC's range
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +164,6 @@ def _placed(spec: Spec, name: str, bound: Bound, sets: _Sets) -> tuple[Hashable,
 def _compared(spec: Spec, name: str, bound: Bound, sets: _Sets) -> tuple[Hashable, float, float]:
     prompts, than = sets.key(spec.sets["prompts"]), sets.key(spec.sets["than"])
     low, high = bound.low, bound.high
-    if name == "auroc" and bound.at_least is not None and spec.claim.scope == "population":
-        low = max(low, _MORE_THAN_CHANCE)
     if hash(prompts) > hash(than):
         low, high = (round(1 - high, _DIGITS), round(1 - low, _DIGITS)) if name == "auroc" else (-high, -low)
     return ("fires_more", name, frozenset((prompts, than))), low, high

@@ -21,7 +21,7 @@ GOOD = """\
 LOOSE = """\
 - id: loose
   feature: {best: {prompts: found, than: found_plain}}
-  fires_more: {prompts: color, than: plain, auroc: {at_least: 0}}
+  fires_more: {prompts: color, than: plain, auroc: {at_least: .501}}
   scope: sample
 """
 FIDELITY = """\
@@ -36,7 +36,7 @@ FOUND = {
     "found": [f"The {color} {thing} was here." for color, thing in zip(COLORS, THINGS, strict=True)],
     "found_plain": [f"The {other} {thing} was here." for other, thing in zip(OTHERS, THINGS, strict=True)],
 }
-VACUOUS = FIDELITY.replace("reconstructs", "vacuous").replace(".9", "999")
+VACUOUS = FIDELITY.replace("reconstructs", "vacuous").replace("fvu: {at_most: .9}", "cosine: {at_least: -.99}")
 LABELS = ("wrong_feature", "swapped_sets", "shuffled_labels")
 READ = ("shuffled_decoder", "random_sae", "one_layer_off")
 
@@ -75,10 +75,10 @@ def fates(results):
 
 
 def test_mutate_gives_every_mutant_its_fate(first):
-    """A good claim kills what applies, a loose one nothing; exit 0 all the same (in the fixture)."""
+    """A good claim kills what applies, a loose one exchanged sets only; exit 0 all the same (in the fixture)."""
     found = fates(first[2])
     assert [found["good"][name] for name in LABELS] == ["killed"] * 3
-    assert [found["loose"][name] for name in LABELS] == ["survived"] * 3
+    assert [found["loose"][name] for name in LABELS] == ["survived", "killed", "survived"]
     assert found["loose"]["shuffled_decoder"] == "not_applicable"
     assert [found["reconstructs"][name] for name in LABELS] == ["not_applicable"] * 3
     assert found["reconstructs"]["shuffled_decoder"] == "killed"
@@ -93,7 +93,7 @@ def test_the_score_is_in_all_reports(first):
     counted = [fate for one in fates(results).values() for fate in one.values()]
     assert row["killed"] == counted.count("killed")
     assert row["applicable"] == counted.count("killed") + counted.count("survived")
-    assert {"color::vacuous"} <= set(row["kill_nothing"]) <= {"color::vacuous", "color::loose"}
+    assert row["kill_nothing"] == ["color::vacuous"]
     shown = f"{row['killed']} of {row['applicable']} mutants killed"
     summary = (project.root / "reports/runs" / results["run"]["id"] / "summary.md").read_text()
     assert f"mutants: color: {shown}" in printed

@@ -262,7 +262,7 @@ def test_nothing_to_export_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-UNNAMED = "- {id: a, feature: 827, activation: {prompts: color, median: {at_least: 0}}}\n"
+UNNAMED = "- {id: a, feature: 827, activation: {prompts: color, median: {at_least: .01}}}\n"
 WITHOUT_TORCH = (
     "import sys; sys.modules['torch'] = None; import pytest; sys.exit(pytest.main(['-p', 'no:cacheprovider']))"
 )

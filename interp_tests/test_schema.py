@@ -82,6 +82,7 @@ BEYOND = {
     "outside_specs": "a path is a text",
     "overlapping_sets": "prompts are compared across sets",
     "same_subject": "two values are compared",
+    "vacuous_bound": "a metric's scale, and the width of an SAE, are no part of a bound's grammar",
     "template_brace": "slots are named in the text of the template",
     "text_after_hash": "YAML dropped it before the schema looks",
     "text_only_subject": "models stand in specs/subjects.yaml",

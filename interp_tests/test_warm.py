@@ -70,8 +70,8 @@ def test_a_shard_that_is_none_is_refused(text):
 
 
 SUITE = """\
-- {id: a, feature: 827, activation: {prompts: color, median: {at_least: 0}}}
-- {id: b, feature: 3, fire_rate: {prompts: plain, rate: {at_least: 0}}}
+- {id: a, feature: 827, activation: {prompts: color, median: {at_least: .01}}}
+- {id: b, feature: 3, fire_rate: {prompts: plain, rate: {at_least: .01}}}
 - {id: c, feature: 3, promotes: {tokens: [" red"]}}
 """
 
@@ -118,7 +118,7 @@ def test_two_shards_merged_are_the_evidence_of_one_machine(project, interp, tmp_
 
 def test_what_cannot_be_read_is_told(project, interp):
     """3 where weights are missing, and where all is another machine's; 0 where some is; 2 for a broken suite."""
-    one = "- {id: a, feature: 1, activation: {prompts: color, median: {at_least: 0}}}"
+    one = "- {id: a, feature: 1, activation: {prompts: color, median: {at_least: .01}}}"
     project.suite("missing", one, subjects="gone")
     project.suite("elsewhere", one, subjects="tiny-gpu")
     project.suite("first", one)

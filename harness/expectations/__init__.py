@@ -19,6 +19,7 @@ _NOT_KINDS = {
     "noise",
     "rates",
     "results",
+    "scales",
     "nulls",
     "showing",
     "telling",

@@ -7,7 +7,7 @@ the side it claims, the mutants that can change its evidence, and EXAMPLES on to
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -227,6 +227,14 @@ class Expectation(BaseModel):
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask | None:
         """Which features' effect reaches the bound, [d_sae]; None for a kind whose null says nothing."""
         return None
+
+    def excludes_nothing(self) -> Iterator[tuple[str, str]]:
+        """Yield (field, message) of what else in the claim every evidence meets; bounds are compared in scales.py."""
+        yield from ()
+
+    def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
+        """Yield why the claim, met on this evidence, says little, beside its null: one line each, with what to do."""
+        yield from ()
 
     def compared(self, evidence: Evidence) -> tuple[Mask, str] | None:
         """The features that `meeting` is counted over, [d_sae], and what they are; None for the live ones."""

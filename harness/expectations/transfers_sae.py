@@ -159,7 +159,7 @@ TransfersSae.examples = (
     KindExample(
         "a little worse on the other model",
         Outcome.MET,
-        {"to": "adapted", "residual_cosine": {"at_most": 1}},
+        {"to": "adapted", "drop": {"at_most": 0.2}},
         {"prompts": _missed_by(1), "prompts@adapted": _missed_by(2.5)},
     ),
     KindExample(

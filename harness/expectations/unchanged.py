@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -32,6 +33,7 @@ _ALSO_CHANGED_BY = {
     "mse": ("shuffled_decoder", "random_sae"),
     "l0": (),
 }
+SHARES = ("firing_rate", "auroc", "density")
 _UNITS = {"firing_rate": "prompts", "median_activation": "firing prompts", "auroc": "prompts"}
 
 
@@ -86,6 +88,14 @@ class Unchanged(Tokenwise):
         if self.measure in _ON_PROMPTS and self.corpus is not None:
             raise ValueError(f"{self.measure} is measured on `prompts`; of a corpus, density is")
         return self
+
+    def excludes_nothing(self) -> Iterator[tuple[str, str]]:
+        if isinstance(self.within, float) and self.within >= 1:
+            instead = f" Did you mean {self.within / 100:g}?" if self.within > 1 else " Lower it below 1"
+            why = "a number that fell to 0 would be unchanged."
+            yield "within", f"`within` {self.within:g} excludes nothing: {why}{instead}"
+        elif isinstance(self.within, Absolute) and self.measure in SHARES and self.within.absolute >= 1:
+            yield "within", f"`within` {self.within.absolute:g} excludes nothing: {self.measure} is 0 to 1. Lower it"
 
     def about_feature(self) -> bool:
         return self.measure in _OF_FEATURE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,17 @@ from harness.expectations.telling import listed
 
 _LONGEST_PATTERN, _LONGEST_TOKEN = 200, 64
 _MEMORY = 1 << 20  # bytes that a compiled pattern may take
+PROBES = (
+    "a",
+    "Zebra",
+    "42",
+    "#!",
+    "é",
+    "_",
+    "the",
+    "x_1",
+    "字",
+)  # what a pattern that matches all of them is not about
 _SPACE_SIGNS = "\u2581\u0120 \t\r\n"
 
 
@@ -49,6 +60,10 @@ class WantedTokens(Expectation):
         if (self.tokens is None) == (self.pattern is None):
             raise ValueError(f"{self.kind} needs either `tokens` or `pattern`")
         return self
+
+    def excludes_nothing(self) -> Iterator[tuple[str, str]]:
+        if self.pattern is not None and self.matches([plain(text) for text in PROBES]).all():
+            yield "pattern", f"`pattern` {self.pattern!r} matches every token: name the words that it is about"
 
     def wanted_words(self) -> str:
         """`is one of red, blue`, or what it matches."""

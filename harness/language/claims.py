@@ -12,6 +12,7 @@ from typing import NoReturn
 from harness.errors import Source, SpecError, guarded, in_short, nearest_names
 from harness.expectations import kinds
 from harness.expectations.base import Expectation, Unfit
+from harness.expectations.scales import vacuous_bounds, vacuous_ranks
 from harness.heldout import Seen
 from harness.inputs import Corpus, Prompt, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
@@ -80,6 +81,8 @@ class _ClaimReader:
         kind, keys = self.kind(), self.keys()
         claimed = self.claimed(kind) if kind is not None else None
         told = self.told(kind, keys, claimed) if keys is not None else None
+        if claimed is not None and told is not None:
+            self.check_ranks(claimed.expectation, told.subjects)
         if self.errors or claimed is None or told is None:
             raise Mistakes(in_order(self.errors))
         parts = Parts(claimed, told)
@@ -147,6 +150,7 @@ class _ClaimReader:
         if expectation is None:
             return None
         self.check_fit(expectation, sets, below)
+        self.check_bounds(vacuous_bounds(expectation), below)
         return Claimed(expectation, sets, corpora, self.others(expectation, below))
 
     def check_fit(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node) -> None:
@@ -157,6 +161,18 @@ class _ClaimReader:
             expectation.check_fit(sets)
         except Unfit as unfit:
             self.errors.append(below.at(unfit.at)[0].error("unfit_prompts", str(unfit)))
+
+    def check_bounds(self, vacuous: Iterable[tuple[str, str]], below: Node) -> None:
+        """A bound that excludes nothing is met by every feature, and by none of them in particular."""
+        for name, message in vacuous:
+            node = below.get(name)
+            self.errors.append((below if node is None else node).error("vacuous_bound", message))
+
+    def check_ranks(self, expectation: Expectation, subjects: Sequence[Subject]) -> None:
+        """A rank that is wide enough for all features of one of the SAEs."""
+        widths = [s.sae.d_sae for s in subjects if s.sae.d_sae is not None]
+        if widths:
+            self.check_bounds(vacuous_ranks(expectation, min(widths)), self.node.value[expectation.kind])
 
     def told(self, kind: type[Expectation] | None, keys: SpecKeys, claimed: Claimed | None) -> Told:
         """What stands beside the kind, resolved."""
