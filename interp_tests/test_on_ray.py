@@ -106,7 +106,9 @@ def test_two_workers_read_the_rows_of_one_process(project, tmp_path):
 @pytest.mark.slow
 def test_weights_that_are_not_there_are_a_fault_of_their_subject(project, tmp_path):
     """Told as one process tells it; exit 3, and the other subject's rows are kept."""
-    project.suite("lost", "- {id: a, feature: 3, fire_rate: {prompts: plain, rate: {at_least: .01}}}\n", subjects="gone")
+    project.suite(
+        "lost", "- {id: a, feature: 3, fire_rate: {prompts: plain, rate: {at_least: .01}}}\n", subjects="gone"
+    )
     done = warm(project, tmp_path / "ray.sqlite", "--engine", "ray")
     told = {row["subject"]: row for row in json.loads(done.stdout)["subjects"]}
     assert done.returncode == 3
