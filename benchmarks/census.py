@@ -60,7 +60,8 @@ def sparse(dense: Dense, kind: Kind, prompts: int) -> Codes:
         value=dense[token, feature],
         prompt=(np.arange(n) * prompts // n).astype(np.int32),
         position=zeros, token_id=zeros, token=("",) * n, start=zeros, end=zeros, kind=np.full(n, kind, np.uint8),
-        hh=2 * ones, rr=ones, hr=ones, ee=ones, sum_h=np.zeros((prompts, len(Kind), 1)), d_sae=D_SAE,
+        hh=2 * ones, rr=ones, hr=ones, ee=ones, sum_h=np.zeros((prompts, len(Kind), 1)),
+        sink=np.zeros(n, bool), sink_h=np.zeros((0, 1), np.float32), d_sae=D_SAE,
     )  # fmt: skip
 
 

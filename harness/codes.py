@@ -46,7 +46,9 @@ class Codes:
     (character offsets into the prompt's text, -1 where none), kind, and the scalars hh = h.h,
     rr = r.r, hr = h.r, ee = e.e of activation h, reconstruction r and error e = h - r, fp64.
     sum_h: [n_prompts, len(Kind), d_in], the sum of h per prompt and kind (FVU under any counting
-    policy needs it: norms alone cannot give the mean).
+    policy needs it: norms alone cannot give the mean). Attention sinks are left out of it.
+    sink: per token, whether it is an attention sink (harness/attention_sinks.py); a token of any kind may be one.
+    sink_h: [n_sinks, d_in] float32, h of each sink in the order of the tokens; few, so kept one by one.
     """
 
     indptr: NDArray[np.int64]
@@ -64,6 +66,8 @@ class Codes:
     hr: Floats
     ee: Floats
     sum_h: Floats
+    sink: Mask
+    sink_h: NDArray[np.float32]
     d_sae: int
 
     @property
@@ -84,11 +88,15 @@ class Codes:
         return slice(int(ends[0]), int(ends[1]))
 
     def counted(self, tokens: Tokens = "text", special_tokens: Specials = "ignored") -> Mask:
-        """Which tokens count, [n_tokens] bool: never padding or chat wrapping, specials only if asked."""
+        """Which tokens count, [n_tokens] bool: never padding or chat wrapping, specials and sinks only if asked."""
         kinds = {"text": [Kind.TEXT], "image": [Kind.IMAGE], "all": [Kind.TEXT, Kind.IMAGE]}[tokens]
         if special_tokens == "counted":
-            kinds = [*kinds, Kind.SPECIAL]
-        return np.isin(self.kind, kinds)
+            return np.isin(self.kind, [*kinds, Kind.SPECIAL])
+        return np.isin(self.kind, kinds) & ~self.sink
+
+    def left_out_sinks(self, tokens: Tokens = "text") -> Mask:
+        """Sinks that would count if they were none, [n_tokens] bool; a special token is left out for what it is."""
+        return np.asarray(self.counted(tokens, "counted") & self.sink & (self.kind != Kind.SPECIAL))
 
     def token_column(self, feature: int) -> NDArray[np.float32]:
         """One feature's value on every token, [n_tokens] float32, zero where it does not fire; NoSuchFeature."""
@@ -199,6 +207,9 @@ def _is_last(codes: Codes, counted: Mask) -> Mask:
     return out
 
 
+_OF_TOKENS = ("position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee", "sink")
+
+
 def concat(parts: Sequence[Codes]) -> Codes:
     """The codes of several prompts or sets, in order; prompt rows are renumbered."""
     if not parts:
@@ -208,10 +219,8 @@ def concat(parts: Sequence[Codes]) -> Codes:
         raise ValueError(f"codes of different widths cannot be joined: {widths}")
     nnz = np.cumsum([0] + [len(p.index) for p in parts])
     rows = np.cumsum([0] + [p.n_prompts for p in parts])
-    joined = {
-        name: np.concatenate([getattr(p, name) for p in parts])
-        for name in ("index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee", "sum_h")
-    }
+    names = ("index", "value", *_OF_TOKENS, "sum_h", "sink_h")
+    joined = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
     return Codes(
         indptr=np.concatenate([[0]] + [p.indptr[1:] + n for p, n in zip(parts, nnz, strict=False)]).astype(np.int64),
         prompt=np.concatenate([p.prompt + r for p, r in zip(parts, rows, strict=False)]).astype(np.int32),
@@ -229,13 +238,14 @@ def split(codes: Codes) -> list[Codes]:
 def _one(codes: Codes, row: int) -> Codes:
     at = codes.of_prompt(row)
     span = slice(codes.indptr[at.start], codes.indptr[at.stop])
-    of_tokens = ("position", "token_id", "token", "start", "end", "kind", "hh", "rr", "hr", "ee")
+    sinks = np.count_nonzero(codes.sink[: at.start]), np.count_nonzero(codes.sink[: at.stop])
     return Codes(
         indptr=codes.indptr[at.start : at.stop + 1] - codes.indptr[at.start],
         index=codes.index[span],
         value=codes.value[span],
         prompt=np.zeros(at.stop - at.start, np.int32),
         sum_h=codes.sum_h[row : row + 1],
+        sink_h=codes.sink_h[slice(*sinks)],
         d_sae=codes.d_sae,
-        **{name: getattr(codes, name)[at] for name in of_tokens},
+        **{name: getattr(codes, name)[at] for name in ("token", *_OF_TOKENS)},
     )

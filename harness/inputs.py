@@ -17,6 +17,8 @@ Grain = Literal["tokens", "sums", "weights"]
 Attention = Literal["causal", "prefix"]
 Modality = Literal["text", "image_text"]
 Derived = Literal["shuffled_decoder", "random_sae"]
+Bos = Literal["auto", "prepend", "none"]
+Sinks = Literal["auto", "none"] | float
 FIXED_L0 = ("topk", "abstopk")  # forms in which as many features fire on every token
 
 
@@ -73,9 +75,20 @@ class SaeRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Norms:
+    """The median norms of a subject's text tokens and image tokens in the residual stream, over fixed probe texts."""
+
+    text: float
+    image: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """A model read through an SAE at one place; one name is one set of weights on every machine.
 
+    bos: whether texts begin with BOS; auto is as the SAE was trained, and where it does not say, as the tokenizer does.
+    sinks: which tokens are attention sinks: auto (over 10 medians), none, or over how many medians.
+    norms: the medians, where they are pinned.
     read_otherwise: (what, why) of each thing that is read otherwise than the SAE was trained, because an owner means it
     (agreement.OTHERWISE lists them); every verdict, report and the steering gate show it.
     """
@@ -89,7 +102,15 @@ class Subject:
     max_tokens: int = 512
     owner: str = ""
     device_map: Literal["auto"] | None = None
+    bos: Bos = "auto"
+    sinks: Sinks = "auto"
+    norms: Norms | None = None
     read_otherwise: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def stream(self) -> str:
+        """The hook point where the residual stream has the layer's tokens; an MLP's output is no stream."""
+        return stream_of(self.hook)
 
     @property
     def layer(self) -> int:
@@ -98,6 +119,12 @@ class Subject:
     @property
     def site(self) -> str:
         return parse_hook(self.hook)[1]
+
+
+def stream_of(hook: str) -> str:
+    """The hook point of the residual stream at the hook's layer: itself, unless it reads what a layer adds to it."""
+    layer, site = parse_hook(hook)
+    return hook if site.startswith("hook_resid") else f"blocks.{layer}.hook_resid_post"
 
 
 def parse_hook(hook: str) -> tuple[int, str]:

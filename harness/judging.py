@@ -69,12 +69,13 @@ def _unlike_training(spec: Spec, evidence: Evidence) -> tuple[str, ...]:
         and subject.sae.training.exclude_special_tokens
     ]
     for (role, name), codes in evidence.codes_of.items():
-        subject = spec.subject if name is None else spec.others[name]
-        most = subject.sae.training.context_size if subject.sae.training is not None else None
+        subject = spec.subject if name is None else spec.others.get(name)  # toys have no other subject
+        training = subject.sae.training if subject is not None else None
+        most = training.context_size if training is not None else None
         longer = int((np.bincount(codes.prompt) > most).sum()) if most is not None else 0
         if longer:
             of = f"{longer} of {codes.n_prompts} prompts of `{role}`"
-            lines.append(f"{of} are longer than the {most} tokens of a text that SAE {subject.sae.name} was trained on")
+            lines.append(f"{of} are longer than the {most} tokens of a text that its SAE was trained on")
     return tuple(lines)
 
 

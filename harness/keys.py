@@ -13,6 +13,8 @@ A key is the sha256 of canonical JSON of named fields. What is left out of them,
   no value;
 - what subjects.yaml states of an SAE's shape and form: it is compared with the SAE itself, read or stored;
 - a subject's, model's or SAE's name, and where its files lie: the digests say what they are;
+- the median norms by which sinks are told, where they are not pinned: they follow from the weights, the hook point,
+  the precision and the probe, and all of these are in (the probe by its digest);
 - the local part of torch's version (`+cpu`, `+cu128`): the device's class says it.
 """
 
@@ -26,6 +28,8 @@ from functools import cache, lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from harness.attention_sinks import OVER, written_norms
+from harness.bos import bos_rule
 from harness.digests import (
     MODEL_FILES,
     TOKENIZER_FILES,
@@ -36,10 +40,11 @@ from harness.digests import (
 )
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
+from harness.probe import probe_digest
 from harness.repository import located
 
 # Raise when capture/ reads another value, or stores another field, from the same inputs.
-CAPTURE_VERSION = "2"
+CAPTURE_VERSION = "3"
 # Raise when capture/derived.py makes another SAE of the same weights.
 DERIVED_VERSION = "1"
 ATTENTION = "eager"
@@ -73,7 +78,8 @@ def code_parts(subject: Subject) -> dict[str, str]:
         "dtype": subject.dtype,
         "device": resolve_device(subject.device),
         "attention": ATTENTION,
-        "bos": "as the tokenizer means it",
+        "bos": bos_rule(subject),
+        "sinks": _sinks(subject),
         "max_tokens": str(subject.max_tokens),
         "capture": CAPTURE_VERSION,
         "torch": installed_version("torch").partition("+")[0],
@@ -157,6 +163,16 @@ def _tokenizer(model: ModelRef) -> str:
     if model.tokenizer_digest is not None:
         return model.tokenizer_digest
     return _found(model, TOKENIZER_FILES) if model.source == "path" else f"with {_weights(model)}"
+
+
+def _sinks(subject: Subject) -> str:
+    """The rule, with the medians that are pinned or else the digest of the probe that they come of."""
+    if subject.sinks == "none":
+        return "none"
+    over = f"over {OVER:g}, checked" if subject.sinks == "auto" else f"over {subject.sinks:g}"
+    if subject.norms is not None:
+        return f"{over}, medians {written_norms(subject.norms)}"
+    return f"{over}, medians of probe {probe_digest(subject.model.modality == 'image_text')[:16]}"
 
 
 def _found(model: ModelRef, patterns: tuple[str, ...]) -> str:

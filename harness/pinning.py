@@ -1,7 +1,8 @@
 """`interp doctor --pin`: write what is here into specs/subjects.yaml, its comments and layout kept.
 
 Of a hub model the commit that its cached copy is, and the digests of its weights and tokenizer; of a published SAE the
-digest of its tensors as sae-lens loads them. What is pinned already is left alone: a changed pin is a decision.
+digest of its tensors as sae-lens loads them; of a subject its median norms, for which its model is loaded. What is
+pinned already is left alone: a changed pin is a decision.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.attention_sinks import written_norms
 from harness.digests import (
     MODEL_FILES,
     TOKENIZER_FILES,
@@ -22,7 +24,7 @@ from harness.digests import (
     sae_files,
 )
 from harness.errors import EnvironmentFault
-from harness.inputs import ModelRef, SaeRef, Subject
+from harness.inputs import ModelRef, Norms, SaeRef, Subject
 from harness.keys import installed_version, resolve_device
 from harness.language.references import Folder
 from harness.language.subjects import AllowList, load_subjects
@@ -32,6 +34,7 @@ from harness.repository import located
 FILE = "specs/subjects.yaml"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 ReleaseDigest = Callable[[SaeRef], str]
+NormsOf = Callable[[Subject], Norms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +66,31 @@ def readiness(root: Path) -> list[Readiness]:
     return [ready_here(subject) for subject in _allowed(root).subjects.values()]
 
 
-def pin(root: Path, release_digest: ReleaseDigest) -> tuple[list[Pin], list[EnvironmentFault]]:
+def pin(root: Path, release_digest: ReleaseDigest, norms_of: NormsOf) -> tuple[list[Pin], list[EnvironmentFault]]:
     """Write every missing pin whose weights are here; what was written, and why others were not.
 
-    release_digest: gives the digest of a published SAE's tensors, or raises EnvironmentFault.
+    release_digest: gives the digest of a published SAE's tensors, or raises EnvironmentFault; norms_of: likewise the
+    median norms of a subject.
     Raises EnvironmentFault `not_pinned` where the file is not laid out one key a line.
     """
     path = root / FILE
     allowed = _allowed(root)
     faults: list[EnvironmentFault] = []
-    pins = [*_of_models(allowed), *_of_saes(allowed, release_digest, faults)]
+    pins = [
+        *_of_models(allowed),
+        *_of_saes(allowed, release_digest, faults),
+        *_of_subjects(allowed, norms_of, faults),
+    ]
     before = path.read_text(encoding="utf-8")
-    text = before
+    text, kept = before, list[Pin]()
     for one in pins:
-        text = written(text, one)
+        try:
+            text = written(text, one)
+            kept.append(one)
+        except EnvironmentFault as fault:
+            if one.section != "subjects":
+                raise
+            faults.append(fault)  # a subject is read without it, too
     if text != before:
         path.write_text(text, encoding="utf-8")
         if load_subjects(Folder(root)).errors:
@@ -84,7 +98,7 @@ def pin(root: Path, release_digest: ReleaseDigest) -> tuple[list[Pin], list[Envi
             raise EnvironmentFault(
                 "not_pinned", f"{FILE} would not be right with the pins in it.", "Please report this."
             )
-    return pins, faults
+    return kept, faults
 
 
 def written(text: str, pin: Pin) -> str:
@@ -165,6 +179,17 @@ def _of_saes(allowed: AllowList, release_digest: ReleaseDigest, faults: list[Env
             continue
         if digest is not None:
             yield Pin("saes", sae.name, "digest", digest)
+
+
+def _of_subjects(allowed: AllowList, norms_of: NormsOf, faults: list[EnvironmentFault]) -> Iterator[Pin]:
+    """Of each subject that can be read here, the median norms by which its sinks are found."""
+    for subject in allowed.subjects.values():
+        if subject.norms is not None or subject.sinks == "none" or ready_here(subject).missing:
+            continue
+        try:
+            yield Pin("subjects", subject.name, "median_norm", written_norms(norms_of(subject)))
+        except EnvironmentFault as fault:
+            faults.append(fault)
 
 
 def ready_here(subject: Subject) -> Readiness:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,27 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+class Part(IntEnum):
+    """Which tokens of a block a row sums up: ordinary text, attention sinks among the text, special tokens."""
+
+    ORDINARY = 0
+    SINK = 1
+    SPECIAL = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Sums over counted tokens (text, no specials, no padding), by block of contexts, in reading order.
+    """Sums over a corpus, in rows: each block's ordinary tokens, then its sinks and its special tokens if it has some.
 
-    Shapes: [n_blocks] for n (tokens), hh, rr, hr, ee, cosine (sum of cos(h, r)), norm_ratio (sum of
-    |r|/|h|), l0 (sum of non-zero features); sum_h [n_blocks, d_in]; fired [n_blocks, d_sae] int32 or int64,
-    the tokens on which each feature fires. All sums fp64. A block is the jackknife's unit.
+    A block is a run of contexts in reading order, and the jackknife's unit. Padding is in no row. Rows are additive, so
+    a counting policy is a choice of rows (`counting`), made when judging.
+
+    Shapes: [n_rows] for part (Part), n (tokens), hh, rr, hr, ee, cosine (sum of cos(h, r)), norm_ratio (sum of
+    |r|/|h|), l0 (sum of non-zero features); sum_h [n_rows, d_in]; fired [n_rows, d_sae] int32 or int64, the tokens on
+    which each feature fires. All sums fp64.
     """
 
+    part: NDArray[np.uint8]
     n: NDArray[np.int64]
     hh: Floats
     rr: Floats
@@ -33,11 +46,16 @@ class Sums:
 
     @property
     def n_blocks(self) -> int:
-        return len(self.n)
+        return int(np.count_nonzero(self.part == Part.ORDINARY))
 
     @property
     def n_tokens(self) -> int:
-        return int(self.n.sum())
+        """Ordinary tokens."""
+        return int(self.n[self.part == Part.ORDINARY].sum())
+
+    @property
+    def n_sinks(self) -> int:
+        return int(self.n[self.part == Part.SINK].sum())
 
     @property
     def d_in(self) -> int:
@@ -47,8 +65,27 @@ class Sums:
     def d_sae(self) -> int:
         return int(self.fired.shape[1])
 
+    def counting(self, *others: Part) -> Sums:
+        """One row a block: its ordinary tokens, and those of these other parts."""
+        rows = self._rows(np.isin(self.part, [Part.ORDINARY, *others]))
+        if rows.n_blocks == len(rows.n):
+            return rows
+        first = np.flatnonzero(rows.part == Part.ORDINARY)
+        merged = {name: np.add.reduceat(getattr(rows, name), first, axis=0) for name in _ADDITIVE}
+        return Sums(part=rows.part[first], **merged)
+
+    def without_empty_parts(self) -> Sums:
+        """The rows that hold something; a block without ordinary tokens keeps its row."""
+        return self._rows((self.part == Part.ORDINARY) | (self.n > 0))
+
+    def _rows(self, kept: NDArray[np.bool_]) -> Sums:
+        return self if kept.all() else replace(self, **{name: getattr(self, name)[kept] for name in _FIELDS})
+
+
+_FIELDS = tuple(Sums.__dataclass_fields__)
+_ADDITIVE = _FIELDS[1:]
+
 
 def concat_sums(parts: Sequence[Sums]) -> Sums:
     """The blocks of several reads, in order."""
-    names = ("n", "hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0", "sum_h", "fired")
-    return Sums(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+    return Sums(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in _FIELDS})

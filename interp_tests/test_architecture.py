@@ -14,6 +14,9 @@ FLOORS = [
     {
         "inputs",
         "keys",
+        "attention_sinks",
+        "bos",
+        "probe",
         "digests",
         "releases",
         "loaders",

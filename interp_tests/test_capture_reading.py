@@ -19,7 +19,7 @@ from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, Prompt, Reading, SaeRef
 from harness.keys import code_key, corpus_key, prompt_key
 from harness.store import MemoryStore
-from harness.sums import concat_sums
+from harness.sums import Part, concat_sums
 from interp_tests.tiny_random import D_MODEL, D_SAE, HOOK, TEXTS, Kept, build_tiny, edit_json
 
 PROMPTS = [Prompt(text) for text in TEXTS]
@@ -97,10 +97,11 @@ def test_a_prompt_is_always_computed_in_one_shape(tiny, monkeypatch):
         return real(texts, length)
 
     monkeypatch.setattr(loaded_module, "padded", note)
-    read(reading(tiny.subject(), PROMPTS[:1]))
+    subject = tiny.subject(sinks="none")
+    read(reading(subject, PROMPTS[:1]))
     assert shapes == {(21, 12)}
-    read(reading(tiny.subject(), PROMPTS * 3))
-    read(reading(tiny.subject()))
+    read(reading(subject, PROMPTS * 3))
+    read(reading(subject))
     assert shapes == {(21, 12), (16, 16), (8, 32)}
 
 
@@ -338,7 +339,7 @@ def test_out_of_memory_for_any_text_is_a_fault(tiny, with_little_memory):
     """When one row is too many, the message says what does not fit."""
     with_little_memory(0)
     with pytest.raises(EnvironmentFault, match="out_of_memory: one text of 12 tokens does not fit"):
-        read(reading(tiny.subject()))
+        read(reading(tiny.subject(sinks="none")))
 
 
 def test_two_models_are_refused(tiny):
@@ -368,8 +369,9 @@ def test_sums_are_the_sums_of_the_tokens(tiny, tmp_path, monkeypatch):
     corpus, subject = make_corpus(tmp_path, token_limit=1000), tiny.subject()
     sink, stats = read(reading(subject, (), [corpus]))
     blocks = [sink.blocks[code_key(subject), corpus_key(corpus), i] for i in range(len(sink.blocks))]
-    assert [block.n.tolist() for block in blocks] == [[16 * 31], [16 * 31], []]
-    found = concat_sums(blocks)
+    assert [block.n.tolist() for block in blocks] == [[16 * 31, 16], [16 * 31, 16], []]
+    assert [block.part.tolist() for block in blocks] == [[Part.ORDINARY, Part.SPECIAL]] * 2 + [[]], "BOS by itself"
+    found = concat_sums(blocks).counting()
     h, sae = corpus_activations(subject, contexts=32), load_sae(subject.sae, D_MODEL, torch.device("cpu"))
     twin, fired = {"l0": 0.0, "ee": 0.0, "hh": 0.0, "cosine": 0.0, "norm_ratio": 0.0}, np.zeros(D_SAE)
     for token in h:

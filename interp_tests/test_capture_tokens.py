@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.capture.batching import CPU_TOKENS, Shapes, by_length, filled
-from harness.capture.tokens import begins_with_bos, contexts, tokenize
+from harness.capture.tokens import Texts, begins_with_bos, contexts, tokenize
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
+from harness.inputs import Prompt
 from interp_tests.tiny_random import TEXTS, make_tokenizer
 
 
@@ -91,12 +92,60 @@ def test_bos_is_as_the_tokenizer_means_it():
         begins_with_bos(make_tokenizer(bos=False), "gemma2")
 
 
-def test_bos_is_asserted_on_every_prompt(tokenizer):
-    """A text that brings its own BOS would have two, and a tokenizer switched off underway has none."""
+def test_a_text_begins_with_bos_or_not_whatever_the_tokenizer_adds(tokenizer):
+    """GPT-2's and Pythia's tokenizers have a BOS token and add none; an SAE may have been trained without one."""
+    bare = make_tokenizer(bos=False)
+    for one in (tokenizer, bare):
+        begun, plain = (tokenize(one, "The red ball", 128, False, bos_first=bos) for bos in (True, False))
+        assert begun.token == ("<bos>", *plain.token) == ("<bos>", "The", " red", " ball")
+        assert begun.kind.tolist() == [Kind.SPECIAL, *plain.kind.tolist()]
+        assert begun.start.tolist() == [-1, *plain.start.tolist()]
+    with pytest.raises(EnvironmentFault, match="prompt_too_long"):
+        tokenize(bare, "The red ball", 3, False, bos_first=True)
+
+
+def test_a_tokenizer_without_bos_gives_none():
+    """Qwen's loader says that its SAEs were trained with BOS, and its tokenizer has no such token."""
+    none = make_tokenizer(bos=False)
+    none.bos_token = None
+    texts = Texts(none, "qwen3")
+    assert [texts.begins(rule) for rule in ("prepend", "none", "tokenizer")] == [False, False, False]
+    assert Texts(make_tokenizer(bos=False), "gpt2").begins("prepend") is True
+    assert Texts(make_tokenizer(), "llama").begins("none") is False
+
+
+@pytest.mark.parametrize("text", ["<bos>The red ball", " <bos>The red ball", "The red <bos> ball"])
+@pytest.mark.parametrize("chat", [None, "user"])
+@pytest.mark.parametrize("bos", [True, False])
+def test_bos_written_in_a_text_is_an_error(tokenizer, text, chat, bos):
+    """Wherever it stands, in a chat message too: the model would read a second text."""
+    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    with pytest.raises(EnvironmentFault, match=r"double_bos: the text .*has '<bos>' in it"):
+        Texts(tokenizer, "llama").tokenize(Prompt(text, chat=chat), 128, bos)
+    assert len(Texts(tokenizer, "llama").tokenize(Prompt("The bos, or <b>", chat=chat), 128, bos)) > 3
+
+
+def test_a_bos_that_also_ends_a_text_may_part_two_documents():
+    """GPT-2 has one token for both, so it is an error at the beginning only."""
+    shared = make_tokenizer(bos=False)
+    shared.eos_token = "<bos>"
+    texts = Texts(shared, "gpt2")
+    found = texts.tokenize(Prompt("The red<bos> ball"), 128, True)
+    assert found.token == ("<bos>", "The", " red", "<bos>", " ball")
     with pytest.raises(EnvironmentFault, match="double_bos"):
-        read(tokenizer, "<bos>The red ball")
-    with pytest.raises(EnvironmentFault, match="no_bos"):
-        read(make_tokenizer(bos=False), "The red ball")
+        texts.tokenize(Prompt(" <bos>The red ball"), 128, True)
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_chat_template_begins_with_bos_once_or_not_at_all(tokenizer, writes):
+    """Whether or not the template writes it."""
+    begin = "{{ bos_token }}" if writes else ""
+    tokenizer.chat_template = begin + "user: {% for m in messages %}{{ m['content'] }}{% endfor %}"
+    with_bos, without = (
+        Texts(tokenizer, "llama").tokenize(Prompt("The ball.", chat="user"), 128, b) for b in (True, False)
+    )
+    assert with_bos.token == ("<bos>", *without.token)
+    assert "<bos>" not in without.token
 
 
 def test_contexts_are_full_and_begin_with_bos(tokenizer):

@@ -265,7 +265,7 @@ def _broken_directions(kind):
 
 @pytest.mark.parametrize("kind", kinds().values(), ids=kinds())
 def test_broken_numbers_are_inconclusive(kind):
-    """One NaN activation on a counted token makes any claim inconclusive: not_finite, and a NaN on <bos> does not."""
+    """One NaN activation on a counted token makes a claim inconclusive: not_finite; on <bos> or a sink it does not."""
     if kind.reads_decoder:
         return _broken_directions(kind)
     example = met_example(kind) if any("prompts" in e.rows for e in kind.examples) else None
@@ -273,10 +273,10 @@ def test_broken_numbers_are_inconclusive(kind):
     if example is None:
         return _broken_sums(kind)
 
-    def poisoned(kind_of_token):
+    def poisoned(kind_of_token, sink=False):
         def change(codes):
             hh = codes.hh.copy()
-            hh[np.flatnonzero(codes.kind == kind_of_token)[0]] = np.nan
+            hh[np.flatnonzero((codes.kind == kind_of_token) & (codes.sink == sink))[0]] = np.nan
             return dataclasses.replace(codes, hh=hh)
 
         return change
@@ -284,6 +284,7 @@ def test_broken_numbers_are_inconclusive(kind):
     evidence = evidence_of(example)
     assert judged(kind, example, with_codes(evidence, poisoned(Kind.TEXT))).reason is Reason.NOT_FINITE
     assert judged(kind, example, with_codes(evidence, poisoned(Kind.SPECIAL))).outcome is Outcome.MET
+    assert judged(kind, example, with_codes(evidence, poisoned(Kind.TEXT, sink=True))).outcome is Outcome.MET
     return None
 
 

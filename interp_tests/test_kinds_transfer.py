@@ -159,11 +159,11 @@ def test_a_caption_is_no_picture_by_alignment_and_is_one_by_ratio():
 
 
 def test_residual_cosine_is_printed_where_asked_and_needs_activations():
-    """The mean cosine of both models' activations on counted tokens, specials left out."""
+    """The mean cosine of both models' activations on counted tokens, specials and sinks left out."""
     found = evidence(RED, RED)
     verdict = claimed("transfers", found, **{"as": "stable", "residual_cosine": True})
     a, b = found.residuals("prompts"), found.residuals("prompts", "adapted")
-    text = found.codes("prompts").kind == Kind.TEXT
+    text = found.codes("prompts").counted()
     cosines = [np.dot(x, y) / np.linalg.norm(x) / np.linalg.norm(y) for x, y in zip(a[text], b[text], strict=True)]
     printed = next(m for m in verdict.also if m.name == "residual cosine")
     assert (printed.value, printed.n) == (pytest.approx(np.mean(cosines)), int(text.sum()))
@@ -204,7 +204,7 @@ def test_broken_numbers_in_the_other_model_are_seen():
     for key in (("prompts", "adapted"), ("images", "adapted")):
         codes = found.codes_of[key]
         hh = codes.hh.copy()
-        hh[np.flatnonzero(codes.kind != Kind.SPECIAL)[0]] = np.nan
+        hh[np.flatnonzero(codes.counted("all"))[0]] = np.nan
         bad = {**found.codes_of, key: dataclasses.replace(codes, hh=hh)}
         verdict = claimed("transfers", Evidence(sets=found.sets, codes_of=bad), **{"as": "new_vision"})
         assert verdict.reason is Reason.NOT_FINITE

@@ -188,7 +188,7 @@ def _last(**fields):
         ("not as long as its manifest says", {"rows": lambda data: data + b"\0"}),
         ("not as long as its manifest says", {"rows": lambda data: data[:-1]}),
         ("are not what its manifest says", {"manifest": _last(sha256="0" * 64)}),
-        ("its layout is 2, this version reads layout 1", {"manifest": _with(layout=2)}),
+        ("its layout is 1, this version reads layout 2", {"manifest": _with(layout=1)}),
         ("not that of a pack", {"manifest": _with(format="something else")}),
         ("not that of a pack", {"manifest": _with(signed="yes")}),
         ("not that of a pack", {"manifest": lambda manifest: []}),

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.errors import EnvironmentFault
+from harness.inputs import Norms
 from harness.language.references import Folder
 from harness.language.subjects import load_subjects
 from harness.pinning import Pin, pin, readiness, written
@@ -27,7 +28,10 @@ saes:
     hook: blocks.10.hook_resid_post
     # the last word
 subjects:
-  near-l10: {model: near, sae: scope, device: cpu}
+  near-l10:
+    model: near
+    sae: scope
+    device: cpu
   far-l10: {model: far, sae: scope, device: cuda}
 """
 
@@ -50,14 +54,19 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
+def measured(subject):
+    return Norms(12.5)
+
+
 def test_pins_are_written_and_all_else_stays(root):
-    """Four pins of what is cached; comments, blank lines and the model that is not here are as before."""
-    pins, faults = pin(root, lambda sae: "a" * 64)
+    """Five pins of what is cached; comments, blank lines and the model that is not here are as before."""
+    pins, faults = pin(root, lambda sae: "a" * 64, measured)
     assert [(p.section, p.name, p.key) for p in pins] == [
         ("models", "near", "revision"),
         ("models", "near", "digest"),
         ("models", "near", "tokenizer_digest"),
         ("saes", "scope", "digest"),
+        ("subjects", "near-l10", "median_norm"),
     ]
     assert faults == []
     text = (root / "specs/subjects.yaml").read_text()
@@ -66,14 +75,17 @@ def test_pins_are_written_and_all_else_stays(root):
         text.replace(COMMIT, "unpinned")
         .replace("".join(f"{line}\n" for line in added[:2]), "")
         .replace(f"{added[2]}\n", "")
+        .replace("    median_norm: {text: 12.5}\n", "")
         == TEXT
     )
     found = load_subjects(Folder(root))
     assert found.errors == ()
     assert found.subjects["near-l10"].model.revision == COMMIT
+    assert found.subjects["near-l10"].norms == Norms(12.5)
+    assert found.subjects["far-l10"].norms is None
     assert found.subjects["near-l10"].sae.digest == "a" * 64
     assert found.subjects["far-l10"].model.revision == "unpinned"
-    assert pin(root, lambda sae: "b" * 64) == ([], []), "what is pinned stays"
+    assert pin(root, lambda sae: "b" * 64, measured) == ([], []), "what is pinned stays"
 
 
 def test_an_sae_that_cannot_be_loaded_is_said_and_the_rest_is_pinned(root):
@@ -82,9 +94,12 @@ def test_an_sae_that_cannot_be_loaded_is_said_and_the_rest_is_pinned(root):
     def refuse(sae):
         raise EnvironmentFault("sae_missing", f"SAE {sae.name} cannot be loaded.")
 
-    pins, faults = pin(root, refuse)
+    def refuse_norms(subject):
+        raise EnvironmentFault("sinks_unclear", f"the sinks of {subject.name} are unclear.")
+
+    pins, faults = pin(root, refuse, refuse_norms)
     assert {p.section for p in pins} == {"models"}
-    assert [fault.message for fault in faults] == ["SAE scope cannot be loaded."]
+    assert [fault.message for fault in faults] == ["SAE scope cannot be loaded.", "the sinks of near-l10 are unclear."]
 
 
 @pytest.mark.parametrize("name", ["flow", "absent"])

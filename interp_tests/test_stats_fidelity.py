@@ -17,7 +17,6 @@ from harness.stats.fidelity import (
     blocks_of_sums,
     jackknife,
     ratio_limits,
-    sink_tokens,
     value_of,
 )
 from harness.stats.units import units_of
@@ -28,26 +27,28 @@ SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=N
 TWINS = {"mse": twin.mse, "fvu": twin.fvu, "cosine": twin.cosine, "norm_ratio": twin.norm_ratio}
 
 
-def made(seed, sizes=(3, 1, 5, 2), shift=4.0, d_in=3, d_sae=6, specials=True):
+def made(seed, sizes=(3, 1, 5, 2), shift=4.0, d_in=3, d_sae=6, specials=True, sinks=False):
     """Prompts of unequal lengths whose activations have a mean far from 0, with one special token each."""
     rng = np.random.default_rng(seed)
     n = sum(sizes)
     prompt = np.repeat(np.arange(len(sizes)), sizes)
-    h = rng.normal(size=(n, d_in)) * [1, 2, 5] + shift
+    h = (rng.normal(size=(n, d_in)) * [1, 2, 5] + shift).astype(np.float32).astype(float)
     r = h + rng.normal(size=(n, d_in)) * 0.5
     dense = rng.random((n, d_sae)) * (rng.random((n, d_sae)) < 0.4)
     kind = np.full(n, Kind.TEXT, np.uint8)
     if specials:
         kind[np.flatnonzero(np.diff(prompt, prepend=-1))[[0, 2]]] = Kind.SPECIAL
-    return codes_from_dense(dense, h, r, prompt, len(sizes), kind), h, r, dense
+    sink = (rng.random(n) < 0.3) & (np.arange(n) > 0) if sinks else np.zeros(n, bool)
+    return codes_from_dense(dense, h, r, prompt, len(sizes), kind, sink), h, r, dense
 
 
 @SETTINGS
-@given(st.integers(0, 10_000), st.sampled_from(list(TWINS)), st.sampled_from(["ignored", "counted"]))
-def test_a_metric_is_that_of_the_vectors(seed, name, specials):
-    """Every metric from the sums equals the one from h and r, with specials counted or not."""
-    codes, h, r, _ = made(seed)
-    counted = codes.counted("text", specials)
+@given(st.integers(0, 10_000), st.sampled_from(list(TWINS)), st.sampled_from(["ignored", "counted", "with sinks"]))
+def test_a_metric_is_that_of_the_vectors(seed, name, policy):
+    """Every metric from the sums equals the one from h and r, with specials and sinks counted or not."""
+    codes, h, r, _ = made(seed, sinks=True)
+    counted = codes.counted("text", "counted" if policy == "counted" else "ignored")
+    counted |= codes.left_out_sinks() if policy == "with sinks" else False
     blocks = blocks_of_codes(codes, counted, units_of([None] * 4))
     assert value_of(METRICS[name], blocks) == pytest.approx(TWINS[name](h[counted].tolist(), r[counted].tolist()))
 
@@ -102,7 +103,7 @@ def test_streaming_sums_give_the_same_numbers(name):
     """A corpus in blocks equals the same tokens as prompts."""
     codes, _, _, _ = made(7)
     wanted = value_of(METRICS[name], blocks_of_codes(codes, codes.counted(), units_of([None] * 4)))
-    assert value_of(METRICS[name], blocks_of_sums(sums_of(codes))) == pytest.approx(wanted)
+    assert value_of(METRICS[name], blocks_of_sums(sums_of(codes).counting())) == pytest.approx(wanted)
 
 
 @SETTINGS
@@ -146,7 +147,7 @@ def test_a_difference_is_paired_by_prompt():
 
 def test_unequal_blocks_are_not_paired():
     """Another number of blocks is an error, not a silent misalignment."""
-    blocks = [blocks_of_sums(sums_of(made(1, sizes=s)[0])) for s in ((3, 3, 3), (3, 3, 3, 3))]
+    blocks = [blocks_of_sums(sums_of(made(1, sizes=s)[0]).counting()) for s in ((3, 3, 3), (3, 3, 3, 3))]
     with pytest.raises(ValueError, match="3 and 4 blocks"):
         jackknife(fidelity.mse, blocks[0], 0.05, blocks[1])
 
@@ -166,13 +167,3 @@ def test_templates_are_the_blocks_where_prompts_share_one():
     codes, _, _, _ = made(17)
     blocks = blocks_of_codes(codes, codes.counted("text", "counted"), units_of(["a", "a", None, "b"]))
     assert blocks.n.tolist() == [4, 5, 2]
-
-
-def test_sinks_are_the_tokens_of_enormous_norm():
-    """Over 10 times the median norm of the counted tokens."""
-    h = np.ones((6, 2))
-    h[4] *= 11
-    h[5] *= 9
-    codes = codes_from_dense(np.ones((6, 1)), h, h, np.zeros(6, int), 1)
-    assert sink_tokens(codes, codes.counted()).tolist() == [False] * 4 + [True, False]
-    assert not sink_tokens(codes, np.zeros(6, bool)).any()

@@ -28,6 +28,7 @@ def make_codes(seed=0, n_tokens=5, d_in=4, d_sae=16, tokens=None):
     fires = rng.random((n_tokens, d_sae)) < 0.3
     kind = np.full(n_tokens, Kind.TEXT, np.uint8)
     kind[:1] = Kind.SPECIAL
+    sink = np.arange(n_tokens) == 1
     sum_h = np.zeros((1, len(Kind), d_in))
     sum_h[0, np.unique(kind)] = rng.normal(size=(len(np.unique(kind)), d_in))
     return Codes(
@@ -43,6 +44,8 @@ def make_codes(seed=0, n_tokens=5, d_in=4, d_sae=16, tokens=None):
         kind=kind,
         **{name: rng.normal(size=n_tokens) for name in ("hh", "rr", "hr", "ee")},
         sum_h=sum_h,
+        sink=sink,
+        sink_h=rng.normal(size=(int(sink.sum()), d_in)).astype(np.float32),
         d_sae=d_sae,
     )
 
@@ -51,6 +54,7 @@ def make_sums(seed=0, n_blocks=1):
     rng = np.random.default_rng(seed)
     n = rng.integers(1, 9, n_blocks)
     return Sums(
+        part=np.zeros(n_blocks, np.uint8),
         n=n,
         **{name: rng.normal(size=n_blocks) for name in ("hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0")},
         sum_h=rng.normal(size=(n_blocks, 4)),

@@ -15,19 +15,19 @@ from harness.errors import EnvironmentFault
 from harness.inputs import Corpus
 from harness.keys import BLOCK_TOKENS
 from harness.repository import located
-from harness.sums import Sums
+from harness.sums import Part, Sums, concat_sums
 
 PIECE_CHARACTERS = 65_536
 
 
-def blocks_of(loaded: LoadedModel, corpus: Corpus) -> Iterator[list[list[int]]]:
-    """The contexts of a corpus (token ids, BOS first in each where the tokenizer means it), block by block.
+def blocks_of(loaded: LoadedModel, corpus: Corpus, bos: bool) -> Iterator[list[list[int]]]:
+    """The contexts of a corpus (token ids, BOS first in each where `bos`), block by block.
 
     Raises EnvironmentFault `corpus_missing`, `corpus_too_short` where not one context can be filled, or
     `context_too_long` where one has more tokens than the model has positions.
     """
     _must_fit(loaded, corpus)
-    cut = contexts(loaded.tokenizer, _pieces(corpus), corpus.context_length, corpus.token_limit, loaded.texts.bos_first)
+    cut = contexts(loaded.tokenizer, _pieces(corpus), corpus.context_length, corpus.token_limit, bos)
     size = max(1, BLOCK_TOKENS // corpus.context_length)
     first = list(islice(cut, size))
     if not first:
@@ -52,8 +52,12 @@ def _must_fit(loaded: LoadedModel, corpus: Corpus) -> None:
         )
 
 
-def partial_sums(encoded: Encoded, counted: NDArray[np.bool_]) -> Sums:
-    """The sums of one batch's counted tokens, as one block."""
+def partial_sums(encoded: Encoded, part: NDArray[np.uint8]) -> Sums:
+    """The sums of one batch, as a row for each Part; part: of each token, [n_tokens]."""
+    return concat_sums([_row(encoded, part == one, one) for one in Part])
+
+
+def _row(encoded: Encoded, counted: NDArray[np.bool_], part: Part) -> Sums:
     hh, rr, hr = encoded.hh[counted], encoded.rr[counted], encoded.hr[counted]
     fires = np.repeat(counted, np.diff(encoded.indptr))
     with np.errstate(
@@ -61,6 +65,7 @@ def partial_sums(encoded: Encoded, counted: NDArray[np.bool_]) -> Sums:
     ):  # an activation of all zeros has no direction: NaN, then a fault
         cosine, ratio = hr / np.sqrt(hh * rr), np.sqrt(rr / hh)
     return Sums(
+        part=np.array([part], np.uint8),
         n=np.array([counted.sum()]),
         hh=_total(hh),
         rr=_total(rr),
@@ -76,15 +81,15 @@ def partial_sums(encoded: Encoded, counted: NDArray[np.bool_]) -> Sums:
 
 def added(parts: Sequence[Sums]) -> Sums:
     """The batches of one block as that one block; raises EnvironmentFault `not_finite`."""
-    names = Sums.__dataclass_fields__
-    block = Sums(**{name: np.sum([getattr(part, name) for part in parts], axis=0) for name in names})
+    names = [name for name in Sums.__dataclass_fields__ if name != "part"]
+    block = Sums(parts[0].part, **{name: np.sum([getattr(part, name) for part in parts], axis=0) for name in names})
     if not all(np.isfinite(getattr(block, name)).all() for name in names):
         raise EnvironmentFault(
             "not_finite",
             "the model's activations are NaN, infinite or all zero somewhere in this corpus.",
             "Read the model in float32 or bfloat16.",
         )
-    return block
+    return block.without_empty_parts()
 
 
 def ended(block: Sums) -> Sums:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.capture.centring import centred, wants_centred
 from harness.capture.tokens import Tokenized
-from harness.codes import Codes, Kind
+from harness.codes import Codes, Kind, Mask
 from harness.errors import EnvironmentFault
 
 # encode's peak is about four dense [tokens, d_sae] fp32 arrays (jumprelu; 17 GB for 1,024 tokens at 1M features).
@@ -93,6 +93,12 @@ def _encode(h: torch.Tensor, keep: torch.Tensor, sae: Encoder) -> Encoded:
     )
 
 
+def trained_with_bos(sae: Encoder) -> bool | None:
+    """Whether the texts that a loaded SAE was trained on began with BOS; None where it does not say."""
+    said = getattr(getattr(getattr(sae, "cfg", None), "metadata", None), "prepend_bos", None)
+    return said if isinstance(said, bool) else None
+
+
 def _decodes_csr(sae: Encoder) -> bool:
     """In sae-lens decoding is `codes @ W_dec`, and then what is not linear, so its rows are sums over what fires: 512
     tokens with 77 of 16,384 features take 30 ms from CSR and 268 dense, as much as encoding (two cores, November 2026).
@@ -122,9 +128,13 @@ def _joined(parts: list[Encoded]) -> Encoded:
     )
 
 
-def codes_of(encoded: Encoded, first: int, prompt: Tokenized) -> Codes:
-    """The Codes of the one prompt whose tokens begin at row `first`; raises EnvironmentFault `not_finite`."""
+def codes_of(encoded: Encoded, first: int, prompt: Tokenized, sink: Mask | None = None) -> Codes:
+    """The Codes of the one prompt whose tokens begin at row `first`; raises EnvironmentFault `not_finite`.
+
+    sink: which of its tokens are attention sinks, [n_tokens]; none unless given.
+    """
     rows = slice(first, first + len(prompt))
+    sink = np.zeros(len(prompt), bool) if sink is None else sink
     if not encoded.finite()[rows].all():
         at = int(np.argmin(encoded.finite()[rows]))
         raise EnvironmentFault(
@@ -148,7 +158,9 @@ def codes_of(encoded: Encoded, first: int, prompt: Tokenized) -> Codes:
         rr=encoded.rr[rows],
         hr=encoded.hr[rows],
         ee=encoded.ee[rows],
-        sum_h=_sum_by_kind(encoded.h[rows], prompt.kind),
+        sum_h=_sum_by_kind(encoded.h[rows][~sink], prompt.kind[~sink]),
+        sink=sink,
+        sink_h=encoded.h[rows][sink],
         d_sae=encoded.d_sae,
     )
 

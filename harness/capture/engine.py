@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from harness.attention_sinks import NO_SINKS, SinkRule
+from harness.bos import BosRule, bos_rule
 from harness.capture.batching import SHORTEST, Shapes
 from harness.capture.behind import Behind
 from harness.capture.centring import must_be_centrable, wants_centred
 from harness.capture.corpora import added, blocks_of, ended, partial_sums
 from harness.capture.derived import derived
-from harness.capture.encode import Encoder, codes_of, encode
+from harness.capture.encode import Encoder, codes_of, encode, trained_with_bos
 from harness.capture.loaded import Batch, LoadedModel, Residuals
 from harness.capture.models import load_model, load_texts
+from harness.capture.probing import norms_of, sink_rule
 from harness.capture.promoting import promotions
 from harness.capture.saes import load_sae, weights_digest
 from harness.capture.samples import sample_of
@@ -24,12 +28,13 @@ from harness.capture.sink import CaptureStats, Sink
 from harness.capture.specials import special_ids
 from harness.capture.tokenizing import Text, Tokenizing, tokenizing
 from harness.capture.tokens import Texts, Tokenized
+from harness.codes import Kind
 from harness.digests import verify
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, Prompt, Reading, Subject
 from harness.keys import code_key
 from harness.progress import Meter
-from harness.sums import Sums
+from harness.sums import Part, Sums
 
 __all__ = ["CaptureStats", "Kept", "LoadedModel", "Residuals", "Sink", "read_model"]
 
@@ -42,6 +47,7 @@ class Kept:
 
     loaded: LoadedModel | None = None
     saes: dict[str, Encoder] = field(default_factory=dict)
+    sinks: dict[str, SinkRule] = field(default_factory=dict)
 
 
 def read_model(
@@ -66,15 +72,21 @@ def read_model(
 
 @dataclass(slots=True)
 class _Through:
-    """One reading whose SAE is loaded."""
+    """One reading whose SAE is loaded. sinks: which of its tokens are sinks."""
 
     reading: Reading
     sae: Encoder
     stats: CaptureStats
+    sinks: SinkRule
+    bos: BosRule
 
     @property
     def hook(self) -> str:
         return self.reading.subject.hook
+
+    @property
+    def stream(self) -> str:
+        return self.reading.subject.stream
 
 
 @dataclass(slots=True)
@@ -86,9 +98,11 @@ class _Run:
     one_by_one: bool
     stats: dict[str, CaptureStats] = field(init=False)
     _keys: dict[str, frozenset[str]] = field(init=False)
+    _bos: dict[str, BosRule] = field(init=False)
 
     def __post_init__(self) -> None:
         self.stats = {r.subject.name: CaptureStats() for r in self.readings}
+        self._bos = {r.code_key: bos_rule(r.subject) for r in self.readings}
         self._keys = {r.code_key: frozenset(key for key, _ in r.prompts) for r in self.readings}
 
     def read(self) -> dict[str, CaptureStats]:
@@ -100,7 +114,7 @@ class _Run:
                 return self.stats  # an empty prompt, met again in every run, must not load a model each time
             try:
                 loaded = self._loaded(first, texts)
-                throughs = [through for r in self.readings if (through := self._through(r, loaded)) is not None]
+                throughs = self._throughs(loaded)
             finally:
                 readable = self._readable(tokens)
         self._read_all(began, loaded, throughs, readable)
@@ -128,12 +142,16 @@ class _Run:
             shared.seconds, shared.batches = time.perf_counter() - ready, loaded.batches - before
             shared.rows, shared.oom_halvings = loaded.shapes.table(), loaded.shapes.halvings
 
+    def _throughs(self, loaded: LoadedModel) -> list[_Through]:
+        return [through for r in self.readings if (through := self._through(r, loaded)) is not None]
+
     def _through(self, reading: Reading, loaded: LoadedModel) -> _Through | None:
         """A reading with its SAE; one whose SAE cannot be had, or whose site is not proven, fails alone."""
         try:
             if reading.prompts or reading.corpora:
                 loaded.prove(reading.subject.hook)
             sae = self._sae(reading, loaded)
+            sinks = self._sinks(reading, loaded)
         except Exception as error:
             fault = _raised(f"loading the SAE of {reading.subject.name}", error)
             if fault.code == "out_of_memory":  # the model's pass, whichever SAE is read
@@ -144,23 +162,34 @@ class _Run:
         stats, ref = self.stats[reading.subject.name], reading.subject.sae
         if ref.source == "release":
             stats.sae_digest = ref.digest or weights_digest(sae)
-        return _Through(reading, derived(sae, ref.derived), stats)
+        return _Through(reading, derived(sae, ref.derived), stats, sinks, self._bos[reading.code_key])
 
     def _sae(self, reading: Reading, loaded: LoadedModel) -> Encoder:
         saes = self.kept.saes
         if reading.code_key not in saes:
             sae = saes[reading.code_key] = _sae_of(reading.subject, loaded)
+            _must_begin_as_said(reading.subject, sae, loaded)
             _must_be_as_planned(reading)
             if reading.subject.sae.derived is None:
                 self.sink.weights(reading.code_key, sample_of(loaded.model, sae, reading.subject.layer))
         return saes[reading.code_key]
 
+    def _sinks(self, reading: Reading, loaded: LoadedModel) -> SinkRule:
+        """What makes a token of this subject a sink; nothing has to be known where only weights are read."""
+        known, subject = self.kept.sinks, reading.subject
+        if reading.code_key not in known and (reading.prompts or reading.corpora):
+            known[reading.code_key] = sink_rule(loaded, subject, self._bos[reading.code_key])
+        return known.get(reading.code_key, NO_SINKS)
+
     def _wants(self, reading: Reading, text: Text) -> bool:
-        return text[0] in self._keys[reading.code_key] and text[1] == reading.subject.max_tokens
+        return text[0] in self._keys[reading.code_key] and text[1:] == self._way(reading)
+
+    def _way(self, reading: Reading) -> tuple[int, BosRule]:
+        return reading.subject.max_tokens, self._bos[reading.code_key]
 
     def _wanted(self) -> dict[Text, Prompt]:
         """Every distinct text once."""
-        return {(key, r.subject.max_tokens): prompt for r in self.readings for key, prompt in r.prompts}
+        return {(key, *self._way(r)): prompt for r in self.readings for key, prompt in r.prompts}
 
     def _readable(self, tokens: Tokenizing) -> dict[Text, Tokenized]:
         """The tokens of what can be read; what cannot is a fault of its own."""
@@ -191,7 +220,7 @@ class _Run:
                 self.sink.fault(through.reading.code_key, keys[i][0], _raised("the forward pass", error))
 
         try:
-            loaded.read([texts[text] for text in keys], sorted({t.hook for t in throughs}), handle, failed)
+            loaded.read([texts[text] for text in keys], _places(throughs), handle, failed)
         finally:
             if keys:
                 self.progress(meter.ended(done))
@@ -208,11 +237,13 @@ class _Run:
             for key in wanted:
                 self.sink.fault(code_key, key, _raised(f"the SAE of {through.reading.subject.name}", error))
             return
+        norm = norms_of(batch, through.stream)
         codes, residuals, first = [], [], 0
         for text, tokens in texts:
             if self._wants(through.reading, text):
                 try:
-                    codes.append((text[0], codes_of(encoded, first, tokens)))
+                    sink = through.sinks.flags(norm[first : first + len(tokens)], tokens.kind)
+                    codes.append((text[0], codes_of(encoded, first, tokens, sink)))
                 except EnvironmentFault as fault:
                     self.sink.fault(code_key, text[0], fault)
                 else:
@@ -229,12 +260,14 @@ class _Run:
     def _read_corpora(self, loaded: LoadedModel, throughs: Sequence[_Through]) -> None:
         corpora: dict[str, Corpus] = {key: corpus for t in throughs for key, corpus in t.reading.corpora}
         for key, corpus in corpora.items():
-            takers = [t for t in throughs if key in dict(t.reading.corpora)]
-            try:
-                self._read_corpus(loaded, takers, key, corpus)
-            except Exception as error:  # noqa: BLE001 - a corpus with a hole in it is another one: it fails as a whole
-                for through in takers:
-                    self.sink.fault(through.reading.code_key, key, _raised(f"reading corpus {corpus.name}", error))
+            readers = [t for t in throughs if key in dict(t.reading.corpora)]
+            for bos in sorted({loaded.texts.begins(t.bos) for t in readers}):
+                takers = [t for t in readers if loaded.texts.begins(t.bos) == bos]
+                try:
+                    self._read_corpus(loaded, takers, key, corpus, bos)
+                except Exception as error:  # noqa: BLE001 - a corpus with a hole in it is another one: it fails whole
+                    for through in takers:
+                        self.sink.fault(through.reading.code_key, key, _raised(f"reading corpus {corpus.name}", error))
 
     def _read_decoders(self, loaded: LoadedModel, throughs: Sequence[_Through]) -> None:
         for through in (t for t in throughs if t.reading.promotions):
@@ -248,10 +281,12 @@ class _Run:
             else:
                 self.sink.promotions(code_key, found)
 
-    def _read_corpus(self, loaded: LoadedModel, takers: Sequence[_Through], key: str, corpus: Corpus) -> None:
+    def _read_corpus(
+        self, loaded: LoadedModel, takers: Sequence[_Through], key: str, corpus: Corpus, bos: bool
+    ) -> None:
         specials = np.array(sorted(special_ids(loaded.tokenizer)))
         done, last, number, meter = 0, [], 0, Meter(corpus.token_limit, f"tokens of {corpus.name}")
-        for number, contexts in enumerate(blocks_of(loaded, corpus)):
+        for number, contexts in enumerate(blocks_of(loaded, corpus, bos)):
             last = self._read_block(loaded, takers, contexts, specials)
             for through, sums in zip(takers, last, strict=True):
                 self.sink.sums(through.reading.code_key, key, number, sums)
@@ -269,11 +304,37 @@ class _Run:
 
         def handle(batch: Batch) -> None:
             ids = np.concatenate([np.asarray(contexts[i]) for i in batch.indices])
-            counted = ~np.isin(ids, specials)
-            parts.append([partial_sums(encode(batch.seen[t.hook], batch.real, t.sae), counted) for t in takers])
+            kind = np.where(np.isin(ids, specials), Kind.SPECIAL, Kind.TEXT).astype(np.uint8)
+            parts.append([_summed(through, batch, kind) for through in takers])
 
-        loaded.read(contexts, sorted({t.hook for t in takers}), handle)
+        loaded.read(contexts, _places(takers), handle)
         return [added(batches) for batches in zip(*parts, strict=True)]
+
+
+def _places(throughs: Sequence[_Through]) -> list[str]:
+    """What one pass has to see: where each SAE reads, and the stream by which its sinks are told."""
+    return sorted({place for through in throughs for place in (through.hook, through.stream)})
+
+
+def _summed(through: _Through, batch: Batch, kind: NDArray[np.uint8]) -> Sums:
+    """The sums of one batch of a corpus; kind: of its real tokens."""
+    encoded = encode(batch.seen[through.hook], batch.real, through.sae)
+    sink = through.sinks.flags(norms_of(batch, through.stream), kind)
+    part = np.select([kind == Kind.SPECIAL, sink], [Part.SPECIAL, Part.SINK], Part.ORDINARY)
+    return partial_sums(encoded, part.astype(np.uint8))
+
+
+def _must_begin_as_said(subject: Subject, sae: Encoder, loaded: LoadedModel) -> None:
+    """`bos: prepend` needs a BOS token, and a release says in its files only whether it was trained with one."""
+    has_token = loaded.tokenizer.bos_token_id is not None
+    if subject.bos == "prepend" and not has_token:
+        text = f"{subject.name} has `bos: prepend`, and its tokenizer has no BOS token."
+        raise EnvironmentFault("no_bos", text, "Take `bos` out of the subject in specs/subjects.yaml.")
+    said, read = trained_with_bos(sae), loaded.texts.begins(bos_rule(subject))
+    if subject.bos == "auto" and said is not None and said != read and (has_token or not said):
+        how, word = ("with", "prepend") if said else ("without", "none")
+        text = f"SAE {subject.sae.name} was trained {how} BOS, which was not known before its files were loaded."
+        raise EnvironmentFault("sae_mismatch", text, f"Write `bos: {word}` on {subject.name} in specs/subjects.yaml.")
 
 
 def _sae_of(subject: Subject, loaded: LoadedModel) -> Encoder:

@@ -55,8 +55,8 @@ def framed(render: Render, text: str) -> Framed:
     raise _not_found(text, "writes other words around it than around another text")
 
 
-def chat_of(tokenizer: Any, prompt: Prompt, bos: str) -> Framed:
-    """The prompt as one message of the model's own chat template, after `bos` where the template does not write it.
+def chat_of(tokenizer: Any, prompt: Prompt, bos_first: bool) -> Framed:
+    """The prompt as one message of the model's own chat template, after BOS or not, whatever the template writes.
 
     Raises EnvironmentFault `no_chat_template`, `chat_template_failed` or `text_not_found`.
     """
@@ -72,7 +72,8 @@ def chat_of(tokenizer: Any, prompt: Prompt, bos: str) -> Framed:
             written = str(tokenizer.apply_chat_template(messages, chat_template=template, tokenize=False))
         except Exception as error:
             raise EnvironmentFault.unforeseen("chat_template_failed", "the model's chat template", error) from error
-        return written if written.startswith(bos) else bos + written
+        bos = tokenizer.bos_token or ""
+        return (bos if bos_first else "") + written.removeprefix(bos)
 
     return framed(render, prompt.text)
 

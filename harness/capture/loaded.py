@@ -11,18 +11,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from harness.attention_sinks import NO_SINKS, SinkRule, rule_of
+from harness.bos import rule_for
 from harness.capture.batching import Shapes, by_length, filled
 from harness.capture.centring import must_be_centrable, wants_centred
-from harness.capture.encode import Encoder, codes_of, encode
+from harness.capture.encode import Encoder, codes_of, encode, trained_with_bos
 from harness.capture.hooks import Seen, run
 from harness.capture.layers import decoder_of, find_site
 from harness.capture.limits import Limits
 from harness.capture.passes import Failed, Passes, too_large
+from harness.capture.probing import norms_of, probe
 from harness.capture.proving import probe_ids, prove
 from harness.capture.tokens import Texts, Tokenized
 from harness.capture.visual import Visual
 from harness.codes import Codes, concat
-from harness.inputs import Prompt
+from harness.inputs import Prompt, Sinks, stream_of
 
 TokenIds = Sequence[int] | NDArray[np.int32]
 
@@ -62,6 +65,7 @@ class LoadedModel:
     batches: int = 0
     texts: Texts = field(init=False)
     _proven: set[str] = field(default_factory=set)
+    _rules: dict[tuple[str, int, bool, Sinks], SinkRule] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         config: Any = self.model.config
@@ -73,21 +77,38 @@ class LoadedModel:
         config: Any = self.model.config
         return int(config.get_text_config(decoder=True).hidden_size)
 
-    def codes(self, prompts: Sequence[Prompt], sae: Encoder, hook: str, max_tokens: int = 512) -> Codes:
-        """The codes of all tokens of these prompts, in order; `sae`: anything that encodes and decodes [n, d_in]."""
+    def codes(
+        self, prompts: Sequence[Prompt], sae: Encoder, hook: str, max_tokens: int = 512, sinks: Sinks = "auto"
+    ) -> Codes:
+        """The codes of all tokens of these prompts, in order; `sae`: anything that encodes and decodes [n, d_in].
+
+        Texts begin with BOS as the SAE's own metadata says, and where it does not say, as the tokenizer does it. sinks:
+        as on a subject. Raises EnvironmentFault.
+        """
         if wants_centred(sae):
             must_be_centrable(self.model, "of this reading")
-        texts = [self.texts.tokenize(prompt, max_tokens) for prompt in prompts]
+        bos = self.texts.begins(rule_for(trained_with_bos(sae)))
+        texts = [self.texts.tokenize(prompt, max_tokens, bos) for prompt in prompts]
+        stream, rule = stream_of(hook), self.sink_rule(hook, max_tokens, bos, sinks)
         found: dict[int, Codes] = {}
 
         def keep(batch: Batch) -> None:
             encoded, first = encode(batch.seen[hook], batch.real, sae), 0
+            norm = norms_of(batch, stream)
             for i in batch.indices:
-                found[i] = codes_of(encoded, first, texts[i])
-                first += len(texts[i])
+                rows = slice(first, first + len(texts[i]))
+                found[i] = codes_of(encoded, first, texts[i], rule.flags(norm[rows], texts[i].kind))
+                first = rows.stop
 
-        self.read(texts, [hook], keep)
+        self.read(texts, sorted({hook, stream}), keep)
         return concat([found[i] for i in range(len(texts))])
+
+    def sink_rule(self, hook: str, max_tokens: int, bos: bool, sinks: Sinks) -> SinkRule:
+        """What makes a token a sink at this hook point, measured once. Raises EnvironmentFault `sinks_unclear`."""
+        stream, key = stream_of(hook), (hook, max_tokens, bos, sinks)
+        if key not in self._rules and sinks != "none":
+            self._rules[key] = rule_of(probe(self, [stream], max_tokens, bos)[stream], sinks, hook)
+        return self._rules.get(key, NO_SINKS)
 
     def residuals(self, prompts: Sequence[Prompt], hook: str, max_tokens: int = 512) -> Residuals:
         """The activations themselves, with the tokens and kinds that they belong to."""

@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 
+from harness.bos import BosRule
 from harness.capture.framing import shown
 from harness.capture.tokens import Texts, Tokenized
 from harness.errors import EnvironmentFault
 from harness.inputs import Prompt
 
-Text = tuple[str, int]  # prompt key, max_tokens: subjects of one model may differ in the latter
+Text = tuple[str, int, BosRule]  # prompt key, max_tokens, BOS: subjects of one model may differ in the latter two
 _Outcome = tuple[Text, Tokenized | EnvironmentFault]
 
 
@@ -46,6 +47,6 @@ def tokenizing(texts: Texts, wanted: Mapping[Text, Prompt]) -> Iterator[Tokenizi
 def _outcomes(texts: Texts, wanted: Mapping[Text, Prompt]) -> Iterator[_Outcome]:
     for text, prompt in wanted.items():
         try:
-            yield text, texts.tokenize(prompt, text[1])
+            yield text, texts.tokenize(prompt, text[1], texts.begins(text[2]))
         except Exception as error:  # noqa: BLE001 - tokenizers and image libraries raise anything: this text's alone
             yield text, EnvironmentFault.unforeseen("reading_failed", f"tokenizing {shown(prompt.text)}", error)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.bos import BosRule
 from harness.capture.framing import Framed, chat_of, framed, shown
 from harness.capture.limits import Limits
 from harness.capture.pictures import open_picture
@@ -60,22 +61,32 @@ class Texts:
             self._bos = begins_with_bos(self.tokenizer, self.model_type)
         return self._bos
 
-    def tokenize(self, prompt: Prompt, max_tokens: int) -> Tokenized:
-        """One prompt's tokens; raises EnvironmentFault where it is empty, too long or not for this model."""
+    def begins(self, rule: BosRule) -> bool:
+        """Whether texts begin with BOS under a subject's rule; a tokenizer without a BOS token gives none."""
+        if rule == "tokenizer":
+            return self.bos_first
+        return rule == "prepend" and self.tokenizer.bos_token_id is not None
+
+    def tokenize(self, prompt: Prompt, max_tokens: int, bos: bool | None = None) -> Tokenized:
+        """One prompt's tokens; raises EnvironmentFault where it is empty, too long or not for this model.
+
+        bos: whether it begins with BOS; None is as the tokenizer does it.
+        """
+        bos = self.bos_first if bos is None else bos
+        _check_bos(self.tokenizer, prompt.text, bos)
         if prompt.image is not None:
-            found = self._captioned(prompt, prompt.image, max_tokens)
+            found = self._captioned(prompt, prompt.image, max_tokens, bos)
         elif prompt.chat is not None:
-            chat = chat_of(self.tokenizer, prompt, self.tokenizer.bos_token or "" if self.bos_first else "")
-            found = wrapped(self.tokenizer, chat, prompt.text, max_tokens)
+            found = wrapped(self.tokenizer, chat_of(self.tokenizer, prompt, bos), prompt.text, max_tokens)
         else:
             most = self.limits.most(max_tokens) if prompt.truncate else max_tokens
-            found = tokenize(self.tokenizer, prompt.text, most, prompt.truncate, self.bos_first)
+            found = tokenize(self.tokenizer, prompt.text, most, prompt.truncate, bos)
         self.limits.check(found.ids, found.kind, found.token, prompt.text)
         if not prompt.is_causal and self.visual is None:
             raise EnvironmentFault("text_only_model", f"a {self.model_type} model has no prefix attention.", "")
         return replace(found, causal=prompt.is_causal, image=prompt.image)
 
-    def _captioned(self, prompt: Prompt, picture: Picture, max_tokens: int) -> Tokenized:
+    def _captioned(self, prompt: Prompt, picture: Picture, max_tokens: int, bos: bool) -> Tokenized:
         if self.visual is None:
             raise EnvironmentFault(
                 "text_only_model",
@@ -83,8 +94,8 @@ class Texts:
                 "Name a subject whose model has `modality: image_text`.",
             )
         open_picture(picture)  # what cannot be decoded is known before weights are loaded
-        visual, bos = self.visual, self.tokenizer.bos_token
-        caption = framed(lambda text: visual.written(text, bos), prompt.text)
+        visual, begin = self.visual, self.tokenizer.bos_token if bos else ""
+        caption = framed(lambda text: visual.written(text, begin), prompt.text)
         return wrapped(self.tokenizer, caption, prompt.text, max_tokens, image_id=visual.image_id)
 
 
@@ -106,15 +117,16 @@ def begins_with_bos(tokenizer: Any, model_type: str = "") -> bool:
 
 
 def tokenize(tokenizer: Any, text: str, max_tokens: int, truncate: bool, bos_first: bool) -> Tokenized:
-    """One prompt's tokens. Raises EnvironmentFault `empty_prompt`, `prompt_too_long`, `no_bos` or `double_bos`."""
-    ids, offsets = _encode(tokenizer, text)
+    """One prompt's tokens, beginning with BOS or not, whatever the tokenizer itself would do.
+
+    Raises EnvironmentFault `empty_prompt`, `prompt_too_long` or `no_bos`.
+    """
+    ids, offsets = _begun(tokenizer, *_encode(tokenizer, text), bos_first)
     specials = special_ids(tokenizer)
     if all(i in specials for i in ids):
         raise EnvironmentFault("empty_prompt", f"the prompt {shown(text)} has no tokens of text.", "Write one.")
     if len(ids) > max_tokens and not truncate:
         raise _too_long(text, len(ids), max_tokens)
-    if bos_first:
-        _check_bos(tokenizer, ids, text)
     return _described(tokenizer, text, ids[:max_tokens], offsets[:max_tokens], specials)
 
 
@@ -198,16 +210,34 @@ def _encode(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]]
     return list(encoded["input_ids"]), [tuple(pair) for pair in encoded["offset_mapping"]]
 
 
-def _check_bos(tokenizer: Any, ids: list[int], text: str) -> None:
+def _begun(
+    tokenizer: Any, ids: list[int], offsets: list[tuple[int, int]], bos_first: bool
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """The same tokens with BOS first, or without: GPT-2's tokenizer has one and adds none."""
     bos = tokenizer.bos_token_id
-    if ids[0] != bos:
-        raise EnvironmentFault("no_bos", f"the tokens of {shown(text)} do not begin with {tokenizer.bos_token!r}.")
-    if ids[1:2] == [bos]:
-        raise EnvironmentFault(
-            "double_bos",
-            f"the text {shown(text)} begins with {tokenizer.bos_token!r}, which the tokenizer adds itself.",
-            "Leave it out.",
-        )
+    if bos_first and bos is None:
+        raise EnvironmentFault("no_bos", f"{type(tokenizer).__name__} has no BOS token.", "Take `bos` away.")
+    is_there = bos is not None and ids[:1] == [bos]
+    if bos_first and not is_there:
+        return [bos, *ids], [(0, 0), *offsets]
+    return (ids[1:], offsets[1:]) if is_there and not bos_first else (ids, offsets)
+
+
+def _check_bos(tokenizer: Any, text: str, bos_first: bool) -> None:
+    """A text that holds the BOS token's own letters would be read as two texts; EnvironmentFault `double_bos`.
+
+    Where BOS also ends a text (GPT-2), it may stand between two documents.
+    """
+    bos = tokenizer.bos_token
+    if not bos or bos not in text:
+        return
+    if bos == tokenizer.eos_token and not (bos_first and text.lstrip().startswith(bos)):
+        return
+    raise EnvironmentFault(
+        "double_bos",
+        f"the text {shown(text)} has {bos!r} in it, which the tokenizer reads as the beginning of a text.",
+        "Leave it out: `bos` of the subject decides whether texts begin with it.",
+    )
 
 
 def _described(

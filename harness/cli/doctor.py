@@ -15,7 +15,7 @@ from harness.repository import repository
 
 def doctor(
     pin: Annotated[
-        bool, typer.Option("--pin", help="Write missing commits and digests into specs/subjects.yaml.")
+        bool, typer.Option("--pin", help="Write missing commits, digests and median norms into specs/subjects.yaml.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -69,9 +69,9 @@ def _show(subjects: list[dict[str, Any]], settings: list[dict[str, Any]]) -> Non
 
 def _pin(as_json: bool) -> None:
     from harness.pinning import pin
-    from harness.running.doors import released_digest
+    from harness.running.doors import norms_of, released_digest
 
-    pins, faults = pin(repository(), released_digest)
+    pins, faults = pin(repository(), released_digest, norms_of)
     for fault in faults:
         typer.echo(f"not pinned: {fault}", err=True)
     rows = [{"section": p.section, "name": p.name, "key": p.key, "value": p.value} for p in pins]

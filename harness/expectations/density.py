@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from harness.codes import Floats, Mask
@@ -19,6 +21,7 @@ from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
 from harness.stats.fidelity import ratio_limits
 from harness.stats.firing import tokens_firing_of_all
+from harness.sums import Part
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 FEWEST_FOR_DENSITY = 10_000
@@ -62,16 +65,41 @@ class Density(Tokenwise):
         if dead is not None:
             return dead
         found = part("density", ratio_limits(fired, n, claim.alpha), self.rate, claim, total, measure=Measure.DENSITY)
+        beside, said = self._with_sinks(evidence, claim, feature, hits / max(total, 1))
         return verdict_of(
             [found],
             f"feature {claim.feature} fires on {hits:,} of {total:,} tokens of {self.source_name(evidence)}: "
-            f"{against(found, claim)}",
+            f"{against(found, claim)}{said}",
+            also=beside,
         )
+
+    def _with_sinks(
+        self, evidence: Evidence, claim: Claim, feature: int, here: float
+    ) -> tuple[tuple[Measurement, ...], str]:
+        """The density under the other policy about sinks, and what the finding adds; nothing where no sink is there."""
+        other = self.otherwise(evidence, claim)
+        if other is None:
+            return (), ""
+        fired, n = self._fired_otherwise(evidence, claim, feature)
+        there = {"density": fired / max(n, 1)}
+        return other.measured(there), other.said({"density": here}, there)
+
+    def _fired_otherwise(self, evidence: Evidence, claim: Claim, feature: int) -> tuple[float, float]:
+        counts = claim.special_tokens == "counted"
+        if counts:
+            fired, n = self.fired_by_block(evidence, replace(claim, special_tokens="ignored"), feature)
+            return float(fired.sum()), float(n.sum())
+        if self.corpus is not None:
+            sums = evidence.sums_of["corpus", None].counting(Part.SINK)
+            return float(sums.fired[:, feature].sum()), float(sums.n.sum())
+        codes = evidence.codes("prompts")
+        counted = evidence.counted("prompts", claim) | codes.left_out_sinks(claim.tokens)
+        return float(np.count_nonzero(codes.token_column(feature)[counted])), float(counted.sum())
 
     def _densities(self, evidence: Evidence, claim: Claim) -> Floats:
         """The share of counted tokens on which each feature fires, [d_sae]."""
         if self.corpus is not None:
-            sums = evidence.sums("corpus")
+            sums = evidence.sums("corpus", claim)
             return evidence.memo(("density", id(sums)), lambda: sums.fired.sum(0) / max(sums.n_tokens, 1), keep=sums)
         codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
         key = ("density", id(codes), claim.tokens, claim.special_tokens)

@@ -10,7 +10,7 @@ from harness.codes import Codes, Mask, Pooled
 from harness.inputs import Prompt, PromptSet
 from harness.promotion import Promotions
 from harness.spelling import spelled
-from harness.sums import Sums
+from harness.sums import Part, Sums
 
 if TYPE_CHECKING:
     from harness.expectations.base import Claim
@@ -42,8 +42,11 @@ class Evidence:
     def codes(self, role: str, subject: str | None = None) -> Codes:
         return self.codes_of[role, subject]
 
-    def sums(self, role: str, subject: str | None = None) -> Sums:
-        return self.sums_of[role, subject]
+    def sums(self, role: str, claim: Claim, subject: str | None = None) -> Sums:
+        """A corpus's sums under the claim's policy, a row for each block; computed once per sums."""
+        sums = self.sums_of[role, subject]
+        others = (Part.SINK, Part.SPECIAL) if claim.special_tokens == "counted" else ()
+        return self.memo(("sums", id(sums), claim.special_tokens), lambda: sums.counting(*others), keep=sums)
 
     def residuals(self, role: str, subject: str | None = None) -> Any:
         return self.residuals_of[role, subject]

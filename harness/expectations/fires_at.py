@@ -39,7 +39,7 @@ from harness.stats.intervals import rate_inside, rate_limits
 from harness.stats.permutation import P
 from harness.stats.power import mean_power
 from harness.stats.units import count_units, units_of
-from harness.stats.within import Marked, marked_units
+from harness.stats.within import Marked, marked_tokens, marked_units
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
 
 FEWEST_MARKED = 5
@@ -199,8 +199,23 @@ def _unmarked(evidence: Evidence, claim: Claim, bound: Bound) -> Verdict | None:
     """Marks that meet no counted token, or prompts that are marked from end to end, leave nothing to compare."""
     n, prompts = _marked(evidence, claim).n, evidence.prompts("prompts")
     if claim.scope == "population" or n == 0:
-        return _too_few_marked(n, prompts.name, _unit_of(prompts.prompts), bound, claim)
+        few, lost = (
+            _too_few_marked(n, prompts.name, _unit_of(prompts.prompts), bound, claim),
+            _marks_on_sinks(evidence, claim),
+        )
+        return few if few is None or not lost else few.with_(finding=f"{lost[0]}; {few.finding}")
     return None
+
+
+def _marks_on_sinks(evidence: Evidence, claim: Claim) -> tuple[str, ...]:
+    """A line where marks meet only attention sinks, as a mark on the first word does without BOS."""
+    codes, prompts = evidence.codes("prompts"), evidence.prompts("prompts")
+    span = marked_tokens(codes, [p.marks for p in prompts.prompts])
+    counted, sinks = evidence.counted("prompts", claim), codes.left_out_sinks(claim.tokens)
+    lost = np.setdiff1d(span[sinks & ~counted & (span >= 0)], span[counted & (span >= 0)])
+    n = len(np.unique(span[span >= 0]))
+    text = f"{len(lost)} of {n} marks of {prompts.name} are on attention sinks, which do not count"
+    return (text,) if len(lost) else ()
 
 
 def _also(marked: Marked, feature: int, claim: Claim) -> tuple[Measurement, ...]:
@@ -220,7 +235,7 @@ def _warnings(evidence: Evidence, claim: Claim, marked: Marked) -> tuple[str, ..
     (on, spans), (late, after) = marked.firing(feature, True), marked.firing_after(feature)
     fires_late = after > 0 and late / after > max(_LATE, on / spans)
     hint = (f"fires on the token right after the mark in {late} of {after} places: it may read the word late",)
-    return (*(unusable if usable < n else ()), *(hint if fires_late else ()))
+    return (*(unusable if usable < n else ()), *_marks_on_sinks(evidence, claim), *(hint if fires_late else ()))
 
 
 def _examples(evidence: Evidence, claim: Claim, marked: Marked, feature: int) -> tuple[Example, ...]:

@@ -65,5 +65,5 @@ def candidates(expectation: Expectation, evidence: Evidence, claim: Claim) -> in
 
 def _live(expectation: Expectation, evidence: Evidence, claim: Claim) -> Mask:
     read = [live(evidence, expectation.counted_as(role, claim), role, by) for role, by in evidence.codes_of]
-    summed = [sums.fired.any(axis=0) for sums in evidence.sums_of.values()]
+    summed = [evidence.sums(role, claim, by).fired.any(axis=0) for role, by in evidence.sums_of]
     return np.asarray(np.logical_or.reduce([*read, *summed]))

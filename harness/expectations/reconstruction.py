@@ -10,11 +10,11 @@ from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
-from harness.expectations.results import Part, against, limits_text, only, part, short, verdict_of
+from harness.expectations.results import Part, against, limits_text, only, part, verdict_of
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
-from harness.stats.fidelity import METRICS, SINK_NORM, jackknife, mse_of_tokens, sink_tokens, value_of
+from harness.stats.fidelity import METRICS, Blocks, jackknife, value_of
 from harness.stats.intervals import Limits
 from harness.verdict import Measurement, Outcome, Reason, Verdict
 
@@ -30,8 +30,8 @@ _IN_WORDS = {
 class Reconstruction(Tokenwise):
     """The SAE reconstructs the activations of `prompts` (or a corpus) within a bound, alone or over another subject's.
 
-    Limits by jackknife over prompts. Across models hold fvu against a bound, never bare mse, which follows the scale
-    of the activations.
+    Limits by jackknife over prompts. Attention sinks are left out, and the numbers with them are reported. Across
+    models hold fvu against a bound, never bare mse, which follows the scale of the activations.
     """
 
     kind: ClassVar[str] = "reconstruction"
@@ -72,11 +72,13 @@ class Reconstruction(Tokenwise):
                 return bad
         blocks = self.blocks(evidence, claim)
         parts = [self._part(name, bound, evidence, claim) for name, bound in self._bounds().items()]
-        n = int(blocks.n.sum())
+        n, other = int(blocks.n.sum()), self.otherwise(evidence, claim)
+        here, there = self._numbers(blocks), self._numbers(other.blocks) if other is not None else {}
         return verdict_of(
             parts,
             f"reconstruction on {n:,} tokens of {self.source_name(evidence)}: "
-            + "; ".join(against(found, claim) for found in parts),
+            + "; ".join(against(found, claim) for found in parts)
+            + (other.said(here, there) if other is not None else ""),
             _reason(parts),
             also=(
                 *(
@@ -84,10 +86,15 @@ class Reconstruction(Tokenwise):
                     for name in _NAMES
                     if name not in self._bounds()
                 ),
-                *self._sinks(evidence, claim),
+                *(other.measured(there) if other is not None else ()),
             ),
-            warnings=(*self._sink_warnings(evidence, claim), *self._scale_warning()),
+            warnings=self._scale_warning(),
         )
+
+    def _numbers(self, blocks: Blocks) -> dict[str, float]:
+        """Each number that is bounded by itself; one over another subject's has no limit of its own to hold."""
+        alone = [name for name, bound in self._bounds().items() if _over(bound) is None]
+        return {name: value_of(METRICS[name], blocks) for name in alone}
 
     def _part(self, name: str, bound: Bound, evidence: Evidence, claim: Claim) -> Part:
         other, by = _over(bound), _by(bound)
@@ -102,33 +109,6 @@ class Reconstruction(Tokenwise):
         if self.mse is None or self.mse.over is None:
             return ()
         return ("mse follows the scale of the activations, which differs between models: compare fvu",)
-
-    def _sinks(self, evidence: Evidence, claim: Claim) -> tuple[Measurement, ...]:
-        """Tokens of enormous norm, reported separately: a few of them carry most of the mse."""
-        if self.corpus is not None:
-            return ()
-        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
-        sinks = sink_tokens(codes, counted)
-        if not sinks.any():
-            return ()
-        rest = counted & ~sinks
-        return (
-            Measurement("mse of sink tokens", mse_of_tokens(codes, sinks), int(sinks.sum())),
-            *(
-                (Measurement("mse without sink tokens", mse_of_tokens(codes, rest), int(rest.sum())),)
-                if rest.any()
-                else ()
-            ),
-        )
-
-    def _sink_warnings(self, evidence: Evidence, claim: Claim) -> tuple[str, ...]:
-        found = self._sinks(evidence, claim)
-        if not found:
-            return ()
-        return (
-            f"{found[0].n} counted tokens have a norm over {SINK_NORM:g} times the median (sinks): their mse is "
-            f"{short(found[0].value)}",
-        )
 
 
 def _known(limits: Limits) -> Limits:

@@ -16,7 +16,7 @@ from harness.expectations.results import Part, against, bound_text, by_value, li
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
-from harness.stats.fidelity import jackknife, l0
+from harness.stats.fidelity import jackknife, l0, value_of
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 
@@ -62,12 +62,19 @@ class Sparsity(Tokenwise):
         if undecidable is not None:
             return undecidable
         alive = self._alive(evidence, claim)
-        n = int(self.blocks(evidence, claim).n.sum())
+        blocks, other = self.blocks(evidence, claim), self.otherwise(evidence, claim)
+        n = int(blocks.n.sum())
+        here, there = ({"l0": value_of(l0, one)} for one in (blocks, other.blocks if other is not None else blocks))
         parts = self._parts(evidence, claim, int(alive.sum()), n)
         return verdict_of(
             parts,
-            f"on {n:,} tokens of {self.source_name(evidence)}: " + "; ".join(_shown(found, claim) for found in parts),
-            also=(Measurement("dead features on these tokens", int((~alive).sum()), n),),
+            f"on {n:,} tokens of {self.source_name(evidence)}: "
+            + "; ".join(_shown(found, claim) for found in parts)
+            + (other.said(here, there) if other is not None and self.l0 is not None else ""),
+            also=(
+                Measurement("dead features on these tokens", int((~alive).sum()), n),
+                *(other.measured(there) if other is not None else ()),
+            ),
         )
 
     def _parts(self, evidence: Evidence, claim: Claim, alive: int, n: int) -> list[Part]:
@@ -89,7 +96,7 @@ class Sparsity(Tokenwise):
 
     def _alive(self, evidence: Evidence, claim: Claim) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         if self.corpus is not None:
-            return np.asarray(evidence.sums("corpus").fired.sum(0) > 0)
+            return np.asarray(evidence.sums("corpus", claim).fired.sum(0) > 0)
         return live(evidence, claim, "prompts")
 
     def _all_dead(self, evidence: Evidence, claim: Claim) -> Verdict | None:

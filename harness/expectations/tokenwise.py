@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -13,15 +15,40 @@ from harness.expectations.checks import not_finite
 from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.rates import units_used
-from harness.expectations.results import too_few
+from harness.expectations.results import short, too_few
 from harness.inputs import PromptSet
 from harness.stats.fidelity import Blocks, blocks_of_codes, blocks_of_sums
 from harness.stats.units import count_units
+from harness.sums import Part
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
 FEWEST_PROMPTS = 10
 FEWEST_BLOCKS = 5
 FEWEST_TOKENS = 200
+MATERIAL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Numbers under the other policy about sinks. n: how many tokens that adds or leaves out."""
+
+    how: str
+    n: int
+    blocks: Blocks
+
+    def measured(self, numbers: Mapping[str, float]) -> tuple[Measurement, ...]:
+        """These numbers, named after the policy: `fvu with sinks`."""
+        tokens = int(self.blocks.n.sum())
+        return tuple(Measurement(f"{name} {self.how}", value, tokens) for name, value in numbers.items())
+
+    def said(self, here: Mapping[str, float], there: Mapping[str, float]) -> str:
+        """What a finding adds where a number moves by more than a twentieth; empty where none does."""
+        moved = [f"{name} {short(there[name])}" for name in there if _moves(here[name], there[name])]
+        return f"; {self.how} ({self.n:,} tokens): {', '.join(moved)}" if moved else ""
+
+
+def _moves(here: float, there: float) -> bool:
+    return abs(here - there) > MATERIAL * abs(here) or math.isnan(here) != math.isnan(there)
 
 
 class Tokenwise(Expectation):
@@ -58,7 +85,7 @@ class Tokenwise(Expectation):
     def blocks(self, evidence: Evidence, claim: Claim, subject: str | None = None) -> Blocks:
         """Sums per prompt (or template), or per block of the corpus."""
         if self.corpus is not None:
-            return blocks_of_sums(evidence.sums("corpus", subject))
+            return blocks_of_sums(evidence.sums("corpus", claim, subject))
         codes = evidence.codes("prompts", subject)
         groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
         key = ("blocks", id(codes), claim.tokens, claim.special_tokens, groups)
@@ -66,10 +93,31 @@ class Tokenwise(Expectation):
         counted = evidence.counted("prompts", claim, subject)
         return evidence.memo(key, lambda: blocks_of_codes(codes, counted, units), keep=codes)
 
+    def otherwise(self, evidence: Evidence, claim: Claim) -> Otherwise | None:
+        """The same tokens with sinks where the claim leaves them out; None where no sink is among them.
+
+        Where the claim counts them: without sinks and special tokens.
+        """
+        counts = claim.special_tokens == "counted"
+        flipped = replace(claim, special_tokens="ignored")
+        if counts:
+            without = self.blocks(evidence, flipped)
+            left_out = int(self.blocks(evidence, claim).n.sum() - without.n.sum())
+            return Otherwise("without sinks and special tokens", left_out, without) if left_out else None
+        if self.corpus is not None:
+            sums = evidence.sums_of["corpus", None]
+            return Otherwise("with sinks", n, blocks_of_sums(sums.counting(Part.SINK))) if (n := sums.n_sinks) else None
+        codes = evidence.codes("prompts")
+        sinks = codes.left_out_sinks(claim.tokens)
+        if not sinks.any():
+            return None
+        units, counted = units_used(evidence, claim, "prompts"), evidence.counted("prompts", claim)
+        return Otherwise("with sinks", int(sinks.sum()), blocks_of_codes(codes, counted | sinks, units))
+
     def fired_by_block(self, evidence: Evidence, claim: Claim, feature: int) -> tuple[Floats, Floats]:
         """(tokens on which the feature fires, counted tokens) of each block."""
         if self.corpus is not None:
-            sums = evidence.sums("corpus")
+            sums = evidence.sums("corpus", claim)
             use = sums.n > 0
             return sums.fired[use, feature].astype(np.float64), sums.n[use].astype(np.float64)
         codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)

@@ -2,9 +2,9 @@
 
 A toy SAE has eight features. Feature 0 is what the example's rows say; the others are the same in all toys:
 1 fires on every token at 1, 2 on the first token of a prompt, 3 on every third token, 4 nowhere, 5 to 7 on
-tokens picked by a seed. Each prompt starts with a <bos> on which all features fire at 50, so that a kind that
-counts specials unasked shows it. An activation h is a seeded vector of four numbers, and its reconstruction
-misses it by a tenth of feature 0's value in every dimension: mse = (value / 10)^2.
+tokens picked by a seed. Each prompt starts with a <bos> and an attention sink, on both of which all features fire at
+50, so that a kind that counts specials or sinks unasked shows it. An activation h is a seeded vector of four numbers,
+and its reconstruction misses it by a tenth of feature 0's value in every dimension: mse = (value / 10)^2.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from harness.expectations.base import Claim, Expectation, KindExample
 from harness.expectations.evidence import Evidence
 from harness.inputs import Prompt, PromptSet
 from harness.promotion import Promotions
-from harness.sums import Sums
+from harness.sums import Part, Sums
 
 Row = Sequence[tuple[str, float]]
 D_SAE, D_IN = 8, 4
-BOS, IMAGE = "<bos>", "<image>"
+BOS, IMAGE, SINK = "<bos>", "<image>", "\n"
 
 
 def row(text: str, **values: float) -> Row:
@@ -88,24 +88,43 @@ def toy_codes(given: Sequence[Row], seed: int = 0) -> tuple[Codes, Floats]:
     """Codes of prompts given token by token, and their activations h, [n_tokens, 4]."""
     tokens = [(i, j, t, v) for i, one in enumerate(given) for j, (t, v) in enumerate([(BOS, 50.0), *one])]
     dense = np.stack([_features(j, v, n + 1000 * seed) for n, (_, j, _, v) in enumerate(tokens)])
-    prompt, position = (np.array([t[k] for t in tokens], np.int32) for k in (0, 1))
-    token = tuple(str(t[2]).replace("[[", "").replace("]]", "") for t in tokens)
+    prompt, place = (np.array([t[k] for t in tokens], np.int32) for k in (0, 1))
+    token = [str(t[2]).replace("[[", "").replace("]]", "") for t in tokens]
     h = np.random.default_rng(seed).normal(size=(len(tokens), D_IN))
-    h[position == 0] *= 20
-    start, end = _offsets(token, position)
+    h[place == 0] *= 20
+    r = h - np.array([[t[3] / 10] for t in tokens])
+    start, end = _offsets(token, place)
     text = np.where(np.array([t == IMAGE for t in token]), Kind.IMAGE, Kind.TEXT)
-    special = np.where(position == 0, Kind.SPECIAL, text).astype(np.uint8)
-    made = codes_from_dense(dense, h, h - np.array([[t[3] / 10] for t in tokens]), prompt, len(given), special)
-    token_id = np.array([zlib.crc32(t.encode()) >> 1 for t in token], np.int32)
-    return replace(made, token_id=token_id, position=position, token=token, start=start, end=end), h
+    kind = np.where(place == 0, Kind.SPECIAL, text).astype(np.uint8)
+    at = np.flatnonzero(place == 0) + 1  # where each prompt's sink goes in
+
+    def with_sinks(values: Any, sinks: Any) -> Any:
+        return np.insert(values, at, sinks, axis=0)
+
+    sink = with_sinks(np.zeros(len(tokens), bool), True)
+    prompt, h, kind = with_sinks(prompt, prompt[at - 1]), with_sinks(h, 3 * h[at - 1]), with_sinks(kind, Kind.TEXT)
+    every = with_sinks(dense, 50.0), h, with_sinks(r, h[sink] - 5.0)
+    made = codes_from_dense(*every, prompt, len(given), kind, sink)
+    names = tuple(np.insert(np.array(token, object), at, SINK).tolist())
+    return replace(
+        made,
+        token_id=np.array([zlib.crc32(t.encode()) >> 1 for t in names], np.int32),
+        position=np.concatenate([np.arange(n, dtype=np.int32) for n in np.bincount(prompt)]),
+        token=names,
+        start=with_sinks(start, -1),
+        end=with_sinks(end, -1),
+    ), h
 
 
-def codes_from_dense(dense: Floats, h: Floats, r: Floats, prompt: Any, n_prompts: int, kind: Any = None) -> Codes:
+def codes_from_dense(
+    dense: Floats, h: Floats, r: Floats, prompt: Any, n_prompts: int, kind: Any = None, sink: Any = None
+) -> Codes:
     """Codes from a dense [n_tokens, d_sae] array with activations h and reconstructions r, [n_tokens, d_in]."""
     kinds = np.full(len(dense), Kind.TEXT, np.uint8) if kind is None else kind
     token, feature = np.nonzero(dense)
     sum_h = np.zeros((n_prompts, len(Kind), h.shape[1]))
-    np.add.at(sum_h, (prompt, kinds), h)
+    sinks = np.zeros(len(dense), bool) if sink is None else sink
+    np.add.at(sum_h, (np.asarray(prompt)[~sinks], kinds[~sinks]), h[~sinks])
     zeros = np.zeros(len(dense), np.int32)
     return Codes(
         indptr=np.r_[0, np.cumsum(np.count_nonzero(dense, axis=1))].astype(np.int64),
@@ -123,25 +142,30 @@ def codes_from_dense(dense: Floats, h: Floats, r: Floats, prompt: Any, n_prompts
         hr=(h * r).sum(1),
         ee=((h - r) ** 2).sum(1),
         sum_h=sum_h,
+        sink=sinks,
+        sink_h=h[sinks].astype(np.float32),
         d_sae=dense.shape[1],
     )
 
 
 def sums_of(codes: Codes) -> Sums:
-    """The same evidence as streaming sums, a block per prompt: counted text tokens only."""
-    counted = codes.counted()
-    block = codes.prompt
+    """The same evidence as streaming sums, a block per prompt."""
+    text = np.select([codes.kind == Kind.SPECIAL, codes.sink], [Part.SPECIAL, Part.SINK], Part.ORDINARY)
+    row, n_rows = codes.prompt * len(Part) + text, codes.n_prompts * len(Part)
 
     def total(values: Any) -> Floats:
-        kept = np.asarray(values, np.float64)[counted]
-        return np.bincount(block[counted], weights=kept, minlength=codes.n_prompts).astype(np.float64)
+        return np.bincount(row, weights=np.asarray(values, np.float64), minlength=n_rows).astype(np.float64)
 
     token = np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))
-    fired = np.zeros((codes.n_prompts, codes.d_sae), np.int64)
-    np.add.at(fired, (block[token[counted[token]]], codes.index[counted[token]]), 1)
+    fired, sum_h = np.zeros((n_rows, codes.d_sae), np.int64), np.zeros((n_rows, codes.d_in))
+    np.add.at(fired, (row[token], codes.index), 1)
+    sum_h[0 :: len(Part)] = codes.sum_h[:, [Kind.TEXT, Kind.IMAGE]].sum(1)
+    sum_h[2 :: len(Part)] = codes.sum_h[:, Kind.SPECIAL]
+    np.add.at(sum_h, row[codes.sink], codes.sink_h)
     with np.errstate(divide="ignore", invalid="ignore"):
         cosine, ratio = codes.hr / np.sqrt(codes.hh * codes.rr), np.sqrt(codes.rr / codes.hh)
     return Sums(
+        part=np.tile(np.arange(len(Part), dtype=np.uint8), codes.n_prompts),
         n=total(np.ones(codes.n_tokens)).astype(np.int64),
         hh=total(codes.hh),
         rr=total(codes.rr),
@@ -150,9 +174,9 @@ def sums_of(codes: Codes) -> Sums:
         cosine=total(cosine),
         norm_ratio=total(ratio),
         l0=total(np.diff(codes.indptr)),
-        sum_h=codes.sum_h[:, Kind.TEXT],
+        sum_h=sum_h,
         fired=fired,
-    )
+    ).without_empty_parts()
 
 
 def _features(position: int, value: float, n: int) -> Floats:

@@ -176,7 +176,7 @@ class Unchanged(Tokenwise):
         """A feature that never fires has a density of 0 whatever happens to it, and so has an SAE that never does."""
         if not self.about_feature():
             return self.silent(evidence, claim)
-        fired, n = self.fired_by_block(evidence, claim, feature_of(claim, evidence.sums("corpus").d_sae))
+        fired, n = self.fired_by_block(evidence, claim, feature_of(claim, evidence.sums("corpus", claim).d_sae))
         if fired.any():
             return None
         tokens = int(n.sum())
@@ -208,7 +208,7 @@ class Unchanged(Tokenwise):
         return float(median_firing_of_all(pooled)[feature]), int((pooled.column(feature) != 0).sum())
 
     def _d_sae(self, evidence: Evidence) -> int:
-        return evidence.sums("corpus").d_sae if self.corpus is not None else evidence.codes("prompts").d_sae
+        return evidence.sums_of["corpus", None].d_sae if self.corpus is not None else evidence.codes("prompts").d_sae
 
     def _named(self, evidence: Evidence, claim: Claim) -> str:
         """`the auroc of feature 12 on color against plain`."""

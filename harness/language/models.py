@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from harness.agreement import OTHERWISE
 from harness.codes import Pool, Specials, Tokens
 from harness.expectations.base import Role, Scope, UsedSet
-from harness.inputs import Modality
+from harness.inputs import Bos, Modality
 
 Text = Annotated[str, Field(min_length=1)]
 FeatureId = Annotated[int, Field(ge=0)]
@@ -175,6 +175,21 @@ class SaeEntry(_Strict):
     )
 
 
+class OverMedian(_Strict):
+    """A token is a sink from so many medians on."""
+
+    over: float = Field(
+        gt=1, allow_inf_nan=False, description="A token is a sink where its norm exceeds so many times the median."
+    )
+
+
+class NormsEntry(_Strict):
+    """Median norms in the residual stream, as `interp doctor --pin` writes them."""
+
+    text: float = Field(gt=0, allow_inf_nan=False, description="The median of text tokens.")
+    image: float | None = Field(None, gt=0, allow_inf_nan=False, description="The median of image tokens.")
+
+
 class SubjectEntry(_Strict):
     """A model read through an SAE at one place."""
 
@@ -194,6 +209,17 @@ class SubjectEntry(_Strict):
         description="What is meant to be read otherwise than the SAE was trained, each with the reason: "
         + ", ".join(OTHERWISE)
         + ".",
+    )
+    bos: Bos = Field(
+        "auto",
+        description="Whether texts begin with BOS; auto is as the SAE was trained, or else as the tokenizer does it.",
+    )
+    sinks: Literal["auto", "none"] | OverMedian = Field(
+        "auto",
+        description="Which tokens are attention sinks, which do not count. auto: over 10 times the median norm.",
+    )
+    median_norm: NormsEntry | None = Field(
+        None, description="Median norms by which sinks are found; `interp doctor --pin` writes them."
     )
     owner: str = Field("", description="Who answers for this subject.")
 

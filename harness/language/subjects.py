@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from harness.digests import file_digest
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
-from harness.inputs import Corpus, ModelRef, SaeRef, Subject, parse_hook
+from harness.inputs import Corpus, ModelRef, Norms, SaeRef, Subject, parse_hook
 from harness.language.checking import validated
 from harness.language.loader import read_yaml
 from harness.language.mistakes import gathered, in_order
-from harness.language.models import CorpusEntry, ModelEntry, SaeEntry, SubjectEntry
+from harness.language.models import CorpusEntry, ModelEntry, OverMedian, SaeEntry, SubjectEntry
 from harness.language.nodes import Node, described, is_mapping
 from harness.language.references import Folder
 from harness.language.trained import as_trained, check_reading, otherwise, trained_at
@@ -219,9 +219,20 @@ class _Reader:
         model = self.named(self.models, "models", entry.model, node.value["model"])
         sae = self.named(self.saes, "saes", entry.sae, node.value["sae"])
         hook = self.hook(entry, sae, node)
-        meant = otherwise(entry.read_otherwise, node)
         subject = Subject(
-            name, model, sae, hook, entry.dtype, entry.device, entry.max_tokens, entry.owner, entry.device_map, meant
+            name,
+            model,
+            sae,
+            hook,
+            entry.dtype,
+            entry.device,
+            entry.max_tokens,
+            entry.owner,
+            entry.device_map,
+            entry.bos,
+            entry.sinks.over if isinstance(entry.sinks, OverMedian) else entry.sinks,
+            None if entry.median_norm is None else Norms(entry.median_norm.text, entry.median_norm.image),
+            otherwise(entry.read_otherwise, node),
         )
         check_reading(subject, node, dict(self.entries("saes"))[sae.name])
         return subject

@@ -41,7 +41,7 @@ def tokens_fired(case: Case) -> NDArray[np.int64]:
         tokens_firing_of_all(codes, evidence.counted(role, counted_as(role, claim), by))
         for (role, by), codes in evidence.codes_of.items()
     ]
-    summed = [sums.fired.sum(axis=0) for sums in evidence.sums_of.values()]
+    summed = [evidence.sums(role, claim, by).fired.sum(axis=0) for role, by in evidence.sums_of]
     return np.asarray(np.sum([*read, *summed], axis=0), np.int64)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.codes import Codes
 from harness.digests import model_folder
 from harness.errors import EnvironmentFault
-from harness.inputs import Picture, Prompt, Reading, SaeRef, Subject
+from harness.inputs import Norms, Picture, Prompt, Reading, SaeRef, Subject
 from harness.keys import resolve_device
 from harness.weights import Sample
 
@@ -89,6 +89,16 @@ def released_digest(sae: SaeRef) -> str:
     from harness.capture.saes import released, weights_digest
 
     return weights_digest(released(sae, torch.device("cpu")))
+
+
+def norms_of(subject: Subject) -> Norms:
+    """The median norms of a subject, for `median_norm`. Loads its model; raises EnvironmentFault `sinks_unclear`."""
+    from harness.bos import bos_rule
+    from harness.capture.models import load_model
+    from harness.capture.probing import sink_rule
+
+    loaded = load_model(subject, subject.layer + 1)
+    return sink_rule(loaded, subject, bos_rule(subject)).norms
 
 
 def _checkpoint(subject: Subject) -> Path:

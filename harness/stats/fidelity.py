@@ -21,7 +21,6 @@ from harness.stats.units import Units, count_units
 from harness.sums import Sums
 
 Floats = NDArray[np.float64]
-SINK_NORM = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,11 @@ METRICS: dict[str, Metric] = {"mse": mse, "fvu": fvu, "cosine": cosine, "norm_ra
 
 
 def blocks_of_codes(codes: Codes, counted: Mask, unit: Units) -> Blocks:
-    """The sums of each unit of prompts. `counted` must be a choice of token kinds, as Codes.counted gives it:
-    the sum of h is kept per prompt and kind. A token whose reconstruction is 0 has cosine 0."""
+    """The sums of each unit of prompts. A token whose reconstruction is 0 has cosine 0.
+
+    counted: a choice of token kinds, with their sinks or without, as Codes.counted gives it: the sum of h is kept per
+    prompt and kind, and for each sink.
+    """
     n = count_units(unit)
     use = counted & (unit[codes.prompt] >= 0)
     block = unit[codes.prompt[use]]
@@ -103,9 +105,11 @@ def blocks_of_codes(codes: Codes, counted: Mask, unit: Units) -> Blocks:
     def total(values: Floats) -> Floats:
         return np.bincount(block, weights=values[use], minlength=n).astype(np.float64)
 
-    kinds = np.isin(np.arange(len(Kind)), np.unique(codes.kind[counted]))
+    kinds = np.isin(np.arange(len(Kind)), np.unique(codes.kind[counted & ~codes.sink]))
     sum_h = np.zeros((n, codes.d_in))
     np.add.at(sum_h, unit[unit >= 0], codes.sum_h[unit >= 0][:, kinds].sum(1))
+    sinks = use[codes.sink]
+    np.add.at(sum_h, unit[codes.prompt[codes.sink & use]], codes.sink_h[sinks])
     active = np.bincount(token_of_entry(codes), weights=codes.value != 0, minlength=codes.n_tokens).astype(np.float64)
     norm = np.sqrt(codes.hh * codes.rr)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -167,16 +171,3 @@ def ratio_limits(part: Floats, whole: Floats, alpha: float) -> Limits:
     if len(part) < 2:
         return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
     return jackknife_limits(value, (part.sum() - part) / (whole.sum() - whole), alpha)
-
-
-def sink_tokens(codes: Codes, counted: Mask) -> Mask:
-    """Counted tokens whose activation norm exceeds 10 x the median of the counted ones, [n_tokens] bool."""
-    if not counted.any():
-        return counted
-    norm = np.sqrt(codes.hh)
-    return counted & (norm > SINK_NORM * float(np.median(norm[counted])))
-
-
-def mse_of_tokens(codes: Codes, tokens: Mask) -> float:
-    """mse over these tokens; NaN for none."""
-    return float(codes.ee[tokens].sum() / (tokens.sum() * codes.d_in)) if tokens.any() else math.nan

@@ -26,8 +26,10 @@ from harness.store.soundness import (
 from harness.sums import Sums
 from harness.weights import Sample
 
-_CODES = ("indptr", "index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee")
-_SUMS = ("n", "hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0", "sum_h", "fired")
+_CODES = (
+    "indptr", "index", "value", "position", "token_id", "start", "end", "kind", "hh", "rr", "hr", "ee", "sink_h",
+)  # fmt: skip
+_SUMS = ("part", "n", "hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0", "sum_h", "fired")
 _MOST_OF_WEIGHTS = 2**20  # values in a sample: four a tensor, so of 250,000 tensors
 # What safetensors, json and numpy raise at bytes that nobody packed. Not MemoryError: a row is not damaged for that.
 _NONSENSE = (SafetensorError, LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -46,6 +48,7 @@ def pack_codes(codes: Codes) -> bytes:
         {name: getattr(codes, name) for name in _CODES}
         | {
             "token": np.frombuffer(json.dumps(codes.token).encode(), np.uint8),
+            "sink": codes.sink.view(np.uint8),
             "kinds": kinds,
             "sum_h": codes.sum_h[0, kinds],
             "d_sae": np.array([codes.d_sae]),
@@ -66,6 +69,7 @@ def unpack_codes(value: bytes) -> Codes:
             prompt=np.zeros(n, np.int32),
             token=texts_of(kept["token"], n),
             sum_h=sum_h,
+            sink=kept["sink"].view(np.bool_),
             d_sae=int(kept["d_sae"][0]),
         )
 

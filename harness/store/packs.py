@@ -27,7 +27,7 @@ from harness.store.database import SAMPLE_KEY
 if TYPE_CHECKING:
     from harness.store import Store
 
-PACK_LAYOUT = 1
+PACK_LAYOUT = 2  # raise with what a row holds, so that an older pack is refused by its number
 FORMAT = "interp-specs evidence"
 MANIFEST, ROWS = "manifest.json", "rows.bin"
 _AT_ONCE = 500  # keys whose values are in memory at once

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.codes import Kind
+from harness.sums import Part
 
 MOST_FEATURES = 2**24
 """The widest SAE that was published; pooled codes take 16 bytes a feature, whatever fires."""
@@ -25,11 +26,11 @@ MOST_LETTERS = 50_000
 Arrays = Mapping[str, NDArray[Any]]
 _I4, _I8, _F4, _F8, _U1 = (np.dtype(name) for name in ("i4", "i8", "f4", "f8", "u1"))
 _OF_A_TOKEN = {
-    "position": _I4, "token_id": _I4, "start": _I4, "end": _I4, "kind": _U1,
+    "position": _I4, "token_id": _I4, "start": _I4, "end": _I4, "kind": _U1, "sink": _U1,
     "hh": _F8, "rr": _F8, "hr": _F8, "ee": _F8,
 }  # fmt: skip
-_CODES = {"indptr", "index", "value", "token", "kinds", "sum_h", "d_sae", *_OF_A_TOKEN}
-_OF_A_BLOCK = {"n": _I8, **dict.fromkeys(("hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0"), _F8)}
+_CODES = {"indptr", "index", "value", "token", "kinds", "sum_h", "sink_h", "d_sae", *_OF_A_TOKEN}
+_OF_A_BLOCK = {"part": _U1, "n": _I8, **dict.fromkeys(("hh", "rr", "hr", "ee", "cosine", "norm_ratio", "l0"), _F8)}
 
 
 def check_codes(kept: Arrays) -> None:
@@ -49,7 +50,9 @@ def check_codes(kept: Arrays) -> None:
     _must(kinds[-1] < len(Kind) and kept["kinds"].tobytes() == bytes(kinds), "kinds of tokens that there are none of")
     _must(kept["sum_h"].ndim == 2 and kept["sum_h"].shape[1] <= WIDEST, "activations of no width")
     _must_be(kept["sum_h"], _F8, (len(kinds), kept["sum_h"].shape[1]), "sum_h")
-    for name in ("value", "hh", "rr", "hr", "ee", "sum_h"):
+    _must(int(kept["sink"].max()) <= 1, "sinks that are neither 0 nor 1")
+    _must_be(kept["sink_h"], _F4, (int(kept["sink"].sum()), kept["sum_h"].shape[1]), "sink_h")
+    for name in ("value", "hh", "rr", "hr", "ee", "sum_h", "sink_h"):
         _must(_finite(kept[name]), f"{name} that is not finite")
 
 
@@ -77,6 +80,7 @@ def check_sums(kept: Arrays) -> None:
     _must(kept.keys() == {*_OF_A_BLOCK, "sum_h", "fired"} and blocks > 0, "another set of arrays")
     for name, dtype in _OF_A_BLOCK.items():
         _must_be(kept[name], dtype, (blocks,), name)
+    _check_parts(kept["part"])
     _must(sum_h.ndim == fired.ndim == 2, "sums of no width")
     _must(sum_h.shape[1] <= WIDEST and 0 < fired.shape[1] <= MOST_FEATURES, "sums of no such width")
     _must_be(sum_h, _F8, (blocks, sum_h.shape[1]), "sum_h")
@@ -84,7 +88,14 @@ def check_sums(kept: Arrays) -> None:
     _must(
         bool((fired >= 0).all() and (fired.max(1) <= kept["n"]).all()), "features that fire on more tokens than counted"
     )
-    _must(all(_finite(kept[name]) for name in (*_OF_A_BLOCK, "sum_h") if name != "n"), "sums that are not finite")
+    sums = [name for name in (*_OF_A_BLOCK, "sum_h") if name not in ("part", "n")]
+    _must(all(_finite(kept[name]) for name in sums), "sums that are not finite")
+
+
+def _check_parts(part: NDArray[np.uint8]) -> None:
+    """Each block begins with its ordinary tokens, and has every other part once at most, in rising order."""
+    _must(bool(part[0] == Part.ORDINARY and part.max() < len(Part)), "parts of a block that there are none of")
+    _must(bool(((part[1:] == Part.ORDINARY) | (part[1:] > part[:-1])).all()), "parts of a block out of order")
 
 
 def check_promotions(kept: Arrays) -> None:
