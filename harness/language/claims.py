@@ -17,6 +17,7 @@ from harness.heldout import Seen
 from harness.inputs import Corpus, Prompt, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
+from harness.language.edges import about_compared, breaks_inside
 from harness.language.families import families_in, family_mistakes
 from harness.language.loader import MAX_MISTAKES
 from harness.language.mistakes import Mistakes, gathered, in_order
@@ -146,6 +147,7 @@ class _ClaimReader:
         failed = [
             role for role in (*kind.roles("prompts"), *kind.roles("corpus")) if self.has_mistakes(below.get(role))
         ]
+        self.errors += breaks_inside(below)
         expectation = self.expectation(kind, below, failed)
         if expectation is None:
             return None
@@ -299,7 +301,8 @@ class _ClaimReader:
         return node.error("feature_out_of_range", message)
 
     def check_overlap(self, sets: Mapping[str, PromptSet], below: Node) -> None:
-        """A prompt on both sides of a comparison is a slip that only weakens it."""
+        """A prompt on both sides of a comparison is a slip that weakens it; white space on one tells them apart."""
+        self.world.library.note(about_compared(sets, below))
         if self.are_apart(sets.values()):
             return
         seen: Seen[tuple[str, Prompt]] = Seen()

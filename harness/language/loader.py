@@ -139,7 +139,7 @@ class _Builder:
             value = self.tagged(event)
         else:
             value = read_plain(event.value) if plain and tag is None else event.value
-        return Node(self.file, value, event.start_mark, event.end_mark, plain)
+        return Node(self.file, value, event.start_mark, event.end_mark, plain, event.style in ("|", ">"))
 
     def tagged(self, event: Any) -> Any:
         """`!!str 42` is text, `!!float 3` a number; every tag outside YAML's core is refused."""

@@ -41,17 +41,21 @@ class Node:
     """One value of a YAML file. `value`: a scalar, a list of Nodes, or a dict of text -> Node.
 
     `keys` holds the key Nodes of a mapping. `start` and `end` are libyaml's marks (line and column from 0,
-    index in characters). `size` counts the values and `height` the lists and mappings nested here, aliases written out.
+    index in characters). `plain`: a scalar without quotes; `block`: one written with `|` or `>`. `size` counts the
+    values and `height` the lists and mappings nested here, aliases written out.
     """
 
-    __slots__ = ("end", "file", "height", "keys", "plain", "size", "start", "value")
+    __slots__ = ("block", "end", "file", "height", "keys", "plain", "size", "start", "value")
 
-    def __init__(self, file: TextFile, value: Any, start: Any, end: Any, plain: bool = False) -> None:
+    def __init__(
+        self, file: TextFile, value: Any, start: Any, end: Any, plain: bool = False, block: bool = False
+    ) -> None:
         self.file = file
         self.value = value
         self.start = start
         self.end = end
         self.plain = plain
+        self.block = block
         self.keys: dict[str, Node] = {}
         self.size = 1
         self.height = 0

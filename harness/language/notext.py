@@ -11,6 +11,7 @@ import re
 import yaml
 
 from harness.errors import Source, SpecError
+from harness.language.edges import trailing_break
 from harness.language.nodes import Node, TextFile, shortened
 from harness.language.scalars import in_quotes
 
@@ -49,7 +50,7 @@ def _text_changed(node: Node) -> SpecError | None:
         return node.error("empty_prompt", "a text of nothing but white space says nothing to a model; remove it")
     if "\0" in node.value:
         return node.error("nul", "there is a NUL character in this text; remove it")
-    return None
+    return trailing_break(node)
 
 
 def _written(node: Node) -> str:

@@ -13,6 +13,7 @@ from harness.errors import Source, SpecError, did_you_mean, nearest_names
 from harness.inputs import Picture, Prompt
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_text
+from harness.language.notext import text_mistake
 from harness.language.prompts import Placed
 from harness.language.references import Folder, clean
 
@@ -106,6 +107,8 @@ def _caption(node: Node) -> str:
         raise node.error("missing_key", "pictures are read with a text: add `caption`")
     if not is_text(caption) or not caption.value.strip():
         raise caption.error("wrong_type", f"`caption` must be text; it is {described(caption)}")
+    if (mistake := text_mistake(caption)) is not None:
+        raise mistake
     return str(caption.value)
 
 

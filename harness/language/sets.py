@@ -11,6 +11,7 @@ from harness.errors import Source, SpecError, did_you_mean, nearest_names
 from harness.heldout import Seen, plain
 from harness.inputs import Prompt, PromptSet
 from harness.language import pictures, templates
+from harness.language.edges import about_edges, about_split, mixed_breaks
 from harness.language.loader import read_text, read_yaml
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text
@@ -60,6 +61,11 @@ class Library:
         self._open: list[tuple[str, str]] = []
         self._spent: Counter[str] = Counter()
         self.used: set[tuple[str, str]] = set()
+        self.notes: dict[str, None] = {}
+
+    def note(self, *lines: str | None) -> None:
+        """Keep what is worth a second look in the texts, each line once."""
+        self.notes.update(dict.fromkeys(line for line in lines if line))
 
     # What a role names -----------------------------------------------------------------------------------------
 
@@ -132,7 +138,8 @@ class Library:
         if path not in self._files:
             try:
                 file = read_text(path, self.folder.shown(path))
-                self._files[path] = read_txt(file) if path.suffix == ".txt" else read_jsonl(file)
+                self._files[path] = placed = read_txt(file) if path.suffix == ".txt" else read_jsonl(file)
+                self.note(about_edges(placed, path.name, as_lines=True))
             except (SpecError, Mistakes) as error:
                 self._files[path] = _as_mistakes(error)
         return _or_raise(self._files[path])
@@ -204,6 +211,8 @@ class Library:
                 placed = self._defined(node, name, shelf)
                 if not placed:
                     raise node.error("empty_set", f"the set {name!r} holds no prompts")
+                if not is_text(node):
+                    self.note(about_edges(placed, name))
                 self._placed[key] = placed
                 self._spent[shelf.path] += len(placed)
             except (SpecError, Mistakes) as error:
@@ -223,8 +232,9 @@ class Library:
 
     def _listed(self, node: Node, name: str, shelf: Shelf, marks: bool = False) -> list[Placed]:
         errors = [mistake for item in node.value if (mistake := text_mistake(item)) is not None]
-        if errors:
+        if errors := errors or mixed_breaks(node.value):
             raise Mistakes(errors)
+        self.note(*about_split(node.value, node))
         if node.value and all(names_a_set(item.value, shelf) for item in node.value):
             shown = ", ".join(item.value for item in node.value[:3])
             message = f"a list holds prompts, and these are names of sets; for their prompts write {{use: [{shown}]}}"

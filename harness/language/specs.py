@@ -40,7 +40,8 @@ class Loaded:
     """Every spec and everything broken, in stable file order; one line for each thing worth a second look.
 
     unused: a line for each baseline that no claim is held against, part of `warnings` too. loosened_because: suite ->
-    why claims of it are gone. families: those declared in these items, each a test of its own.
+    why claims of it are gone. families: those declared in these items, each a test of its own. notes: a line for
+    each text that reads otherwise than it looks, part of `warnings` too.
     """
 
     items: tuple[Spec | Broken, ...]
@@ -50,6 +51,7 @@ class Loaded:
     unused: tuple[str, ...] = ()
     loosened_because: dict[str, str] = field(default_factory=dict)
     families: tuple[Family, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def load(root: Path, paths: Sequence[Path] | None = None) -> Loaded:
@@ -81,11 +83,12 @@ def _load(root: Path, paths: Sequence[Path] | None) -> Loaded:
         *allowed.warnings,
         *allowed.about_unpinned(read),
         *reader.warnings,
+        *(notes := tuple(reader.world.library.notes)),
         *_untested(items, families),
         *unused,
     )
     because = reader.loosened_because
-    return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, because, families)
+    return Loaded(tuple(items), warnings, allowed.subjects, allowed.corpora, unused, because, families, notes)
 
 
 def _all(walk: Walked) -> list[Path]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from harness.errors import SpecError, did_you_mean, nearest_names
 from harness.inputs import Filled, Prompt
+from harness.language.edges import mixed_breaks
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, is_list, shortened
 from harness.language.notext import not_text, text_mistake
@@ -96,7 +97,8 @@ def _texts(node: Node, key: str, errors: list[SpecError]) -> list[Node]:
         errors.append(_not_words(node, key))
         return []
     read = [item for item in items if key == "template" or not _is_empty_word(item)]
-    errors += [mistake for item in read if (mistake := text_mistake(item)) is not None]
+    errors += (wrong := [mistake for item in read if (mistake := text_mistake(item)) is not None])
+    errors += [] if wrong else mixed_breaks(items)
     return [item for item in items if isinstance(item.value, str)]
 
 

@@ -262,8 +262,8 @@ class Controller:
             terminalreporter.write_line(told)
 
     def _unused(self) -> tuple[str, ...]:
-        """Baselines that no claim is held against."""
-        return self._loaded().unused
+        """Baselines that no claim is held against, and texts that read otherwise than they look."""
+        return (*self._loaded().unused, *contradiction_lines(self._loaded().notes))
 
     def _loaded(self) -> Loaded:
         from harness.plugin import LOADED
