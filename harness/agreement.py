@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.digests import model_folder
-from harness.inputs import ModelRef, SaeRef, Subject, parse_hook
+from harness.inputs import Bos, ModelRef, SaeRef, Subject, parse_hook
 from harness.trained import Training, standard_hook, training_of
 
 # What `read_otherwise` may name, and what is then done in place of what the SAE says.
@@ -68,8 +68,11 @@ def of_shape(sae: SaeRef, said: Training) -> Iterator[Difference]:
     yield from _of_form(sae, said)
 
 
-def of_reading(sae: SaeRef, hook: str, said: Training) -> Iterator[Difference]:
-    """What would be read otherwise than the SAE was trained, at `hook`. Centring and BOS are obeyed, so not here."""
+def of_reading(sae: SaeRef, hook: str, said: Training, bos: Bos = "auto") -> Iterator[Difference]:
+    """What would be read otherwise than the SAE was trained, at `hook`, with the subject's `bos`.
+
+    Centring is obeyed, and so is BOS under auto: neither is here.
+    """
     if said.hook_name is not None and standard_hook(hook) != said.hook_name:
         message = f"SAE {sae.name} was trained at {said.hook_name} ({said.source} says so), and would be read at {hook}"
         fix = (
@@ -86,19 +89,25 @@ def of_reading(sae: SaeRef, hook: str, said: Training) -> Iterator[Difference]:
         yield Difference(
             "positions", "sae_unsupported", message, f"Name one trained on all positions{_or_mean('positions')}"
         )
+    if bos != "auto" and said.prepend_bos is not None and (bos == "prepend") != said.prepend_bos:
+        how = "with" if said.prepend_bos else "without"
+        message = f"SAE {sae.name} was trained {how} BOS ({said.source} says so), and the subject has `bos: {bos}`"
+        yield Difference("bos", "sae_mismatch", message, f"Leave `bos` out{_or_mean('bos')}")
     yield from _of_normalization(sae, said)
     yield from _of_activation(sae, said)
 
 
 def otherwise_keys(subject: Subject, said: Training) -> set[str]:
     """What `read_otherwise` of this subject has reason to name."""
-    keys = {difference.key for difference in of_reading(subject.sae, subject.hook, said)}
+    keys = {difference.key for difference in of_reading(subject.sae, subject.hook, said, subject.bos)}
     return keys | ({"centring"} if said.is_centred else set())
 
 
-def left_to_refuse(sae: SaeRef, hook: str, said: Training, meant: Collection[str]) -> list[Difference]:
+def left_to_refuse(
+    sae: SaeRef, hook: str, said: Training, meant: Collection[str], bos: Bos = "auto"
+) -> list[Difference]:
     """Every difference that nobody means."""
-    return [*of_shape(sae, said), *(one for one in of_reading(sae, hook, said) if one.key not in meant)]
+    return [*of_shape(sae, said), *(one for one in of_reading(sae, hook, said, bos) if one.key not in meant)]
 
 
 def of_model(subject: Subject) -> Iterator[Difference]:
@@ -202,7 +211,9 @@ def _can_be_read(hook: str) -> bool:
     return True
 
 
-def _slice(places: tuple[int | None, ...]) -> str:
+def _slice(places: tuple[int | None, ...] | str) -> str:
+    if isinstance(places, str):
+        return places
     return "[" + ":".join("" if place is None else str(place) for place in places) + "]"
 
 

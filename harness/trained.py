@@ -60,7 +60,7 @@ class Training:
     normalize_activations: str | None = None
     norm_scaling_factor: float | None = None
     hook_head_index: int | str | None = None
-    seqpos_slice: tuple[int | None, ...] | None = None
+    seqpos_slice: tuple[int | None, ...] | str | None = None
     architecture: str | None = None
     activation_fn: str | None = None
     d_in: int | None = None
@@ -99,7 +99,8 @@ def training_of_config(config: Mapping[str, Any], source: str) -> Training:
     """What a cfg.json, or the configuration of a loaded SAE, says.
 
     Before sae-lens 6 texts began with BOS where the file is silent, and `architecture` was standard: that is how
-    sae-lens itself completes such a file. Values of the wrong type count as not said.
+    sae-lens itself completes such a file. A value of another type than sae-lens writes (a list of hook points, as a
+    crosscoder has it) is kept as text, so that it agrees with nothing; numbers and flags of another type are not said.
     """
     said = _flat(config)
     defaults: dict[str, Any] = {"prepend_bos": True, "architecture": "standard"} if _is_before_6(said) else {}
@@ -206,11 +207,13 @@ def _revision(processing: Mapping[str, Any]) -> str | None:
     return ", ".join(named) or None
 
 
-def _positions(value: object) -> tuple[int | None, ...] | None:
+def _positions(value: object) -> tuple[int | None, ...] | str | None:
     """None where no position is left out: sae-lens writes [null] for all of them."""
-    if not isinstance(value, Sequence) or isinstance(value, str):
+    if value is None:
         return None
-    places = tuple(one if isinstance(one, int) else None for one in value)[:3]
+    if not isinstance(value, list | tuple) or len(value) > 3 or not all(one is None or _is_whole(one) for one in value):
+        return str(value)
+    places = tuple(value)
     picked = slice(*places) if places else slice(None)
     is_all = picked.start in (None, 0) and picked.stop is None and picked.step in (None, 1)
     return None if is_all else places
@@ -223,12 +226,16 @@ def _excludes(value: object) -> bool | None:
     return bool(value) if isinstance(value, Sequence) and not isinstance(value, str) else None
 
 
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return None if value is None or value == "" else str(value)
 
 
 def _count(value: object) -> int | None:

@@ -12,8 +12,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from harness.reports.exhibits import Exhibits
+from harness.reports.html.page import page_html
+from harness.reports.markdown import summary_markdown
+from harness.reports.record import Run
 from interp_tests.planted import CLAIM, Planted, is_plain_green, told
 from interp_tests.project import REPO
+from interp_tests.report_cases import STARTED
 
 CENTRED = {"center_writing_weights": True}
 PAGE = REPO / "docs/reading-saes.md"
@@ -62,6 +67,16 @@ def counting_specials(project):
     project.claims = (CLAIM.replace("scope: sample", "scope: sample, special_tokens: counted"),)
 
 
+def unlike_in_bos(trained, stated):
+    """The SAE says one thing of BOS, the subject another."""
+
+    def plant(project):
+        project.says(prepend_bos=trained)
+        project.subject["bos"] = stated
+
+    return plant
+
+
 ROWS = [
     Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
     Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
@@ -72,6 +87,8 @@ ROWS = [
     Row("its architecture", topk(architecture="jumprelu"), "says architecture jumprelu of SAE tiny, cfg.json"),
     Row("k of a TopK SAE", topk(k=7), "says k 7 of SAE tiny, cfg.json says 5"),
     Row("a TopK SAE whose entry does not say so", topk(), "TopK", "inconclusive"),
+    Row("BOS, without which it was trained", unlike_in_bos(False, "prepend"), "trained without BOS"),
+    Row("no BOS, with which it was trained", unlike_in_bos(True, "none"), "trained with BOS"),
     Row("one attention head", saying(hook_head_index=3), "sae_unsupported: SAE tiny reads one attention head, 3"),
     Row("positions left out in training", saying(seqpos_slice=[5, None]), "trained on positions [5:] only"),
     Row("a normalization that is not in the weights", saying(normalize_activations="expected_average_only_in"),
@@ -167,6 +184,7 @@ def test_a_wrong_statement_is_refused_where_the_sae_is_not(project):
         (saying(seqpos_slice=[5, None]), "positions"),
         (saying(normalize_activations="expected_average_only_in"), "normalization"),
         (saying(activation_fn="tanh-relu"), "activation"),
+        (unlike_in_bos(True, "none"), "bos"),
         (saying(model_from_pretrained_kwargs=CENTRED), "centring"),
     ],
 )
@@ -179,3 +197,15 @@ def test_what_an_owner_means_is_read_and_shown(project, plant, key):
     assert record.standing == "met"
     assert any(key in line and "compared with the layer below" in line for line in record.verdict.warnings)
     assert dict(record.read_otherwise) == {key: "compared with the layer below"}
+
+
+def test_every_report_shows_what_is_read_otherwise(project):
+    """The summary and the page have the reason; a hook that the entry leaves out is the SAE's own."""
+    project.sae.pop("hook")
+    (record,) = project.judged()
+    assert record.standing == "met"
+    project.sae["hook"] = "blocks.2.hook_resid_post"
+    project.subject["read_otherwise"] = {"hook": "one layer on, to compare"}
+    run = Run.now(STARTED, command="pytest", must_run=False, records=project.judged(), capture={})
+    assert "hook (it reads at the subject's hook point, not at the SAE's): one layer on" in summary_markdown(run)
+    assert "one layer on, to compare" in page_html(run, Exhibits(), {})

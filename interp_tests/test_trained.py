@@ -169,6 +169,29 @@ def test_an_unreadable_file_says_nothing(tmp_path, text):
     assert training_of(SaeRef("x", "path", str(tmp_path / "absent"))) == Training()
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("hook_name", ["blocks.1.hook_resid_post", "blocks.2.hook_resid_post"], None),
+        ("seqpos_slice", "5:", "5:"),
+        ("seqpos_slice", [5, "x"], "[5, 'x']"),
+        ("normalize_activations", {"scale": 3}, "{'scale': 3}"),
+        ("hook_head_index", [3, 4], "[3, 4]"),
+    ],
+)
+def test_a_value_of_another_type_agrees_with_nothing(tmp_path, field, value, said):
+    """It is kept as text, so that what cannot be understood is never taken for what is usual."""
+    found = getattr(written(tmp_path, **{field: value}), field)
+    assert found == (str(value) if said is None else said)
+    assert found not in (None, "none")
+
+
+@pytest.mark.parametrize("everything", [[None], [0, None], [None, None, 1], [], None])
+def test_a_slice_of_all_positions_leaves_none_out(tmp_path, everything):
+    """As sae-lens writes it where nothing is left out."""
+    assert written(tmp_path, seqpos_slice=everything).seqpos_slice is None
+
+
 def test_qwen_scope_names_its_layer_by_its_file():
     """layer3.sae.pt reads what leaves layer 3; BOS and k are not said."""
     said = training_of(SaeRef("x", "path", "harness/zoo/tiny_qwen3/sae", format="qwen_scope"))

@@ -339,7 +339,8 @@ def _must_begin_as_said(subject: Subject, sae: Encoder, loaded: LoadedModel) -> 
 
 def _sae_of(subject: Subject, loaded: LoadedModel) -> Encoder:
     """The SAE of a subject, read as it was trained but for what the subject says is meant."""
-    sae = load_sae(subject.sae, loaded.d_model, loaded.device, subject.hook, dict(subject.read_otherwise))
+    meant = dict(subject.read_otherwise)
+    sae = load_sae(subject.sae, loaded.d_model, loaded.device, subject.hook, meant, subject.bos)
     if wants_centred(sae):
         must_be_centrable(loaded.model, subject.sae.name)
     return sae

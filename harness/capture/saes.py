@@ -20,7 +20,7 @@ from harness.capture.network import be_impatient
 from harness.capture.qwen_scope import read_qwen_scope
 from harness.digests import SAE_FILES, mismatch, sae_files, verify_sae
 from harness.errors import EnvironmentFault, did_you_mean
-from harness.inputs import FIXED_L0, SaeRef
+from harness.inputs import FIXED_L0, Bos, SaeRef
 from harness.releases import find_release, release_names
 from harness.repository import located
 from harness.trained import Training, training_of, training_of_config
@@ -40,12 +40,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def load_sae(
-    ref: SaeRef, d_model: int, device: torch.device, hook: str | None = None, meant: Collection[str] = ()
+    ref: SaeRef,
+    d_model: int,
+    device: torch.device,
+    hook: str | None = None,
+    meant: Collection[str] = (),
+    bos: Bos = "auto",
 ) -> Encoder:
     """The SAE, fp32, its decoder norms not folded, checked against its pins, the model's width and its own words.
 
     hook: where it will read; `ref.hook` without it. meant: what is read otherwise than it was trained, on purpose
-    (agreement.OTHERWISE).
+    (agreement.OTHERWISE). bos: the subject's own word on BOS.
 
     Raises EnvironmentFault: `unsafe_loading`, `sae_missing`, `sae_unsupported`, `sae_unreadable`,
     `digest_mismatch`, `sae_mismatch`, `not_finite`.
@@ -54,7 +59,7 @@ def load_sae(
     sae = _from_path(ref, device) if ref.source == "path" else released(ref, device)
     sae = sae.float().to(device).eval().requires_grad_(False)
     said = _said_once_loaded(ref, sae)
-    _refuse(ref, hook or ref.hook, said, meant)
+    _refuse(ref, hook or ref.hook, said, meant, bos)
     _check_shape(ref, sae, d_model)
     must_be_finite(sae, f"SAE {ref.name}")
     read_centred(sae, said.is_centred is True and "centring" not in meant)
@@ -138,9 +143,9 @@ def _written_activation(ref: SaeRef) -> str | None:
     return training_of_config(read_config(Path(cached).parent), SAE_FILES[0]).activation_fn
 
 
-def _refuse(ref: SaeRef, hook: str | None, said: Training, meant: Collection[str]) -> None:
+def _refuse(ref: SaeRef, hook: str | None, said: Training, meant: Collection[str], bos: Bos) -> None:
     """Raise the first difference between what the SAE says and how it would be read; with it, how many more."""
-    found = [*of_shape(ref, said)] if hook is None else left_to_refuse(ref, hook, said, meant)
+    found = [*of_shape(ref, said)] if hook is None else left_to_refuse(ref, hook, said, meant, bos)
     if found:
         raise _fault(found)
     if ref.source == "release" and ref.architecture is None and said.architecture in FIXED_L0:

@@ -65,7 +65,7 @@ def check_reading(subject: Subject, node: Node, sae_node: Node) -> None:
     """Raise Mistakes for what would be read otherwise than the SAE was trained and is not meant, and for what is meant
     though it is no difference."""
     said, meant = said_by(subject.sae), dict(subject.read_otherwise)
-    found = [one for one in of_reading(subject.sae, subject.hook, said) if one.key not in meant]
+    found = [one for one in of_reading(subject.sae, subject.hook, said, subject.bos) if one.key not in meant]
     found += of_model(subject)
     errors = [_error(one, _place(one, node, sae_node)) for one in found]
     errors += _without_reason(subject, said, meant, node)
