@@ -24,6 +24,7 @@ from harness.spec import Spec
 from harness.vacuity import reasons, saying_little, says_little
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
+MOST_ALPHA = 0.1
 _DECIDED = (Outcome.MET, Outcome.UNMET)
 _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
 
@@ -49,8 +50,16 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     verdict = _judge(spec, evidence, discovery)
     if verdict.outcome is Outcome.MET and needs_provenance(spec):
         verdict = with_provenance(spec, verdict, candidates(spec.expectation, evidence, spec.claim))
-    noted = (*_nearly_leaked(spec), *as_read(spec), *_unlike_training(spec, evidence))
+    noted = (*_nearly_leaked(spec), *_loose_alpha(spec), *as_read(spec), *_unlike_training(spec, evidence))
     return verdict.with_(warnings=(*verdict.warnings, *noted))
+
+
+def _loose_alpha(spec: Spec) -> tuple[str, ...]:
+    """A line for a level at which more than one claim in ten of no effect is met."""
+    alpha = spec.claim.alpha
+    if alpha <= MOST_ALPHA or spec.claim.scope == "sample":
+        return ()
+    return (f"alpha {spec.claim.alpha_in_words}: of claims about nothing, {alpha:.0%} are met; .05 is usual",)
 
 
 def as_read(spec: Spec) -> tuple[str, ...]:
@@ -87,7 +96,8 @@ def _judge(spec: Spec, evidence: Evidence, discovery: Evidence | None) -> Verdic
     if spec.best is not None and discovery is not None:
         return _judge_best(spec, evidence, discovery)
     if not spec.features:
-        return _with_fragile(spec.expectation.judge(evidence, spec.claim), spec.claim)
+        verdict = _with_fragile(spec.expectation.judge(evidence, spec.claim), spec.claim)
+        return _with_weaknesses(verdict, spec.expectation, evidence, spec.claim)
     if spec.together is None:
         return _judge_feature(spec, evidence, spec.features[0])
     return _judge_together(spec, evidence)
@@ -104,7 +114,10 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
     verdict = _with_fragile(spec.expectation.judge(evidence, claim).with_(feature=feature), claim)
-    return _with_null(verdict, spec.expectation, evidence, claim) if verdict.outcome in _DECIDED else verdict
+    if verdict.outcome not in _DECIDED:
+        return verdict
+    verdict = _with_null(verdict, spec.expectation, evidence, claim)
+    return _with_weaknesses(verdict, spec.expectation, evidence, claim)
 
 
 def _with_fragile(verdict: Verdict, claim: Claim) -> Verdict:
@@ -141,8 +154,19 @@ def _with_null(verdict: Verdict, expectation: Expectation, evidence: Evidence, c
     null = null_of(expectation, evidence, claim)
     if null is None:
         return verdict
-    counted = verdict.with_(null_share=null.share, details={**verdict.details, "null": [null.meeting, null.live]})
+    details = {**verdict.details, "null": [null.meeting, null.live]}
+    if null.near:
+        details["null_near"] = [null.near_meeting, null.near]
+    counted = verdict.with_(null_share=null.share, details=details)
     return saying_little(counted, Reason.VACUOUS, null.warning()) if gates(expectation, null) else counted
+
+
+def _with_weaknesses(verdict: Verdict, expectation: Expectation, evidence: Evidence, claim: Claim) -> Verdict:
+    """A met claim with what its kind knows against it: no positive control, a rival that meets the bound."""
+    if verdict.outcome is Outcome.MET:
+        for why in expectation.weaknesses(evidence, claim):
+            verdict = saying_little(verdict, Reason.VACUOUS, why)
+    return verdict
 
 
 def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:

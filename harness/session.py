@@ -178,7 +178,7 @@ class SpecSession:
         found = self.kept.find(spec)
         verdict = self._judged_now(spec) if found is None else self._judged_before(spec, found)
         if self.mutate != "no" and verdict.outcome is Outcome.MET:
-            verdict = with_trials(verdict, try_mutants(spec, verdict, self._read_or_not))
+            verdict = with_trials(verdict, try_mutants(spec, verdict, self._read_or_not), spec.expectation.rivals)
         return failing_vacuous(verdict) if self.fail_vacuous else verdict
 
     def _judged_before(self, spec: Spec, found: KeptVerdict) -> Verdict:

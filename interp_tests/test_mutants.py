@@ -274,6 +274,10 @@ def test_a_claim_that_kills_nothing_says_little(snapshot):
         failed = failing_vacuous(verdict)
         assert (verdict.outcome, failed.outcome, failed.reason) == (Outcome.MET, Outcome.INCONCLUSIVE, Reason.VACUOUS)
         assert failed.finding == snapshot
+    rival = (trial(Fate.SURVIVED, "random_sae"), trial(Fate.KILLED))
+    assert not says_little(with_trials(met, rival))
+    assert says_little(with_trials(met, rival, {"random_sae"}))
+    assert not says_little(with_trials(met, (trial(Fate.KILLED, "random_sae"),), {"random_sae"}))
     unread = (trial(Fate.NOT_APPLICABLE), trial(Fate.NOT_RUN))
     for fine in ((trial(Fate.SURVIVED), trial(Fate.KILLED)), (trial(Fate.NOT_RUN),), unread):
         assert not kills_nothing(fine)

@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.codes import Kind
 from harness.expectations import kinds
-from harness.expectations.nulls import gates, null_of
+from harness.expectations.nulls import Null, firing_tokens, gates, nearest_in_density, null_of
 from harness.expectations.toy import claim_of, evidence_of, evidence_of_rows, expectation_of, rows
+from harness.judging import judge
 from harness.mutants import Case
 from harness.mutants.wrong_feature import tokens_fired
+from harness.stats.fidelity import mse_of_mean
 from harness.vacuity import failing_vacuous, reasons, saying_little, says_little
 from harness.verdict import Outcome, Reason, Verdict
 from interp_tests.mutant_cases import toy_spec
@@ -106,6 +109,78 @@ def test_pictures_beside_a_claim_are_counted_as_the_claim_reads_them(method):
     assert null_of(expectation, evidence, claim).live == sum(by_hand.values())
 
 
+def test_features_of_like_density_are_counted_the_long_way():
+    """The nearest by how often they fire, without the feature itself; equals by their number; dead ones never."""
+    fired = np.array([5, 0, 5, 9, 1, 6, 100, 0])
+    by_hand = sorted((f for f in range(8) if fired[f] and f != 0), key=lambda f: (abs(int(fired[f]) - 5), f))
+    assert by_hand == [2, 5, 3, 4, 6]
+    assert list(nearest_in_density(fired, 0)) == by_hand
+    assert list(nearest_in_density(fired, 0, most=2)) == [2, 5]
+    assert list(nearest_in_density(fired, None)) == []
+
+
+def test_the_share_among_features_of_like_density_gates_alone():
+    """Few of 1,000 live features meet the bound, and half of those that fire as often: it tells a density."""
+    quiet = Null(20, 1000, near_meeting=100, near=200)
+    assert (quiet.share, quiet.near_share) == (0.02, 0.5)
+    expectation, _, _ = fire_rate(0.5)
+    assert gates(expectation, quiet)
+    assert not gates(expectation, Null(20, 1000, near_meeting=10, near=200))
+    assert "1,000" not in quiet.warning()
+    assert "100 of the 200 nearest in density" in quiet.warning()
+
+
+def test_near_features_are_judged_on_the_same_evidence():
+    """Of the claim's own evidence: those that fire as often and meet the bound, counted one by one."""
+    expectation, evidence, claim = fire_rate(0.5)
+    claim = replace(claim, feature=0)
+    meeting = expectation.meeting(evidence, claim)
+    fired = firing_tokens(expectation, evidence, claim)
+    null = null_of(expectation, evidence, claim)
+    others = [f for f in np.flatnonzero(fired) if f != 0]
+    assert (null.near, null.near_meeting) == (len(others), sum(bool(meeting[f]) for f in others))
+
+
+def test_a_claim_of_silence_needs_a_positive_control():
+    """silent_on's bound lies under the rate that but_fires_on shows; fire_rate and activation at_most have none."""
+    quiet, loud = rows(14, "the old ball"), rows(24, "a red ball", red=3)
+    given = {"prompts": quiet, "but_fires_on": loud}
+    for bound, weak in ((0.2, False), (0.85, False), (0.99, True)):
+        spec, evidence = toy_spec("silent_on", {"rate": {"at_most": bound}}, given)
+        assert says_little(judge(spec, evidence)) is weak, bound
+    few = toy_spec("silent_on", {}, {"prompts": quiet, "but_fires_on": [*loud[:3], *rows(21, "an old ball")]})
+    assert says_little(judge(*few))
+    often = toy_spec("fire_rate", {"rate": {"at_most": 0.9}}, {"prompts": [*loud[:7], *quiet, *quiet]})
+    small = toy_spec("activation", {"median": {"at_most": 1e9}}, {"prompts": loud})
+    assert [reasons(judge(*one))[0][0] for one in (often, small)] == [Reason.VACUOUS] * 2
+
+
+def test_the_mean_activation_is_a_rival_of_fidelity():
+    """A bound on the mse over the variance of the activations is met without an SAE; one under it is not."""
+    text = " ".join(f"w{i}" for i in range(24))
+    given = {"prompts": rows(10, text, **{f"w{i}": 1 + i % 3 for i in range(24)})}
+    spec, evidence = toy_spec("reconstruction", {"mse": {"at_most": 1e9}}, given)
+    loose = judge(spec, evidence)
+    assert says_little(loose)
+    blocks = spec.expectation.blocks(evidence, spec.claim)
+    h = evidence.codes("prompts")
+    counted = h.counted()
+    n, of_mean = counted.sum(), (h.sum_h[:, Kind.TEXT].sum(0) ** 2).sum() / counted.sum()
+    variance = (h.hh[counted].sum() - of_mean) / n / h.d_in
+    assert float(mse_of_mean(blocks.total())[0]) == pytest.approx(variance)
+    tight, _ = toy_spec("reconstruction", {"mse": {"at_most": variance * 0.999}}, given)
+    both, _ = toy_spec("reconstruction", {"mse": {"at_most": 1e9}, "fvu": {"at_most": 0.9}}, given)
+    assert not says_little(judge(tight, evidence))
+    assert not says_little(judge(both, evidence))
+
+
+@pytest.mark.parametrize(("alpha", "warned"), [(0.05, False), (0.1, False), (0.11, True), (0.5, True)])
+def test_a_loose_alpha_is_a_warning(alpha, warned):
+    """At half, every second claim about nothing is met."""
+    spec, evidence = toy_spec("fire_rate", {}, {"prompts": rows(20, "a red ball", red=3)}, alpha=alpha)
+    assert any(line.startswith("alpha ") for line in judge(spec, evidence).warnings) is warned
+
+
 def test_the_hint_fits_the_kind(snapshot):
     """near misses where there is a contrast to exchange; a claim without one is told what else to do."""
     expectation, evidence, claim = fire_rate(0.5)
@@ -166,10 +241,10 @@ def test_fail_vacuous_fails_a_claim_that_many_features_meet(tmp_path):
     (record,) = project.results()["records"]
     assert record["outcome"] == "met"
     assert record["null_share"] > 0.05
-    assert any("live features meet this bound, too" in warning for warning in record["warnings"])
+    assert any("meet this bound, too" in warning for warning in record["warnings"])
     assert project.pytest("-q", "--strict").returncode == 0
     assert project.pytest("-q", "-o", "interp_fail_vacuous=true").returncode == 1
     done = project.pytest("-q", "--fail-vacuous")
     assert done.returncode == 1
-    assert "live features meet this bound, too" in done.stdout
+    assert "meet this bound, too" in done.stdout
     assert project.results()["records"][0]["reason"] == "vacuous"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -103,6 +103,13 @@ class Activation(Expectation):
         pooled = by_unit(evidence.pooled("prompts", claim), units_used(evidence, claim, "prompts"))
         of_all = {"median": median_firing_of_all, "mean": mean_of_all, "max": max_of_all}
         return evidence.memo(key, lambda: {name: f(pooled) for name, f in of_all.items()}, keep=codes)
+
+    def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
+        if self.side() == "low":
+            yield (
+                "nothing shows that the feature is stronger where its concept is: claim the contrast (fires_more), or "
+                "silence (silent_on, which takes a set on which it does fire)"
+            )
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         units = units_used(evidence, claim, "prompts")

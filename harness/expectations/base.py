@@ -150,7 +150,8 @@ class Expectation(BaseModel):
     reads_decoder: the claim is about the feature's decoder direction, and no prompt is read. takes_baseline: the
     number is held against an accepted one. gives_p: a population claim has a p, which a family can correct.
     p_decides: a random deal of its labels meets it in at most alpha of all draws. loosens:
-    fields that lower the bar as they grow, beside the bounds.
+    fields that lower the bar as they grow, beside the bounds. rivals: mutants that make the claim vacuous where they
+    meet it, whatever else it kills.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -164,6 +165,7 @@ class Expectation(BaseModel):
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
     mutants: ClassVar[frozenset[str]] = frozenset()
+    rivals: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[KindExample, ...]] = ()
 
     def about_feature(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import Field
@@ -70,6 +70,10 @@ class FireRate(Expectation):
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' shares are inside the bound, [d_sae]."""
         return within_bound(self.rate, firing_rates(evidence, claim, "prompts"))
+
+    def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
+        if self.side() == "low":
+            yield "nothing shows that the feature would fire where its concept is." + _USE_SILENT_ON
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         n = count_units(units_used(evidence, claim, "prompts"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -10,11 +11,11 @@ from harness.expectations.base import Claim, KindExample
 from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
-from harness.expectations.results import Part, against, limits_text, only, part, verdict_of
+from harness.expectations.results import Part, against, limits_text, only, part, short, verdict_of
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
-from harness.stats.fidelity import METRICS, Blocks, jackknife, value_of
+from harness.stats.fidelity import METRICS, Blocks, jackknife, mse_of_mean, value_of
 from harness.stats.intervals import Limits
 from harness.verdict import Measurement, Outcome, Reason, Verdict
 
@@ -37,6 +38,7 @@ class Reconstruction(Tokenwise):
     kind: ClassVar[str] = "reconstruction"
     reads_feature: ClassVar[bool] = False
     mutants: ClassVar[frozenset[str]] = frozenset({"shuffled_decoder", "random_sae", "one_layer_off"})
+    rivals: ClassVar[frozenset[str]] = frozenset({"random_sae"})
 
     mse: RelativeBound | None = Field(
         None,
@@ -95,6 +97,16 @@ class Reconstruction(Tokenwise):
         """Each number that is bounded by itself; one over another subject's has no limit of its own to hold."""
         alone = [name for name, bound in self._bounds().items() if _over(bound) is None]
         return {name: value_of(METRICS[name], blocks) for name in alone}
+
+    def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
+        """The mean activation as a rival, where every bound is on a number that is known of it."""
+        known = {"mse": value_of(mse_of_mean, self.blocks(evidence, claim)), "fvu": 1.0}
+        bounds = self._bounds()
+        if not bounds.keys() <= known.keys() or self.other_subjects():
+            return
+        if all(bound.holds(known[name]) for name, bound in bounds.items()):
+            reached = " and ".join(f"{name} {short(known[name])}" for name in bounds)
+            yield f"the mean activation alone, without an SAE, has {reached}: lower the bound under that"
 
     def _part(self, name: str, bound: Bound, evidence: Evidence, claim: Claim) -> Part:
         other, by = _over(bound), _by(bound)

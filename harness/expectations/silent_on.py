@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ from harness.expectations.rates import (
     units_used,
     within_bound,
 )
-from harness.expectations.results import against, limits_text, measured, verdict_of
+from harness.expectations.results import against, limits_text, measured, short, verdict_of
 from harness.expectations.showing import MOST_SHOWN, firing_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
@@ -102,6 +102,19 @@ class SilentOn(Expectation):
         """Which features fire on the second set and within the bound on the first, [d_sae]."""
         alive = firing_rates(evidence, claim, "but_fires_on") > 0
         return alive & within_bound(self.rate, firing_rates(evidence, claim, "prompts"))
+
+    def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
+        """The rate on `but_fires_on` must be shown to lie over the bound: else what is silent here is silent there."""
+        n = count_units(units_used(evidence, claim, "but_fires_on"))
+        rates = firing_rates(evidence, claim, "but_fires_on")
+        share = float(rates[feature_of(claim, len(rates))])
+        least = share if claim.scope == "sample" else rate_limits(share * n, n, claim.alpha).low1
+        if least <= self.rate.high:
+            yield (
+                f"it fires on {out_of(share, n)} of {evidence.prompts('but_fires_on').name}, which shows a rate of "
+                f"{short(least)}, and the bound lets it fire on {short(self.rate.high)} of "
+                f"{evidence.prompts('prompts').name}: lower the bound under that, or add prompts on which it fires"
+            )
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         roles = ("prompts", "but_fires_on")

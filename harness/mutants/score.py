@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.stats.intervals import clopper_pearson
@@ -36,14 +36,18 @@ def kills_nothing(trials: Sequence[Trial]) -> bool:
     return found.applicable > 0 and found.killed == 0
 
 
-def with_trials(verdict: Verdict, trials: Sequence[Trial]) -> Verdict:
-    """Return a met verdict with its mutants; one that no mutant breaks, or that none can change, says little."""
+def with_trials(verdict: Verdict, trials: Sequence[Trial], rivals: Collection[str] = ()) -> Verdict:
+    """Return a met verdict with its mutants; one that none breaks, that none can change, or that a rival meets, says
+    little."""
     verdict = verdict.with_(mutants=tuple(trials))
     unread = [trial.mutant for trial in trials if trial.fate is Fate.NOT_RUN]
     left = f" ({', '.join(unread)}: not run)" if unread else ""
     if kills_nothing(trials):
         survived = ", ".join(trial.mutant for trial in trials if trial.fate is Fate.SURVIVED)
         return saying_little(verdict, Reason.VACUOUS, f"met as well with {survived}{left}: it kills no mutant")
+    met = [trial.mutant for trial in trials if trial.fate is Fate.SURVIVED and trial.mutant in rivals]
+    if met:
+        return saying_little(verdict, Reason.VACUOUS, f"a rival, {met[0]}, meets the claim as well: tighten the bound")
     if not unread and not score(trials).applicable:
         why = "no mutant can change what it is judged from, so nothing shows that it could fail"
         return saying_little(verdict, Reason.VACUOUS, why)

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.expectations.evidence import Evidence
+from harness.expectations.nulls import firing_tokens
 from harness.mutants.base import Case, Mutant, Variant
 from harness.spec import Spec
-from harness.stats.firing import tokens_firing_of_all
 
 DRAWS = 3
 
@@ -32,17 +31,11 @@ def tokens_fired(case: Case) -> NDArray[np.int64]:
 
     A claim that reads no prompt says itself which features it is compared with: they count as equals.
     """
-    evidence: Evidence = case.evidence
-    compared = case.spec.expectation.compared(evidence)
+    expectation = case.spec.expectation
+    compared = expectation.compared(case.evidence)
     if compared is not None:
         return compared[0].astype(np.int64)
-    claim, counted_as = case.spec.claim, case.spec.expectation.counted_as
-    read = [
-        tokens_firing_of_all(codes, evidence.counted(role, counted_as(role, claim), by))
-        for (role, by), codes in evidence.codes_of.items()
-    ]
-    summed = [evidence.sums(role, claim, by).fired.sum(axis=0) for role, by in evidence.sums_of]
-    return np.asarray(np.sum([*read, *summed], axis=0), np.int64)
+    return firing_tokens(expectation, case.evidence, case.spec.claim)
 
 
 def _nearest(fired: NDArray[np.int64], feature: int, taken: set[int], rng: np.random.Generator) -> list[int]:

@@ -89,6 +89,15 @@ def l0(blocks: Blocks) -> Floats:
     return blocks.l0 / blocks.n
 
 
+def mse_of_mean(blocks: Blocks) -> Floats:
+    """The mse of the rival that gives the mean activation for every token: the variance, mean over dimensions.
+
+    Its fvu is 1. It has no SAE, so a bound that it meets says nothing about one.
+    """
+    around_mean: Floats = blocks.hh - (blocks.sum_h**2).sum(1) / blocks.n
+    return around_mean / (blocks.n * blocks.d_in)
+
+
 METRICS: dict[str, Metric] = {"mse": mse, "fvu": fvu, "cosine": cosine, "norm_ratio": norm_ratio, "l0": l0}
 
 
