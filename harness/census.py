@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from harness.codes import Codes, Kind, Specials
+from harness.errors import one_of
 from harness.heatmaps import table
 from harness.spelling import spelled_alone
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
@@ -164,6 +165,7 @@ def census_of(
     groups: the template of each prompt, where several share one. Raises Misaligned (aligned) where the two models
     read other tokens, OtherWidth where their SAEs differ, ValueError where the rule is not the method's.
     """
+    one_of("method", method, ("aligned", "ratio_of_means"))
     if base.d_sae != adapted.d_sae:
         raise OtherWidth(f"the two models are read through {base.d_sae} and {adapted.d_sae} features: not the same SAE")
     text = {

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.errors import one_of
 
 Pool = Literal["max", "last", "mean", "any"]
 Tokens = Literal["text", "image", "all"]
@@ -88,7 +90,12 @@ class Codes:
         return slice(int(ends[0]), int(ends[1]))
 
     def counted(self, tokens: Tokens = "text", special_tokens: Specials = "ignored") -> Mask:
-        """Which tokens count, [n_tokens] bool: never padding or chat wrapping, specials and sinks only if asked."""
+        """Which tokens count, [n_tokens] bool: never padding or chat wrapping, specials and sinks only if asked.
+
+        Raises ValueError for another word.
+        """
+        one_of("tokens", tokens, get_args(Tokens))
+        one_of("special_tokens", special_tokens, get_args(Specials))
         kinds = {"text": [Kind.TEXT], "image": [Kind.IMAGE], "all": [Kind.TEXT, Kind.IMAGE]}[tokens]
         if special_tokens == "counted":
             return np.isin(self.kind, [*kinds, Kind.SPECIAL])
@@ -166,6 +173,7 @@ def _check_feature(feature: int, d_sae: int) -> None:
 
 def pool_codes(codes: Codes, counted: Mask, pool: Pool) -> Pooled:
     """max, mean (over counted tokens), last (counted token) or any (1.0 where it fires)."""
+    one_of("pool", pool, get_args(Pool))
     lengths = np.bincount(codes.prompt[counted], minlength=codes.n_prompts)
     keep = counted & _is_last(codes, counted) if pool == "last" else counted
     token = np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))

@@ -155,3 +155,18 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
         return f" Did you mean {near[0]!r}?"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f" Valid: {shown}." if names else ""
+
+
+def one_of(what: str, value: object, valid: Iterable[str]) -> None:
+    """Raise ValueError where an argument of the library is none of the valid names; it has the nearest and all."""
+    names = list(valid)
+    if value not in names:
+        near = nearest_names(value, names, limit=1) if isinstance(value, str) else ()
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{what}={value!r} is none of {', '.join(names)}.{hint}")
+
+
+def at_least_one(what: str, value: int) -> None:
+    """Raise ValueError where a number of things asked for is none: a negative one would cut a list from its end."""
+    if value < 1:
+        raise ValueError(f"{what}={value} asks for nothing; it is 1 or more.")

@@ -13,14 +13,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
-from harness.inputs import Need, Prompt, Subject
+from harness.errors import at_least_one, one_of
+from harness.inputs import Attention, Need, Prompt, Subject
 from harness.rankings import RankedFeature, Ranking, Scan, ScannedPrompt
 from harness.repository import repository
 from harness.spelling import spelled, spelled_alone
@@ -47,17 +48,24 @@ class OpenSubject:
     tokens: Tokens = "text"
     special_tokens: Specials = "ignored"
 
+    def __post_init__(self) -> None:
+        one_of("tokens", self.tokens, get_args(Tokens))
+        one_of("special_tokens", self.special_tokens, get_args(Specials))
+
     def encode(self, prompts: Prompts) -> Codes:
         """The sparse code of every token of every prompt."""
         return self.read(_as_prompts(prompts))
 
     def pooled(self, prompts: Prompts, pool: Pool = "max") -> Pooled:
-        """One number per prompt and feature."""
+        """One number per prompt and feature. Raises ValueError for another `pool`, before anything is read."""
+        one_of("pool", pool, get_args(Pool))
         codes = self.encode(prompts)
         return codes.pooled(codes.counted(self.tokens, self.special_tokens), pool)
 
     def top_features(self, prompt: str, n: int = 10, pool: Pool = "max") -> Ranking:
         """The n features that fire most on one prompt, with the token of the peak."""
+        at_least_one("n", n)
+        one_of("pool", pool, get_args(Pool))
         codes = self.encode([prompt])
         return top_features(codes, n, codes.counted(self.tokens, self.special_tokens), pool, prompt)
 
@@ -65,10 +73,13 @@ class OpenSubject:
         self, positive: Prompts, negative: Prompts, n: int = 20, rank: Rank = "mean", pool: Pool = "max"
     ) -> Ranking:
         """The n features that set the first prompts off from the second."""
+        at_least_one("n", n)
+        one_of("rank", rank, get_args(Rank))
         return differential_features(self.pooled(positive, pool), self.pooled(negative, pool), n, rank)
 
     def scan(self, feature: int, prompts: Prompts, pool: Pool = "max") -> Scan:
         """One feature over prompts: its pooled value and its value on every token."""
+        one_of("pool", pool, get_args(Pool))
         given = _as_prompts(prompts)
         codes = self.encode(given)
         return scan_tokens(codes, feature, given, codes.counted(self.tokens, self.special_tokens), pool)
@@ -95,6 +106,8 @@ def open_subject(
     Raises SpecError for a name that is not there. Reading raises EnvironmentFault where weights cannot be had, or
     where a prompt is empty or too long.
     """
+    for what, names in (("tokens", get_args(Tokens)), ("special_tokens", get_args(Specials))):
+        one_of(what, reading.get(what, names[0]), names)  # before anything is loaded
     if name is not None:
         if any(given is not None for given in (model, tokenizer, sae, layer)):
             raise TypeError("open_subject takes a name, or model=, tokenizer=, sae= and layer=, not both")
@@ -127,6 +140,8 @@ def census(
     prompts: texts for both; images: pictures with captions for the adapted model. `print(found.counts)`, then
     `found.conditions`, `found.rows()`, `found.analyses()`. Raises what harness.census.census_of raises.
     """
+    one_of("method", method, ("aligned", "ratio_of_means"))
+    one_of("special_tokens", special_tokens, get_args(Specials))
     given = _as_prompts(prompts)
     seen = adapted.encode(images) if images is not None else None
     groups = [p.group for p in given]
@@ -140,6 +155,7 @@ def top_features(
 
     text: the prompt's, from which the token of a peak is shown (harness.spelling).
     """
+    at_least_one("n", n)
     mask = codes.counted() if counted is None else counted
     pooled = codes.pooled(mask, pool)
     feature = pooled.features()[pooled.prompt == 0]
@@ -153,8 +169,10 @@ def differential_features(positive: CodesLike, negative: CodesLike, n: int = 20,
 
     rank `mean`: mean(positive) - mean(negative), as the source utilities rank; `rate`: the same of firing
     rates; `auroc`: the chance that a positive prompt's activation exceeds a negative one's, ties half.
-    Ties go to the lower feature number. Raises ValueError where the widths differ.
+    Ties go to the lower feature number. Raises ValueError where the widths differ, and for another `rank`.
     """
+    at_least_one("n", n)
+    one_of("rank", rank, get_args(Rank))
     pos, neg = _as_pooled(positive), _as_pooled(negative)
     check_widths(pos, neg)
     area = _areas(pos, neg, rank)
@@ -223,8 +241,14 @@ def _contrast_row(pos: Pooled, neg: Pooled, feature: int, score: float, area: fl
 
 
 def _as_prompts(prompts: Prompts) -> list[Prompt]:
-    given = [prompts] if isinstance(prompts, str) else list(prompts)
-    return [p if isinstance(p, Prompt) else Prompt(p) for p in given]
+    given = [prompts] if isinstance(prompts, str | Prompt) else list(prompts)
+    made = [p if isinstance(p, Prompt) else Prompt(p) for p in given]
+    for prompt in made:
+        if not isinstance(prompt.text, str):
+            raise TypeError(f"a prompt is text, and this is {prompt.text!r}")
+        if prompt.attention is not None:
+            one_of("attention", prompt.attention, get_args(Attention))
+    return made
 
 
 def _as_pooled(codes: CodesLike) -> Pooled:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import one_of
 from harness.inputs import Prompt
 
 ALIKE = 0.5
@@ -80,6 +81,7 @@ def split(prompts: Sequence[Prompt], salt: str, share: float = 0.5) -> tuple[Pro
 
 def is_in(half: Half, prompt: Prompt) -> bool:
     """Whether a prompt belongs to this half of any set, as suites split them."""
+    one_of("half", half, get_args(Half))
     return (_place(prompt, HALVES) < 0.5) == (half == "discovery")
 
 

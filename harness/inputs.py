@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from harness.trained import Training
 
+from harness.errors import nearest_names
+
 SITES = ("hook_resid_pre", "hook_resid_post", "hook_mlp_out")
 _HOOK = re.compile(r"^blocks\.(\d+)\.(hook_resid_pre|hook_resid_post|hook_mlp_out)$")
 
@@ -131,7 +133,9 @@ def parse_hook(hook: str) -> tuple[int, str]:
     """`blocks.10.hook_resid_post` -> (10, 'hook_resid_post'); ValueError for any other site."""
     match = _HOOK.match(hook)
     if match is None:
-        raise ValueError(f"{hook!r} is not a site that can be read; one of blocks.L.{{{', '.join(SITES)}}}")
+        near = nearest_names(hook.rpartition(".")[2], SITES, limit=1)
+        hint = f" Did you mean {near[0]!r}?" if near and not hook.endswith(near[0]) else ""
+        raise ValueError(f"{hook!r} is not a site that can be read; one of blocks.L.{{{', '.join(SITES)}}}.{hint}")
     return int(match[1]), match[2]
 
 

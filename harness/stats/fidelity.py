@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +164,8 @@ def jackknife(
 
 def _over(value: Any, other: Any, by: Over) -> Any:
     """A difference, or a ratio: NaN over 0."""
+    if by not in get_args(Over):
+        raise ValueError(f"by={by!r} is none of {', '.join(get_args(Over))}.")
     return value - other if by == "difference" else value / np.where(other == 0, np.nan, other)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,8 @@ def scores_of_all(
     if by == "rate":
         ones = firing_as_one(positive), firing_as_one(negative)
         return rate_gap(_weighted_means(ones[0], w_pos), _weighted_means(ones[1], w_neg))
+    if by != "mean":
+        raise ValueError(f"by={by!r} is none of {', '.join(get_args(RankBy))}.")
     return _weighted_means(positive, w_pos) - _weighted_means(negative, w_neg)
 
 
