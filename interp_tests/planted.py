@@ -20,7 +20,7 @@ CLAIM = "{id: fires, scope: sample, sparsity: {prompts: color, l0: {at_least: 1}
 class Planted:
     """zoo/model (Gemma 2), zoo/sae-jumprelu and zoo/sae-topk; `model`, `sae` and `subject` are its entries.
 
-    claims: the YAML of each claim; by itself the project is met, and `judged` says so.
+    claims: the YAML of each claim; sets: those of the suite; by itself the project is met, and `judged` says so.
     """
 
     root: Path
@@ -28,6 +28,7 @@ class Planted:
     sae: dict = field(default_factory=lambda: {"path": "zoo/sae-jumprelu", "hook": HOOK})
     subject: dict = field(default_factory=lambda: {"model": "tiny", "sae": "tiny", "max_tokens": 128})
     claims: tuple[str, ...] = (CLAIM,)
+    sets: dict = field(default_factory=lambda: {"color": COLOR, "plain": PLAIN})
 
     def __post_init__(self):
         (self.root / "specs").mkdir(parents=True)
@@ -46,7 +47,7 @@ class Planted:
         entries = {"models": self.model, "saes": self.sae, "subjects": self.subject}
         text = "".join(f"{section}:\n  tiny: {json.dumps(entry)}\n" for section, entry in entries.items())
         (self.root / "specs/subjects.yaml").write_text(text)
-        head = f"title: planted\nsubjects: [tiny]\nprompts: {json.dumps({'color': COLOR, 'plain': PLAIN})}\nexpect:\n"
+        head = f"title: planted\nsubjects: [tiny]\nprompts: {json.dumps(self.sets)}\nexpect:\n"
         (self.root / "specs/planted.yaml").write_text(head + "".join(f"  - {claim}\n" for claim in self.claims))
 
     def judged(self, store="store.sqlite"):

@@ -77,6 +77,32 @@ def unlike_in_bos(trained, stated):
     return plant
 
 
+def few_positions(project):
+    """The model has fewer positions than a prompt has tokens; they are rotary, so that nothing else would fail."""
+    path = project.root / "zoo/model/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "max_position_embeddings": 8}))
+
+
+def chatting(body):
+    """Prompts are wrapped in a chat template that writes this for each message."""
+
+    def plant(project):
+        (project.root / "zoo/model/chat_template.jinja").write_text("{% for m in messages %}" + body + "{% endfor %}")
+        project.sets["color"] = {"chat": "user", "prompts": project.sets["color"]}
+
+    return plant
+
+
+def wider_tokenizer(project):
+    """The tokenizer has a token more than the model has embeddings, and every prompt has that token."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(project.root / "zoo/model")
+    tokenizer.add_tokens(["zzzz"])
+    tokenizer.save_pretrained(project.root / "zoo/model")
+    project.sets["color"] = [f"{text} zzzz" for text in project.sets["color"]]
+
+
 ROWS = [
     Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
     Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
@@ -106,6 +132,11 @@ ROWS = [
     Row("special tokens that it was not trained on", counting_specials, "trained without special tokens", "warning"),
     Row("a cfg.json of other weights", saying(d_sae=128), "sae_unreadable"),
     Row("another model by its name", saying(model_name="org/other-1b"), '"sae_trained_on": "org/other-1b"', "record"),
+    Row("fewer positions than a prompt has tokens", few_positions, "its model only 8 positions"),
+    Row("a tokenizer wider than the embeddings", wider_tokenizer, "has the token 'zzzz' (id"),
+    Row("a chat template that raises", chatting("{{ raise_exception('no strings') }}"), "chat_template_failed"),
+    Row("a chat template that repeats the message", chatting("{{ m.content }} {{ m.content }}"), "writes it 2 times"),
+    Row("a chat template that changes the message", chatting("{{ m.content | upper }}"), "text_not_found"),
 ]  # fmt: skip
 
 
