@@ -6,7 +6,7 @@ with their captions, as the source notebook pools them; adapted_image_tokens the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -21,8 +21,8 @@ from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, Aligned
 from harness.stats.transfer.conditions import Condition, Strength, condition, strength_of_all
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioRule, RatioTransfer, ratio_of_means
 from harness.stats.transfer.reach import reachable_classes
+from harness.stats.units import Grouping
 
-Groups = Sequence[str | None]
 # Where a category's examples are strongest, as the notebook chooses them; the base's text for all others.
 _CHOSEN_ON = {"new_vision": "adapted_pictures", "new_text": "adapted_text"}
 _LEFT_OUT = ("dead", "indeterminate", "unclassified")
@@ -158,19 +158,19 @@ def census_of(
     method: Literal["aligned", "ratio_of_means"] = "aligned",
     special_tokens: Specials = "ignored",
     rule: AlignedRule | RatioRule | None = None,
-    groups: Groups | None = None,
+    grouping: Grouping | None = None,
 ) -> Census:
     """Classify every feature from the codes of the same prompts in both models, and of pictures in the adapted one.
 
-    groups: the template of each prompt, where several share one. Raises Misaligned (aligned) where the two models
+    grouping: which prompts are one unit; each its own unless given. Raises Misaligned (aligned) where the two models
     read other tokens, OtherWidth where their SAEs differ, ValueError where the rule is not the method's.
     """
     one_of("method", method, ("aligned", "ratio_of_means"))
     if base.d_sae != adapted.d_sae:
         raise OtherWidth(f"the two models are read through {base.d_sae} and {adapted.d_sae} features: not the same SAE")
     text = {
-        "base_text": condition(base, base.counted("text", special_tokens), groups),
-        "adapted_text": condition(adapted, adapted.counted("text", special_tokens), groups),
+        "base_text": condition(base, base.counted("text", special_tokens), grouping),
+        "adapted_text": condition(adapted, adapted.counted("text", special_tokens), grouping),
     }
     seen = {} if images is None else {
         "adapted_pictures": condition(images, images.counted("all", special_tokens)),

@@ -13,10 +13,11 @@ from harness.costing import Cost, cost_of
 from harness.errors import EnvironmentFault
 from harness.expectations.bounds import Bound
 from harness.expectations.choosing import best_feature
-from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.results import bound_text, short
+from harness.heldout import Prompts
+from harness.independence import Over, counted_in_words, grouping
 from harness.inputs import Need
 from harness.judging import before_running, judge
 from harness.planning import Plan, plan
@@ -47,13 +48,13 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One spec in plain terms. units: per role the set's name, its prompts and its units. smallest_p: of any
-    evidence on these sets. cost: of what is still to be read. early: the verdict that no evidence can change. verdict,
-    outlooks (per feature): where the store has all."""
+    """One spec in plain terms. units: per role the set's name, its prompts, its units, and these in words. smallest_p:
+    of any evidence on these sets. cost: of what is still to be read. early: the verdict that no evidence can change.
+    verdict, outlooks (per feature): where the store has all."""
 
     spec: Spec
     reads: tuple[Reads, ...]
-    units: dict[str, tuple[str, int, int]]
+    units: dict[str, tuple[str, int, int, str]]
     smallest_p: float | None
     cost: Cost
     early: Verdict | None
@@ -68,13 +69,17 @@ def explain(spec: Spec, store: Store, reports: Path = Path("reports")) -> Explan
     reports: the folder of earlier runs, which say how fast this machine reads.
     """
     early = before_running(spec)
-    units = {role: (s.name, len(s), units_in(spec.sets, role)) for role, s in spec.sets.items()}
+    units = {role: _units_of(found.name, found.prompts, spec.claim.over) for role, found in spec.sets.items()}
     floor = spec.expectation.smallest_p(spec.sets, spec.asked)
     needs = list(spec.needs())
     made = plan(needs, store)
     cost = cost_of(made, spec.subjects, reports)
     found = Explanation(spec, tuple(_reads(needs, made)), units, floor, cost, early)
     return found if early is not None else _with_evidence(found, store)
+
+
+def _units_of(name: str, prompts: Prompts, over: Over) -> tuple[str, int, int, str]:
+    return name, len(prompts), grouping(prompts, over).n, counted_in_words(prompts, over)
 
 
 def _reads(needs: Sequence[Need], made: Plan) -> Iterator[Reads]:
@@ -137,9 +142,8 @@ def in_words(found: Explanation) -> Iterator[tuple[str, str]]:
     for page in pages_of(found):
         yield "page", page
     yield from _beside(spec)
-    for role, (name, prompts, units) in found.units.items():
-        made_from = f" from {units} template{'s' * (units != 1)}" if units < prompts else ""
-        yield role, f"{name}: {prompts} prompt{'s' * (prompts != 1)}{made_from}"
+    for role, (name, _, _, counted) in found.units.items():
+        yield role, f"{name}: {counted}"
     for role, corpus in spec.corpora.items():
         yield role, f"{corpus.name}: the first {corpus.token_limit:,} tokens"
     for reads in found.reads:
@@ -222,7 +226,7 @@ def to_dict(found: Explanation) -> dict[str, Any]:
         "pages": list(pages_of(found)),
         "scope": spec.claim.scope,
         "alpha": spec.claim.alpha,
-        "sets": {r: {"name": n, "prompts": p, "units": u} for r, (n, p, u) in found.units.items()},
+        "sets": {r: {"name": n, "prompts": p, "units": u} for r, (n, p, u, _) in found.units.items()},
         "reads": [
             {"subject": r.subject, "prompts": r.prompts, "corpora": r.corpora, "to_read": r.to_read}
             for r in found.reads

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.errors import at_least_one, one_of
+from harness.independence import grouping
 from harness.inputs import Attention, Need, Prompt, Subject
 from harness.rankings import RankedFeature, Ranking, Scan, ScannedPrompt
 from harness.repository import repository
@@ -144,8 +145,8 @@ def census(
     one_of("special_tokens", special_tokens, get_args(Specials))
     given = _as_prompts(prompts)
     seen = adapted.encode(images) if images is not None else None
-    groups = [p.group for p in given]
-    return census_of(base.encode(given), adapted.encode(given), seen, method, special_tokens, rule, groups)
+    units = grouping(tuple(given)) if method == "aligned" else None  # the ratio pools all tokens, as its source does
+    return census_of(base.encode(given), adapted.encode(given), seen, method, special_tokens, rule, units)
 
 
 def top_features(

@@ -7,65 +7,34 @@ every time, and on held-out prompts in 1-8 % of draws (sim, in docs/statistics.m
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.errors import one_of
 from harness.inputs import Prompt
+from harness.nearcopies import FrameIndex, PairIndex
+from harness.sametext import Words, same_text, shared_opening, shared_start, word_pairs, words_of
 
-ALIKE = 0.5
-"""Jaccard of word pairs from which two prompts are near duplicates."""
+LEAKED = 0.8
+"""Jaccard of word pairs from which a tested prompt is one that the feature was found on."""
 
-T = TypeVar("T")
 Made = TypeVar("Made")
 Prompts = tuple[Prompt, ...]
-_Pairs = frozenset[tuple[str, ...]]
 _REMEMBERED = 300_000  # prompts; a file has 100,000 at most, and who loads suites again and again keeps no more
-_FEW = 200  # prompts that may be alike; of more, what they share is counted for all at once
+_FEWEST_PAIRS = 3  # of a text without what its whole set shares: what is shorter is a word, and words recur
 Half = Literal["discovery", "test"]
 HALVES = "half"
 """The salt of `half:` in suites: one for all, so that a prompt is on the same side everywhere."""
 
 
 def plain(prompt: Prompt) -> tuple[str, str | None]:
-    """What makes two prompts the same evidence: the text without case and spacing, and the picture."""
+    """What makes two prompts the same evidence: the normalised text, and the picture."""
     text, picture = prompt.content
-    return _folded(text), picture
-
-
-@lru_cache(maxsize=1 << 15)
-def _folded(text: str) -> str:
-    """Remembered: every set that a prompt stands in asks for it, and so does every claim that was found elsewhere."""
-    return " ".join(text.casefold().split())
-
-
-class Seen(Generic[T]):
-    """Prompts with what is known of each, to be asked whether another one is the same evidence once more."""
-
-    def __init__(self) -> None:
-        self._exactly: dict[tuple[str, str | None], T] = {}
-        self._plainly: dict[tuple[str, str | None], tuple[str | None, T]] = {}
-
-    def add(self, prompt: Prompt, known: T) -> None:
-        self._exactly.setdefault(prompt.content, known)
-        self._plainly.setdefault(plain(prompt), (prompt.group, known))
-
-    def find(self, prompt: Prompt) -> T | None:
-        """What was added first with this prompt's text and picture, whatever the case and spacing; None for a new one.
-
-        Spellings that share a template are new each: the template is the unit, however many prompts it has.
-        """
-        if prompt.content in self._exactly:
-            return self._exactly[prompt.content]
-        group, known = self._plainly.get(plain(prompt), (None, None))
-        return None if group is not None and group == prompt.group else known
+    return same_text(text, prompt.code), picture
 
 
 def split(prompts: Sequence[Prompt], salt: str, share: float = 0.5) -> tuple[Prompts, Prompts]:
@@ -93,24 +62,6 @@ def _place(prompt: Prompt, salt: str) -> float:
     return int.from_bytes(digest[:6]) / 2**48
 
 
-@dataclass(frozen=True, slots=True)
-class NearDuplicates:
-    """Tested prompts that nearly stand among those that a feature was found on, and one such pair."""
-
-    count: int
-    tested: Prompt
-    found_on: Prompt
-    why: str
-
-    def warning(self, where: str) -> str:
-        """One line, naming the pair."""
-        prompts = "prompt is a near duplicate" if self.count == 1 else "prompts are near duplicates"
-        return (
-            f"{self.count} tested {prompts} of one that the feature was found on ({where}): {self.tested.shown!r} and "
-            f"{self.found_on.shown!r} {self.why}"
-        )
-
-
 def by_identity(make: Callable[..., Made], most: int = _REMEMBERED) -> Callable[..., Made]:
     """`make`, remembered for the last calls, of `most` prompts together, by which tuples of prompts it was given: many
     claims share a set, and hashing 10,000 prompts for each claim is what would cost."""
@@ -130,103 +81,130 @@ def by_identity(make: Callable[..., Made], most: int = _REMEMBERED) -> Callable[
     return made
 
 
-@by_identity
-def repeated(found_on: Prompts, tested: Prompts) -> frozenset[int]:
-    """The places in `tested` of prompts that stand in `found_on`, too, whatever their case and spacing."""
-    seen = _plains(found_on)
-    return frozenset(place for place, prompt in enumerate(tested) if plain(prompt) in seen)
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A tested prompt, the one that the feature was found on and that it repeats, and how much they share.
 
-
-@by_identity
-def _plains(prompts: Prompts) -> frozenset[tuple[str, str | None]]:
-    return frozenset(map(plain, prompts))
-
-
-@by_identity
-def near_duplicates(found_on: Prompts, tested: Prompts) -> NearDuplicates | None:
-    """Tested prompts that share a picture, a template, or half of their word pairs with one of `found_on`.
-
-    The pair that is named is the first such tested prompt, and the prompt that is most like it, of equals the first.
+    share: 1 for the same text; the Jaccard of word pairs; 0 where they share a picture or a template.
     """
-    index = _Index(found_on)
-    alike = [prompt for prompt in tested if index.has_like(prompt)]
-    return NearDuplicates(len(alike), alike[0], *index.closest(alike[0])) if alike else None
+
+    tested: Prompt
+    found_on: Prompt
+    share: float
+    why: str
+
+    @property
+    def is_leaked(self) -> bool:
+        """Whether the two are the same evidence; else the pair is only suspicious."""
+        return self.share >= LEAKED
 
 
-class _Index:
-    """Prompts by picture, template and word pairs.
+@dataclass(frozen=True, slots=True)
+class Leaks:
+    """The tested prompts that repeat, or nearly repeat, one that a feature was found on."""
 
-    Two sets that share at least half of all their pairs have one in common among their rarer halves, each sorted in one
-    order of all pairs (Bayardo, Ma and Srikant, Scaling Up All Pairs Similarity Search, WWW 2007). So mostly these are
-    looked up, and what an opening has in common with a thousand others is never looked at. Where even rare pairs are
-    in many prompts (a dozen words in all), what is shared with every prompt is counted instead, 300 times as fast.
+    leaked: tuple[Leak, ...]
+    near: tuple[Leak, ...]
+
+    def warning(self, where: str) -> str:
+        """One line about those that nearly do, naming the closest pair."""
+        worst = max(self.near, key=lambda leak: leak.share)
+        prompts = "prompt is a near copy" if len(self.near) == 1 else "prompts are near copies"
+        return (
+            f"{len(self.near)} tested {prompts} of one that the feature was found on ({where}): "
+            f"{worst.tested.shown!r} and {worst.found_on.shown!r} {worst.why}"
+        )
+
+
+@by_identity
+def leaks(found_on: Prompts, tested: Prompts) -> Leaks:
+    """Tested prompts that are, or nearly are, among those that a feature was found on.
+
+    Leaked: the same text after normalization, with the same picture, or LEAKED of the word pairs. Near: half of them,
+    the same text but for one word, one picture, or one template. Compared are the texts without the sentences that all
+    of a set begin with; and those of either set without all words that its prompts begin and end with, so that a clause
+    put before (or after) each prompt makes no new ones.
     """
+    index = _FoundOn(found_on)
+    core = _cores(tested)
+    found = [leak for place, prompt in enumerate(tested) if (leak := index.closest(prompt, *core[place])) is not None]
+    return Leaks(tuple(x for x in found if x.is_leaked), tuple(x for x in found if not x.is_leaked))
+
+
+def _cores(prompts: Prompts) -> list[tuple[Words, Words]]:
+    """Of each prompt its words without the shared sentences, and without all words that the set begins and ends with.
+
+    The second is the first where too little would be left.
+    """
+    texts = [p.text for p in prompts]
+    opening = shared_opening(texts)
+    words = [words_of(p.text[opening:], p.code) for p in prompts]
+    begins = shared_start(words)
+    ends = shared_start([one[begins:][::-1] for one in words])
+    return [(one, _long_enough(one[begins : len(one) - ends], one)) for one in words]
+
+
+def _long_enough(part: Words, whole: Words) -> Words:
+    return part if len(part) > _FEWEST_PAIRS else whole
+
+
+class _FoundOn:
+    """The prompts that a feature was found on, by text, picture, template and word pairs."""
 
     def __init__(self, prompts: Prompts) -> None:
-        self._pictures = {p.image.digest: p for p in prompts if p.image is not None}
-        self._templates = {p.group: p for p in prompts if p.group is not None}
-        texts: dict[_Pairs, Prompt] = {}
-        for prompt in prompts:
-            if prompt.image is None:
-                texts.setdefault(word_pairs(prompt.text), prompt)
-        self._pairs, self._prompts = [*texts], [*texts.values()]
-        self._lengths = np.array([len(pairs) for pairs in self._pairs], np.int64)
-        holding: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for number, pairs in enumerate(self._pairs):
-            for pair in pairs:
-                holding[pair].append(number)
-        self._holding = {pair: np.array(numbers) for pair, numbers in holding.items()}
-        self._rarely: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for number, pairs in enumerate(self._pairs):
-            for pair in self._rarer(pairs):
-                self._rarely[pair].append(number)
-        self._answers: dict[_Pairs, bool] = {}
+        self._same = {plain(p): p for p in reversed(prompts)}
+        self._exactly = {p.content: p for p in reversed(prompts)}
+        self._pictures = {p.image.digest: p for p in reversed(prompts) if p.image is not None}
+        self._templates = {p.group: p for p in reversed(prompts) if p.group is not None}
+        cores = _cores(prompts)
+        written = [i for i, p in enumerate(prompts) if p.image is None]
+        self._whole = _Pairs([(prompts[i], cores[i][0]) for i in written])
+        self._bare = _Pairs([(prompts[i], cores[i][1]) for i in written if cores[i][1] != cores[i][0]])
 
-    def has_like(self, prompt: Prompt) -> bool:
-        """Whether any prompt is alike."""
+    def closest(self, prompt: Prompt, whole: Words, bare: Words) -> Leak | None:
+        """The prompt that this one repeats most, None where it repeats none. whole, bare: its words, as `_cores`."""
+        same = self._same.get(plain(prompt)) or self._exactly.get(prompt.content)
+        if same is not None:
+            return Leak(prompt, same, 1.0, "are the same text" if prompt.image is None else "are the same")
         if prompt.image is not None:
-            return prompt.image.digest in self._pictures
-        if prompt.group in self._templates:
-            return True
-        pairs = word_pairs(prompt.text)
-        if pairs not in self._answers:
-            self._answers[pairs] = self._has_like(pairs)
-        return self._answers[pairs]
-
-    def closest(self, prompt: Prompt) -> tuple[Prompt, str]:
-        """Of a prompt that has one like it: the one that is most so, and in what."""
-        if prompt.image is not None:
-            return self._pictures[prompt.image.digest], "show one picture"
-        if prompt.group in self._templates:
-            return self._templates[prompt.group], "are made from one template"
-        shares = self._shares(word_pairs(prompt.text))
-        at = int(np.argmax(shares))
-        return self._prompts[at], f"share {shares[at]:.0%} of their word pairs"
-
-    def _has_like(self, pairs: _Pairs) -> bool:
-        found = [self._rarely[pair] for pair in self._rarer(pairs) if pair in self._rarely]
-        if sum(map(len, found)) > _FEW:
-            return bool((self._shares(pairs) >= ALIKE).any())
-        return any(_jaccard(pairs, self._pairs[number]) >= ALIKE for numbers in found for number in numbers)
-
-    def _shares(self, pairs: _Pairs) -> NDArray[np.float64]:
-        """Jaccard with every text."""
-        found = [self._holding[pair] for pair in pairs if pair in self._holding]
-        both = np.bincount(np.concatenate([np.zeros(0, np.int64), *found]), minlength=len(self._pairs))
-        return both / (len(pairs) + self._lengths - both)
-
-    def _rarer(self, pairs: _Pairs) -> list[tuple[str, ...]]:
-        """The rarest of the pairs, one more than half: what is left is too little to be half of what both hold."""
-        often = {pair: len(self._holding.get(pair, ())) for pair in pairs}
-        return sorted(pairs, key=lambda pair: (often[pair], pair))[: len(pairs) // 2 + 1]
+            shown = self._pictures.get(prompt.image.digest)
+            return None if shown is None else Leak(prompt, shown, 0.0, "show one picture")
+        asked = [(self._whole, whole), (self._bare, whole)] + ([(self._whole, bare)] if bare != whole else [])
+        near = [found for pairs, words in asked if (found := pairs.closest(words, prompt.code)) is not None]
+        if near:
+            share, other = max(near, key=lambda one: one[0])
+            return Leak(prompt, other, share, f"share {share:.0%} of their word pairs")
+        framed = self._whole.but_for_one_word(whole, prompt.code)
+        if framed is not None:
+            return Leak(prompt, framed, 0.0, "differ in one word")
+        made = None if prompt.group is None else self._templates.get(prompt.group)
+        return None if made is None else Leak(prompt, made, 0.0, "are made from one template")
 
 
-def _jaccard(one: _Pairs, other: _Pairs) -> float:
-    both = len(one & other)
-    return both / (len(one) + len(other) - both)
+class _Pairs:
+    """Prompts by their words; code is compared with code only, since there other signs count."""
 
+    def __init__(self, given: Sequence[tuple[Prompt, Words]]) -> None:
+        self._given = {code: [one for one in given if one[0].code == code] for code in (False, True)}
+        self._by_pairs: dict[bool, PairIndex] = {}
+        self._by_frame: dict[bool, FrameIndex] = {}
 
-def word_pairs(text: str) -> _Pairs:
-    """The pairs of neighbouring words, without case and outer punctuation; of one word, the word itself."""
-    words = [word.strip(".,;:!?\"'()[]{}") or word for word in text.casefold().split()]
-    return frozenset(pairwise(words)) or frozenset([tuple(words)])
+    def closest(self, words: Words, code: bool) -> tuple[float, Prompt] | None:
+        """(Jaccard, prompt) of the one most like it, of equals the first; None where none is alike."""
+        if code not in self._by_pairs:
+            self._by_pairs[code] = PairIndex([word_pairs(mine) for _, mine in self._given[code]])
+        index, pairs = self._by_pairs[code], word_pairs(words)
+        near = index.alike(pairs)
+        if not len(near):
+            return None
+        shares = index.shares(pairs)[near]
+        return float(shares.max()), self._given[code][int(near[np.argmax(shares)])][0]
+
+    def but_for_one_word(self, words: Words, code: bool) -> Prompt | None:
+        """The first prompt that differs in one word, or None."""
+        if code not in self._by_frame:
+            self._by_frame[code] = FrameIndex()
+            for number, (_, mine) in enumerate(self._given[code]):
+                self._by_frame[code].add(number, mine)
+        found = self._by_frame[code].alike(words)
+        return self._given[code][min(found)][0] if found else None

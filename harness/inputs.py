@@ -177,6 +177,7 @@ class Prompt:
     attention: Attention | None = None
     chat: str | None = None
     filled: tuple[Filled, ...] = ()
+    code: bool = False
 
     @property
     def content(self) -> tuple[str, str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,9 @@ from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import NOISES, closest, noise_of
 from harness.expectations.nulls import candidates, gates, null_of
-from harness.heldout import near_duplicates, repeated
-from harness.inputs import Prompt, PromptSet
+from harness.heldout import Leak, leaks
+from harness.independence import split_copies
+from harness.inputs import PromptSet
 from harness.provenance import needs_provenance, with_provenance
 from harness.spec import Spec
 from harness.vacuity import reasons, saying_little, says_little
@@ -50,7 +51,7 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     verdict = _judge(spec, evidence, discovery)
     if verdict.outcome is Outcome.MET and needs_provenance(spec):
         verdict = with_provenance(spec, verdict, candidates(spec.expectation, evidence, spec.claim))
-    noted = (*_nearly_leaked(spec), *_loose_alpha(spec), *as_read(spec), *_unlike_training(spec, evidence))
+    noted = (*warnings_of(spec), *_loose_alpha(spec), *as_read(spec), *_unlike_training(spec, evidence))
     return verdict.with_(warnings=(*verdict.warnings, *noted))
 
 
@@ -216,32 +217,41 @@ def _found_on(spec: Spec) -> list[PromptSet]:
 
 
 def _leaked(spec: Spec) -> Verdict | None:
-    """Exact overlap between what a feature was found on and what it is tested on."""
-    found_on = _found_on(spec)
-    if not found_on:
+    """The same evidence in what a feature was found on and in what it is tested on."""
+    found = [
+        (leak, seen.name) for seen, tested in _held_out(spec) for leak in leaks(seen.prompts, tested.prompts).leaked
+    ]
+    if not found:
         return None
-    shared = [leak for tested in spec.sets.values() for leak in _shared(found_on, tested)]
-    if not shared:
-        return None
-    prompt, where = shared[0]
+    leak, where = found[0]
+    n = len({id(leak.tested) for leak, _ in found})
     return inconclusive(
         Reason.LEAKED,
-        f"{len(shared)} of the tested prompts are among those that the feature was found on ({where}), "
-        f"for example {prompt.shown!r}: test on others.",
+        f"{n} of the tested prompts are among those that the feature was found on ({where}), "
+        f"for example {_shown(leak)}: test on others.",
     )
 
 
-def _shared(found_on: list[PromptSet], tested: PromptSet) -> list[tuple[Prompt, str]]:
-    """The tested prompts that stand in one of these sets, each with that set's name."""
-    places = {place: seen.name for seen in found_on for place in repeated(seen.prompts, tested.prompts)}
-    return [(tested.prompts[place], name) for place, name in sorted(places.items())]
+def _shown(leak: Leak) -> str:
+    if leak.tested.content == leak.found_on.content:
+        return repr(leak.tested.shown)
+    return f"{leak.tested.shown!r} and {leak.found_on.shown!r}, which {leak.why}"
 
 
-def _nearly_leaked(spec: Spec) -> tuple[str, ...]:
-    """A warning for each discovery set that a tested set nearly repeats: half a leak, and easily not seen."""
-    return tuple(
-        found.warning(seen.name)
-        for seen in _found_on(spec)
-        for tested in spec.sets.values()
-        if (found := near_duplicates(seen.prompts, tested.prompts)) is not None
-    )
+def _held_out(spec: Spec) -> Iterator[tuple[PromptSet, PromptSet]]:
+    """(a set that the feature was found on, a set that it is tested on), every two."""
+    found_on = (spec.discovered_on, spec.best and spec.best.prompts, spec.best and spec.best.than)
+    return ((seen, tested) for tested in spec.sets.values() for seen in found_on if seen)
+
+
+def warnings_of(spec: Spec) -> tuple[str, ...]:
+    """What a reader of the claim should know of its prompts: tested ones that nearly repeat what the feature was found
+    on, and declared groups that make two units of near copies."""
+    near = [(leaks(seen.prompts, tested.prompts), seen.name) for seen, tested in _held_out(spec)]
+    nearly = [found.warning(name) for found, name in near if found.near]
+    pairs = [(found.name, pair) for found in spec.sets.values() if (pair := split_copies(found.prompts)) is not None]
+    splits = [
+        f"groups of {name} split near copies, which then count as two: {one.shown!r} and {other.shown!r}"
+        for name, (one, other) in pairs
+    ]
+    return (*nearly, *splits)

@@ -27,9 +27,9 @@ from harness.language.sets import resolve_reference
 from harness.language.specs import load
 from harness.session import default_store
 from harness.stats.intervals import newcombe_auroc
-from harness.stats.units import design_of
 from harness.store import Store
 from interp_tests.command import enter, interp
+from interp_tests.labelled import design_by as design_of
 from interp_tests.language_root import codes_of, prompts_of
 from interp_tests.project import REPO, make_project
 

@@ -1,6 +1,6 @@
-"""Discovery and test prompts: a split that stays, and near duplicates that are seen."""
+"""Discovery and test prompts: a split that stays, and leaks that are seen whatever their spelling."""
 
-from unittest import mock
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +10,10 @@ from harness.errors import Source
 from harness.expectations import kinds
 from harness.expectations.base import Claim
 from harness.expectations.toy import evidence_of_rows, row
-from harness.heldout import Seen, by_identity, near_duplicates, split
+from harness.heldout import by_identity, leaks, split
 from harness.inputs import ModelRef, Picture, Prompt, PromptSet, SaeRef, Subject
 from harness.judging import before_running, judge
+from harness.sametext import same_text
 from harness.spec import Spec
 from harness.verdict import Reason
 from interp_tests.plain_twins import pairs as twin
@@ -23,8 +24,8 @@ GROUPS = st.sampled_from([None, None, "the {x} here", "no {x} there"])
 PROMPTS = st.lists(st.builds(Prompt, WORDS, group=GROUPS), max_size=12)
 
 
-def of(*texts):
-    return tuple(Prompt(text) for text in texts)
+def of(*texts, **fields):
+    return tuple(Prompt(text, **fields) for text in texts)
 
 
 @SETTINGS
@@ -36,36 +37,13 @@ def test_appending_prompts_moves_none_to_the_other_half(first, more, salt):
     assert sorted(map(repr, [*after[0], *after[1]])) == sorted(map(repr, [*first, *more]))
 
 
-SPELT = st.sampled_from(["a b", "A b", "a  B ", "ab", "c"])
-
-
-@SETTINGS
-@given(st.lists(st.builds(Prompt, SPELT, group=st.sampled_from([None, "g", "h"])), max_size=8))
-def test_what_counts_twice_is_found_as_by_comparing_every_two(prompts):
-    """Held against the plain way, as long as what came before is new: letters alone make a prompt, and spellings may
-    share a template."""
-    seen, kept = Seen(), []
-    for prompt in prompts:
-        again = [
-            k
-            for k in kept
-            if "".join(k.text.split(" ")).lower() == "".join(prompt.text.split(" ")).lower()
-            and (" " in k.text.strip()) == (" " in prompt.text.strip())
-            and (k.text == prompt.text or k.group is None or k.group != prompt.group)
-        ]
-        assert (seen.find(prompt) is not None) == bool(again)
-        if not again:
-            seen.add(prompt, prompt)
-            kept.append(prompt)
-
-
 @SETTINGS
 @given(PROMPTS, st.text(max_size=5))
 def test_a_unit_is_never_on_both_sides(prompts, salt):
-    """Prompts of one template go together, and so do texts that differ by case and spaces only."""
-    spaced = [Prompt("  " + p.text.upper(), group=p.group) for p in prompts]
+    """Prompts of one template go together, and so do texts that differ by case, spaces and punctuation only."""
+    spaced = [Prompt("  " + p.text.upper() + "!?", group=p.group) for p in prompts]
     discovery, test = split([*prompts, *spaced], salt)
-    units = [{p.group or " ".join(p.text.lower().split()) for p in half} for half in (discovery, test)]
+    units = [{p.group or same_text(p.text) for p in half} for half in (discovery, test)]
     assert not units[0] & units[1]
 
 
@@ -80,28 +58,6 @@ def test_the_halves_are_halves_and_the_salt_decides():
     assert len(discovery) + len(test) == 2000
 
 
-SENTENCES = st.lists(st.sampled_from(["a", "b", "c", "d", "the", "Old", "dog."]), min_size=1, max_size=14).map(" ".join)
-
-
-@pytest.mark.parametrize("few", [0, 3, 200])
-@SETTINGS
-@given(found_on=st.lists(WORDS | SENTENCES, min_size=1, max_size=9), tested=st.lists(WORDS | SENTENCES, max_size=9))
-def test_near_duplicates_are_those_that_share_half_of_their_word_pairs(few, found_on, tested):
-    """The same prompts, and the same pair, as comparing every text with every other: counted, or by rare pairs."""
-    with mock.patch("harness.heldout._FEW", few):
-        found = near_duplicates(of(*found_on), of(*tested))
-    count, first, like = twin.near_duplicates(found_on, tested)
-    assert (found.count if found else 0) == count
-    if found:
-        assert (found.tested.text, twin.word_pairs(found.found_on.text)) == (first, twin.word_pairs(like))
-
-
-def test_the_twin_can_tell():
-    """A half less one is not alike, whichever of the two is the longer."""
-    assert twin.near_duplicates(["a b c d"], ["a b c d x", "a b y d"]) == (1, "a b c d x", "a b c d")
-    assert near_duplicates(of("a b c d"), of("a b c d x", "a b y d")).count == 1
-
-
 def test_what_is_remembered_is_that_of_these_very_sets():
     """Equal sets are equal in what they give, other sets are not; and only the last few are kept."""
     made = by_identity(lambda one, other: (len(one), len(other)), most=5)
@@ -114,22 +70,97 @@ def test_what_is_remembered_is_that_of_these_very_sets():
     assert calls == [sets[0], sets[1], sets[2], sets[0]]
 
 
-def test_one_word_changed_in_a_sentence_is_seen_and_another_sentence_is_not():
-    """4 of 8 word pairs shared is a near duplicate; a shared opening is none."""
-    found_on = of("The red ball rolled down the hill.")
-    assert near_duplicates(found_on, of("The red ball rolled down a hill.")).count == 1
-    assert near_duplicates(found_on, of("The red sun set behind the hills.")) is None
+SENTENCES = st.lists(st.sampled_from(["a", "b", "c", "d", "the", "Old", "dog."]), min_size=1, max_size=14).map(" ".join)
 
 
-def test_one_template_or_one_picture_makes_near_duplicates():
-    """Whatever the words; other templates, other pictures and one caption for two pictures do not."""
+@SETTINGS
+@given(found_on=st.lists(WORDS | SENTENCES, min_size=1, max_size=9), tested=st.lists(WORDS | SENTENCES, max_size=1))
+def test_the_closest_pair_is_that_of_comparing_every_two(found_on, tested):
+    """The same share as the plain way's best; .8 is a leak, .5 or one word is near. (One tested prompt shares nothing
+    with others, and a text put before those makes the discovery set share nothing either.)"""
+    seen = of(*found_on, "quite another sentence stands here")
+    found = leaks(seen, of(*tested))
+    for text in tested:
+        same = any(same_text(text) == same_text(f) for f in found_on)
+        best = max(twin.jaccard(f, text) for f in found_on)
+        framed = any(twin.but_for_one_word(f, text) for f in found_on)
+        assert bool(found.leaked) == (same or best >= Fraction(4, 5))
+        assert bool(found.near) == (not found.leaked and (best >= Fraction(1, 2) or framed))
+        if found.near and best >= Fraction(1, 2):
+            assert found.near[0].share == pytest.approx(float(best))
+
+
+FOUND_ON = of(
+    "The red ball bounced on the floor.",
+    "A green leaf fell into the water.",
+    "Her blue coat hung by the door.",
+    "He painted the wall yellow today.",
+)
+RESPELT = {
+    "other end mark": lambda t: t.replace(".", "!"),
+    "invisible characters": lambda t: t.replace(" ", " \u200b"),
+    "look-alikes": lambda t: t.replace("e", "\u0435").replace("a", "\u0430"),
+    "one look-alike": lambda t: t.replace("e", "\u0435", 1),
+    "a clause before": lambda t: "Yesterday evening my uncle told us that " + t[0].lower() + t[1:],
+    "a clause after": lambda t: t.replace(".", " today, as she said to me."),
+    "a sentence before": lambda t: "Read this aloud to the whole class. " + t,
+}
+
+
+@pytest.mark.parametrize("how", RESPELT)
+def test_prompts_that_were_only_written_otherwise_are_leaked(how):
+    """All of them, with the pair that shows it."""
+    found = leaks(FOUND_ON, tuple(Prompt(RESPELT[how](p.text)) for p in FOUND_ON))
+    assert [(x.tested.text, x.found_on) for x in found.leaked] == [(RESPELT[how](p.text), p) for p in FOUND_ON]
+
+
+def test_one_clause_on_one_prompt_is_near_and_another_sentence_is_new():
+    """Half of the pairs of the longer one are those of the shorter."""
+    found = leaks(FOUND_ON, of(RESPELT["a clause after"](FOUND_ON[0].text), "A farmer counted his sheep at night."))
+    assert (len(found.leaked), [x.share for x in found.near]) == (0, [0.5])
+    assert "share 50% of their word pairs" in found.warning("prompts.yaml#found")
+
+
+def test_other_words_in_a_frame_are_near_and_the_words_alone_are_new():
+    """ "The X was old." with another X warns; a word list of the X's, and other frames for them, are no copies."""
+    framed = of(*(f"The {x} was old." for x in ("cat", "dog", "cow")))
+    near = leaks(framed, of("The sun was old.", "A bird sang."))
+    assert [x.why for x in near.near] == ["differ in one word"]
+    for others in (of("cat", "dog"), of("I never saw a cat there.", "I never saw a dog there.")):
+        found = leaks(framed, others)
+        assert not found.leaked
+        assert not found.near
+
+
+def test_one_system_prompt_before_other_questions_is_no_leak():
+    """Both sets begin with it; compared is what follows."""
+    opening = "You are a helpful and careful assistant who answers in one short sentence. "
+    asked = [opening + q for q in ("Why is the sky blue?", "How do birds find their way?")]
+    tested = [opening + q for q in ("Who wrote this letter to the king?", "Where does the river end?")]
+    assert leaks(of(*asked), of(*tested)) == leaks(of("a"), of("b"))
+    assert len(leaks(of(*asked), of(asked[0] + "!", tested[1])).leaked) == 1
+
+
+def test_code_is_compared_as_code():
+    """Another operator is another line of code, and a near copy; the same line is leaked; prose is another matter."""
+    seen = of("x = foo(a, b) + 1", "return len(items)", code=True)
+    found = leaks(seen, of("x = foo(a, b) - 1", "print(name)", code=True))
+    assert (len(found.leaked), len(found.near)) == (0, 1)
+    assert len(leaks(seen, of("return  len(items)", code=True)).leaked) == 1
+    assert not leaks(seen, of("return LEN items")).leaked
+    assert len(leaks(seen, of("return len(items)")).leaked) == 1, "the very same text, wherever it stands"
+
+
+def test_one_template_or_one_picture_is_near():
+    """Whatever the words; other templates, other pictures and one caption for two pictures are not."""
     made = Prompt("Is it red?", group="Is it {x}?")
-    assert "template" in near_duplicates((made,), (Prompt("Is it an elephant?", group="Is it {x}?"),)).why
-    assert near_duplicates((made,), (Prompt("An elephant it is.", group="{x} it is."),)) is None
+    assert "template" in leaks((made,), (Prompt("Is it an old elephant?", group="Is it {x}?"),)).near[0].why
+    assert leaks((made,), (Prompt("An elephant it is.", group="{x} it is."),)).near == ()
     photo = Prompt("A photo of a cat.", image=Picture("a.png", "1"))
-    assert "picture" in near_duplicates((photo,), (Prompt("A cat.", image=Picture("b.png", "1")),)).why
-    assert near_duplicates((photo,), (Prompt("A photo of a cat.", image=Picture("c.png", "2")),)) is None
-    assert near_duplicates((photo,), of("A photo of a cat.")) is None
+    assert "picture" in leaks((photo,), (Prompt("Here.", image=Picture("b.png", "1")),)).near[0].why
+    assert leaks((photo,), (Prompt("A photo of a cat.", image=Picture("c.png", "2")),)) == leaks((), ())
+    assert leaks((photo,), of("A photo of a cat.")) == leaks((), ())
+    assert len(leaks((photo,), (Prompt("a photo of a cat", image=Picture("d.png", "1")),)).leaked) == 1
 
 
 def spec_of(evidence, discovered_on):
@@ -143,26 +174,31 @@ def spec_of(evidence, discovered_on):
     )  # fmt: skip
 
 
-def test_a_verdict_warns_of_near_duplicates_and_names_a_pair(snapshot):
+def test_a_verdict_warns_of_near_copies_and_names_a_pair(snapshot):
     """A warning, not another outcome: the same claim found elsewhere is met without it."""
     evidence = evidence_of_rows(prompts=[row(f"the red ball rolled down hill {i}", red=3) for i in range(14)])
-    near = judge(spec_of(evidence, ["the red ball rolled down a slope"]), evidence)
+    tested = evidence.sets["prompts"].prompts[0].text
+    near = judge(spec_of(evidence, [tested.rpartition(" ")[0] + " today of all days", "his green coat"]), evidence)
     far = judge(spec_of(evidence, ["his green coat hung by the door"]), evidence)
     assert near.outcome == far.outcome == "met"
-    assert "near duplicates" not in "".join(far.warnings)
+    assert "near copy" not in "".join(far.warnings)
     assert near.warnings[-1] == snapshot
 
 
 def test_every_leaked_prompt_is_counted_once(snapshot):
     """In the sets that are tested, whichever of the sets that it was found on holds it; the first is the example."""
     evidence = evidence_of_rows(prompts=[row(f"the red ball {i}", red=3) for i in range(14)])
-    early = before_running(spec_of(evidence, ["The  red ball 3", "the RED ball 3", "the red ball 1", "another"]))
+    tested = [p.text for p in evidence.sets["prompts"].prompts]
+    early = before_running(spec_of(evidence, [f"  {tested[3]}", tested[3].upper(), tested[1], "another"]))
+    assert early.reason is Reason.LEAKED
     assert early.finding == snapshot
     assert before_running(spec_of(evidence, ["another"])) is None
 
 
-def test_the_same_prompt_is_leaked_and_not_only_a_near_duplicate():
-    """Case and spaces do not hide an exact overlap."""
+def test_a_leak_in_other_letters_shows_both_texts(snapshot):
+    """Nobody sees the Cyrillic letter, so both are quoted and what makes them one is said."""
     evidence = evidence_of_rows(prompts=[row(f"the red ball {i}", red=3) for i in range(14)])
-    early = before_running(spec_of(evidence, ["The  red ball 3"]))
+    text = evidence.sets["prompts"].prompts[2].text
+    early = before_running(spec_of(evidence, [text.replace("e", "\u0435")]))
     assert early.reason is Reason.LEAKED
+    assert early.finding == snapshot

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short
 from harness.expectations.toy import evidence_of_rows, row, rows
-from harness.inputs import Prompt, PromptSet
+from harness.inputs import Filled, Prompt, PromptSet
 from harness.verdict import Outcome, Reason
 from interp_tests.plain_twins import limits as twin_limits
 from interp_tests.plain_twins import ranks as twin
@@ -94,8 +95,8 @@ def test_fires_more_claims_more():
         kinds()["fires_more"].model_validate({"prompts": "a", "than": "b", "auroc": {"at_most": 0.5}})
 
 
-def test_templates_are_the_units(snapshot):
-    """Twenty prompts a side from four templates are four units; with other templates on each side, five suffice."""
+def test_groups_are_the_units(snapshot):
+    """Twenty prompts a side in four groups are four units; with five groups on each side, five suffice."""
     evidence = evidence_of_rows(prompts=rows(20, COLOR, red=3), than=rows(20, PLAIN))
     four = grouped(evidence, {"prompts": list("abcd") * 5, "than": list("efgh") * 5})
     verdict = claimed("fires_more", four)
@@ -108,21 +109,59 @@ def test_templates_are_the_units(snapshot):
     assert found.p == pytest.approx(1 / 252)
 
 
-def test_shared_templates_are_compared_inside(snapshot):
-    """A frame that raises both sides alike cancels: labels are permuted inside each template."""
-    frame = np.repeat(np.arange(0.0, 90, 10), 2)
-    a, b = frame + 2 + np.tile([0.0, 0.5], 9), frame + 1 + np.tile([0.0, 0.5], 9)
+def in_frames(evidence, words, frames=2):
+    """The same rows as if made from templates: word by word, each in all frames."""
+    sets = {}
+    for role, made in evidence.sets.items():
+        filled = [
+            (
+                Filled("template", i % frames, f"{{w}} in frame {i % frames}"),
+                Filled("w", i // frames, words[role][i // frames]),
+            )
+            for i in range(len(made.prompts))
+        ]
+        prompts = [replace(p, group=f[0].word, filled=f) for p, f in zip(made.prompts, filled, strict=True)]
+        sets[role] = PromptSet(role, tuple(prompts))
+    return replace(evidence, sets=sets)
+
+
+WORDS_OF = {"prompts": [f"red{i}" for i in range(9)], "than": [f"old{i}" for i in range(9)]}
+
+
+def test_words_in_shared_frames_are_the_units(snapshot):
+    """A frame that raises both sides alike cancels: words are ranked inside each frame, and dealt with one label in all
+    frames. The p is that of counting every deal."""
+    raised = np.tile([0.0, 30.0], 6)
+    a, b = raised + np.repeat(np.arange(6) + 1.5, 2), raised + np.repeat([1, 2, 0, 1, 3, 1], 2)
     evidence = evidence_of_rows(prompts=values(*a), than=values(*b))
-    loose = claimed("fires_more", evidence)
-    assert loose.outcome is not Outcome.MET
-    names = {"prompts": [g for g in "abcdefghi" for _ in "12"], "than": [g for g in "abcdefghi" for _ in "12"]}
-    verdict = claimed("fires_more", grouped(evidence, names))
-    strata = [(a[2 * i : 2 * i + 2], b[2 * i : 2 * i + 2]) for i in range(9)]
-    assert verdict.outcome is Outcome.MET
-    assert verdict.measurement.value == pytest.approx(twin.mean_auroc_within(strata)) == 1.0
-    assert verdict.p == pytest.approx(1 / 6**9)
-    assert verdict.measurement.n == 9
-    assert verdict.finding == snapshot
+    found = claimed("fires_more", in_frames(evidence, WORDS_OF), auroc={"at_least": 0.6})
+    frames = [(a[f::2], b[f::2]) for f in (0, 1)]
+    assert found.measurement.value == pytest.approx(twin.mean_auroc_within(frames))
+    assert found.p == pytest.approx(twin.words_p(frames))
+    assert found.finding == snapshot
+    assert found.measurement.n == 12
+
+
+def test_more_frames_are_no_more_words(snapshot):
+    """Two words a side in six frames are two, whatever a deal inside each frame would have said."""
+    evidence = evidence_of_rows(prompts=values(*[3.0] * 12), than=values(*[1.0] * 12))
+    found = claimed("fires_more", in_frames(evidence, WORDS_OF, frames=6))
+    assert found.reason is Reason.TOO_FEW_PROMPTS
+    assert found.finding == snapshot
+
+
+def test_near_copies_count_once(snapshot):
+    """Eight spellings of one sentence are one, for every kind that counts; one of them stands for all."""
+    evidence = evidence_of_rows(prompts=rows(8, COLOR, red=3), than=rows(20, PLAIN))
+    texts = [f"The red ball rolled{end}" for end in (".", "!", "?", "...", ";", ",", ":", "")]
+    prompts = PromptSet("prompts", tuple(map(Prompt, texts)))
+    copies = replace(evidence, sets={**evidence.sets, "prompts": prompts})
+    found = claimed("fires_more", copies)
+    assert found.reason is Reason.TOO_FEW_PROMPTS
+    assert found.finding == snapshot
+    alone = replace(copies, sets={"prompts": prompts})
+    assert claimed("fire_rate", alone, rate={"at_least": 0.6}).reason is Reason.TOO_FEW_PROMPTS
+    assert claimed("fires_more", evidence).outcome is Outcome.MET
 
 
 def test_longer_prompts_are_a_confound_in_the_direction_that_helps(snapshot):
@@ -309,7 +348,7 @@ def test_the_worst_prompts_are_shown_with_their_tokens():
     shown = claimed("fires_more", evidence).examples
     assert [(e.role, e.value) for e in shown] == [("prompts", 0.0)] * 3 + [("than", 9.0)]
     assert shown[3].tokens == (("a", 0.0), ("loud", 9.0), ("one", 0.0))
-    assert shown[3].text == "a loud one"
+    assert shown[3].text.startswith("a loud one")
 
 
 def test_fires_at_says_when_the_next_token_fires(snapshot):
@@ -322,8 +361,8 @@ def test_fires_at_says_when_the_next_token_fires(snapshot):
     assert good.warnings == ()
 
 
-def test_marked_prompts_of_one_template_are_one(snapshot):
-    """Ten prompts of one template are one unit, and too few."""
+def test_marked_prompts_of_one_group_are_one(snapshot):
+    """Ten prompts of one group are one unit, and too few."""
     evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3))
     verdict = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 10}))
     assert verdict.reason is Reason.TOO_FEW_PROMPTS

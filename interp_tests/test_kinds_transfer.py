@@ -109,7 +109,8 @@ def test_too_few_prompts_are_known_before_running(snapshot):
     for n, claim, enough in ((58, lost, False), (59, lost, True), (28, near, False), (29, near, True)):
         early = claim.beforehand({"prompts": PromptSet("p", tuple(Prompt(f"t{i}") for i in range(n)))}, CLAIM)
         assert (early is None) is enough
-    assert lost.beforehand({"prompts": PromptSet("p", (Prompt("t"),) * 58)}, CLAIM).finding == snapshot
+    enough_but_one = PromptSet("p", tuple(Prompt(f"t{i}") for i in range(58)))
+    assert lost.beforehand({"prompts": enough_but_one}, CLAIM).finding == snapshot
     verdict = transfers(SILENT, SILENT, "new_vision", seen(4.0, n=1))
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
     assert verdict.finding == snapshot

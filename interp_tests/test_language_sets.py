@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.errors import Source, SpecError
 from harness.inputs import Prompt
-from harness.judging import before_running
+from harness.judging import before_running, warnings_of
 from harness.language import sets
 from harness.language.prompts import with_marks
 from harness.language.sets import resolve_reference
@@ -67,32 +67,28 @@ def suite_of(root, groups):
 
 
 @pytest.mark.parametrize(
-    ("groups", "mistakes"),
-    [
-        ([None] * 4, 3),
-        (["g", None, "g", "g"], 1),
-        (["g", "h", "g", "h"], 2),
-        ([None, "g", "g", "g"], 3),
-        (["g"] * 4, 0),
-    ],
+    ("groups", "units"), [([None] * 4, 1), (["g", None, "g", "g"], 2), (["g", "h", "g", "h"], 2), (["g"] * 4, 1)]
 )
-def test_spellings_of_one_prompt_are_one_prompt(tmp_path, groups, mistakes):
-    """15 spellings of one sentence are not 15 prompts; in one group they are one unit, and may stay."""
-    assert codes_of(tmp_path, suite_of(tmp_path, groups)) == ["duplicate_prompt"] * mistakes
+def test_spellings_of_one_prompt_are_one_unit_unless_groups_say_otherwise(tmp_path, groups, units):
+    """Both may be meant, so it is no mistake; but 4 of them are one of the 14 that a rate takes."""
+    (spec,) = load_suite(tmp_path, suite_of(tmp_path, groups)).items
+    assert before_running(spec).details["add"] == 14 - units
 
 
-def test_spellings_in_one_group_are_one_unit(tmp_path):
-    """So 4 of them are one of the 14 that a rate takes."""
-    (spec,) = load_suite(tmp_path, suite_of(tmp_path, ["g"] * 4)).items
-    assert before_running(spec).details["add"] == 13
+def test_groups_that_split_near_copies_warn(tmp_path, snapshot):
+    """The claim is as its author wants it, and its reader is warned; groups that keep them together are fine."""
+    (split,) = load_suite(tmp_path / "split", suite_of(tmp_path / "split", ["g", "h", "g", "h"])).items
+    assert warnings_of(split) == snapshot
+    (one,) = load_suite(tmp_path / "one", suite_of(tmp_path / "one", ["g"] * 4)).items
+    assert warnings_of(one) == ()
 
 
-@pytest.mark.parametrize(("group", "codes"), [(None, ["overlapping_sets"]), ("g", [])], ids=["apart", "in one group"])
-def test_spellings_on_both_sides_are_compared_inside_a_group_only(tmp_path, group, codes):
-    """Where case is what the claim is about, the two spellings are one template, permuted within."""
+@pytest.mark.parametrize(("other", "codes"), [("red  door", []), ("RED DOOR", ["overlapping_sets"])])
+def test_the_two_sides_are_compared_exactly(tmp_path, other, codes):
+    """Near copies on the two sides are matched pairs, the very same prompt is a slip."""
     folder = copy_root(tmp_path) / "specs" / "prompts"
-    for name, text in (("loud", "RED DOOR"), ("low", "red  door")):
-        (folder / f"{name}.jsonl").write_text(json.dumps({"text": text, "group": group}))
+    for name, text in (("loud", "RED DOOR"), ("low", other)):
+        (folder / f"{name}.jsonl").write_text(json.dumps({"text": text}))
     claim = "fires_more: {prompts: prompts/loud.jsonl, than: prompts/low.jsonl}"
     assert codes_of(tmp_path, f"subjects: [small]\nexpect:\n  - {{id: a, feature: 1, {claim}}}\n") == codes
 

@@ -99,8 +99,8 @@ def test_marked_tokens_have_an_outlook_over_prompts():
     assert 0 < some.power < 1
 
 
-def test_shared_templates_are_what_more_is_needed_of():
-    """Within templates the unit that is added is a template."""
+def test_groups_are_what_more_is_needed_of():
+    """Where prompts share groups the unit that is added is a group."""
     texts = [values(3, 2), values(1, 0), values(0, 2), values(2, 0), values(4, 1)]
     evidence = evidence_of_rows(prompts=[r for t in texts for r in t], than=[r for t in texts for r in reversed(t)])
     sets = {
@@ -108,8 +108,8 @@ def test_shared_templates_are_what_more_is_needed_of():
         for role, s in evidence.sets.items()
     }
     found = asked("fires_more", dataclasses.replace(evidence, sets=sets), auroc={"at_least": 0.5})
-    assert found.unit == "templates"
-    assert found.n == 5
+    assert found.unit == "groups"
+    assert found.n == 10
 
 
 def test_a_claim_of_these_prompts_only_has_no_power():

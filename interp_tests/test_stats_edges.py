@@ -324,8 +324,8 @@ def test_weighted_means_are_those_of_counting_each_row_as_often(seed):
     for at in range(6):
         means = [np.repeat(t, w[at].astype(int), axis=0).mean(0) for t, w in zip(tables, weights, strict=True)]
         assert found[at].tolist() == pytest.approx((means[0] - means[1]).tolist(), abs=1e-6)
-    joined_once = share_among_top(positive, negative, "auroc", 2, 20, paired=False)
-    drawn = list(_resampled(5, 3, 20, paired=False, seed=0))
+    joined_once = share_among_top(positive, negative, "auroc", 2, 20)
+    drawn = list(_resampled(5, 3, 20, seed=0))
     anew = sum((ranks_of(s) <= 2) for w in drawn for s in weighted_auroc_of_all(positive, negative, *w)) / 20
     assert joined_once.tolist() == anew.tolist()
 

@@ -19,7 +19,7 @@ from harness.stats.fidelity import (
     ratio_limits,
     value_of,
 )
-from harness.stats.units import units_of
+from interp_tests.labelled import units_of
 from interp_tests.plain_twins import fidelity as twin
 from interp_tests.plain_twins import limits as twin_limits
 

@@ -18,6 +18,7 @@ from harness.stats.transfer.pairs import Misaligned, PairSums, aligned_tokens, p
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioRule, ratio_of_means
 from harness.stats.transfer.reach import fewest_pictures, fewest_prompts, reachable_classes
 from harness.stats.transfer.residuals import residual_cosines
+from interp_tests.labelled import grouping_of
 from interp_tests.plain_twins import transfer as twin
 
 SETTINGS = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -32,7 +33,7 @@ def made(dense, prompt=None, kind=None, token_id=None, groups=None):
     codes = codes_from_dense(dense, h, h, rows, int(rows.max()) + 1, kind)
     if token_id is not None:
         codes = dataclasses.replace(codes, token_id=np.asarray(token_id, np.int32), token=tuple(map(str, token_id)))
-    return condition(codes, codes.counted("all"), groups)
+    return condition(codes, codes.counted("all"), None if groups is None else grouping_of(groups))
 
 
 def by_class(found, names):

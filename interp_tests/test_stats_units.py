@@ -22,7 +22,8 @@ from harness.stats.intervals import (
     welch_limits,
 )
 from harness.stats.permutation import doubled_midranks, normal_p, normal_tail, rank_sum, stratified_p
-from harness.stats.units import by_unit, design_of, kept, units_of
+from harness.stats.units import Filling, Grouping, alone, by_unit, design_of_words, kept
+from interp_tests.labelled import design_by, units_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -50,19 +51,36 @@ def test_a_prompt_that_is_left_out_is_in_no_unit():
     assert {units_of([None] * 2, None if u is None else u[:2]).dtype for u in (None, use)} == {np.dtype(np.int64)}
 
 
-def test_templates_are_compared_within_where_those_that_are_left_are_the_same():
-    """A template whose prompts are all left out on one side is not shared; then both sides are numbered alone."""
-    both = design_of(["a", "b", "b"], ["b", "a"])
-    assert (both.within, both.positive.tolist(), both.negative.tolist(), both.n) == (True, [0, 1, 1], [1, 0], 2)
-    without = design_of(["a", "b", "b"], ["b", "a"], np.array([True, False, False]))
-    assert (without.within, without.positive.tolist(), without.negative.tolist()) == (False, [0, -1, -1], [0, 1])
-    other = design_of(["a", "b", "b"], ["b", "a"], None, np.array([True, False]))
-    assert (other.within, other.positive.tolist(), other.negative.tolist()) == (False, [0, 1, 1], [0, -1])
-    left = design_of(["a", "b", "c"], ["b", "a", "c"], np.array([True, True, False]), np.array([True, True, False]))
-    assert (left.within, left.positive.tolist(), left.negative.tolist()) == (True, [0, 1, -1], [1, 0, -1])
-    assert design_of([None, None], [None]).within is False
-    assert design_of([None, None], [None]).n == 3
-    assert design_of(["a", None], ["a", None]).within is False, "a prompt of its own is shared with nobody"
+def test_a_prompt_stands_for_its_unit_where_it_can_be_used():
+    """The lowest rank of those with a counted token; of a whole unit all count. Units without any are gone."""
+    unit, rank = np.array([0, 0, 1, 1, 2]), np.array([4, 1, 3, 2, 0])
+    found = Grouping(unit, rank, np.array([False, False, True, True, False]))
+    assert found.n == 3
+    assert found.units().tolist() == [-1, 0, 1, 1, 2]
+    assert found.units(np.array([True, False, True, False, False])).tolist() == [0, -1, 1, -1, -1]
+    assert found.units(np.zeros(5, bool)).tolist() == [-1] * 5
+    assert alone(3).units().tolist() == [0, 1, 2]
+
+
+def test_sides_are_numbered_alone_and_groups_are_seen():
+    """A group of one name on both sides is two units: each side has its own."""
+    both = design_by(["a", "b", "b"], ["b", "a"])
+    assert (both.positive.tolist(), both.negative.tolist(), both.n) == ([0, 1, 1], [0, 1], 4)
+    assert (both.grouped, both.n_frames, both.unit.tolist()) == (True, 0, [0, 1, 1, 2, 3])
+    without = design_by([None, None], [None, None], None, np.array([False, True]))
+    assert (without.grouped, without.unit.tolist(), without.n) == (False, [0, 1, -1, 2], 3)
+
+
+def test_words_in_frames_have_one_prompt_for_each_frame():
+    """Of two prompts for one word in one frame the lower rank stands; a word that lacks a frame is left out."""
+    mine = Filling(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 0, 1]), np.array([3, 2, 0, 1, 4]))
+    others = Filling(np.array([0, 0, 1, 1]), np.array([1, 0, 0, 1]), np.arange(4))
+    found = design_of_words(mine, others)
+    assert (found.positive.tolist(), found.negative.tolist()) == ([-1, 0, 0, 1, 1], [0, 0, 1, 1])
+    assert [side.tolist() for side in found.frames] == [[-1, 0, 1, 0, 1], [1, 0, 0, 1]]
+    assert (found.n_positive, found.n_negative, found.n_frames, found.grouped) == (2, 2, 2, True)
+    lacking = design_of_words(mine, others, None, np.array([True, True, True, False]))
+    assert (lacking.n_positive, lacking.n_negative, lacking.negative.tolist()) == (2, 1, [0, 0, -1, -1])
 
 
 def test_a_unit_is_the_mean_of_its_prompts():

@@ -1,7 +1,6 @@
 """Too few prompts is known before anything runs, and the number that would do is the number that does."""
 
 import dataclasses
-import math
 
 import pytest
 from hypothesis import assume, given, settings
@@ -10,9 +9,9 @@ from hypothesis import strategies as st
 from harness.expectations import kinds
 from harness.expectations.base import Claim
 from harness.expectations.toy import evidence_of_rows, row, rows
-from harness.inputs import Prompt, PromptSet
+from harness.inputs import Filled, Prompt, PromptSet
 from harness.judging import before_running, judge
-from harness.stats.permutation import smallest_p, strata_missing
+from harness.stats.permutation import smallest_p
 from harness.verdict import Reason
 from interp_tests.language_root import specs_of
 
@@ -22,7 +21,7 @@ SIDES = ("prompts", "than")
 
 
 def made(name, n, groups=None):
-    each = [Prompt(f"{name} {i}", group=None if groups is None else groups[i]) for i in range(n)]
+    each = [Prompt(f"{name}{i}", group=None if groups is None else groups[i]) for i in range(n)]
     return PromptSet(name, tuple(each))
 
 
@@ -68,24 +67,36 @@ def test_the_prompts_that_are_named_do_and_one_fewer_does_not(kind, a, b, alpha)
             assert early(*(n - (i == j) for j, n in enumerate(more))) is not None
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=8), ALPHAS)
-def test_the_templates_that_are_named_do(templates, alpha):
-    """Inside shared templates: as many more like the weakest of these do, and one fewer does not."""
-    weakest = max(templates, key=lambda sizes: smallest_p(*sizes))
+def framed(name, words, frames=2):
+    """A set of templates that is filled with so many words."""
+    templates = [f"The {{w}} is number {f}." for f in range(frames)]
+    filled = [
+        (t, (Filled("template", f, t), Filled("w", i, f"{name}{i}")))
+        for f, t in enumerate(templates)
+        for i in range(words)
+    ]
+    return PromptSet(name, tuple(Prompt(t.replace("{w}", f[1].word), group=t, filled=f) for t, f in filled))
 
-    def early(more=0):
-        every = [*templates, *[weakest] * more]
-        labels = [[f"t{t}" for t, sizes in enumerate(every) for _ in range(sizes[side])] for side in (0, 1)]
-        sets = {role: made(role, len(one), one) for role, one in zip(SIDES, labels, strict=True)}
+
+@settings(deadline=None, max_examples=40)
+@given(SIZES, SIZES, ALPHAS, st.integers(1, 3))
+def test_the_words_that_are_named_do(a, b, alpha, frames):
+    """In shared templates words are counted: as many more as are named do, and one fewer of either does not."""
+
+    def early(more_a=0, more_b=0):
+        sets = {"prompts": framed("prompts", a + more_a, frames), "than": framed("than", b + more_b, frames)}
         return beforehand("fires_more", sets, alpha)
 
     found = early()
+    assert found is not None or (min(a, b) >= 5 and smallest_p(a, b) <= alpha)
     assume(found is not None)
-    add = found.details["add"]
-    assert early(add) is None
-    assert early(add - 1) is not None
-    assert found.details["to"] == "prompts and to than"
+    more = [asked(found).get(role, 0) for role in SIDES]
+    assert early(*more) is None
+    for i in (0, 1):
+        if more[i]:
+            assert early(*(n - (i == j) for j, n in enumerate(more))) is not None
+    assert "the words are the units" in found.finding
+    assert " words" in found.finding
 
 
 @settings(deadline=None, max_examples=60)
@@ -120,9 +131,9 @@ def test_the_prompts_of_one_set_that_are_named_do(kind, n, alpha, rate):
 @pytest.mark.parametrize(
     ("alpha", "low", "enough"), [(0.05, 0.7, 9), (0.05, 0.9, 29), (0.05, 0.51, 5), (1e-4, 0.7, 26)]
 )
-@pytest.mark.parametrize("unit", ["prompts", "templates"])
+@pytest.mark.parametrize("unit", ["prompts", "groups"])
 def test_marked_prompts_that_are_named_do(alpha, low, enough, unit):
-    """fires_at: n prompts without an error show alpha^(1 / n), and five are the fewest; templates are counted, and
+    """fires_at: n prompts without an error show alpha^(1 / n), and five are the fewest; groups are counted, and
     called so, where prompts share them."""
     claim = Claim(feature=0, alpha=alpha)
     expectation = kinds()["fires_at"].model_validate({"prompts": "prompts", "auroc": {"at_least": low}})
@@ -173,17 +184,8 @@ def test_a_bound_that_no_auroc_of_so_few_could_show_names_how_many_would(a, b, b
             assert early(*(n - (i == j) for j, n in enumerate(named))) is not None
 
 
-@given(st.lists(st.integers(1, 6).map(lambda n: 1 / (n + 1)), min_size=1, max_size=6), ALPHAS)
-def test_strata_missing_is_the_first_number_that_will_do(floors, alpha):
-    """Held against trying each number in turn; without a choice in any stratum there is none."""
-    wanted = next(k for k in range(100) if math.prod([*floors, *[max(floors)] * k]) <= alpha)
-    assert strata_missing(floors, alpha) == wanted
-    with pytest.raises(ValueError, match="one way"):
-        strata_missing([*floors, 1.0], alpha)
-
-
 def any_of_two(root, prompts, together):
-    sets = f"  many: [{', '.join(f'Red thing {i}.' for i in range(prompts))}]\n"
+    sets = f"  many: [{', '.join(f'Red{i}.' for i in range(prompts))}]\n"
     claim = f"  - id: two\n    features: [1, 2]\n    together: {together}\n    fire_rate: {{prompts: many}}\n"
     (spec,) = specs_of(root, f"subjects: [small]\nprompts:\n{sets}expect:\n{claim}")
     return spec

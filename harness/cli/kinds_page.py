@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ A kind stands under its name in a spec. What stands beside it (feature, pool, to
 [statistics.md](statistics.md). Bounds are `{at_least: x}`, `{at_most: x}` or `{between: [x, y]}`.
 
 The examples are judged on toy codes: the findings below are what the harness says of them."""
+_OWN_WORDS = re.compile(r"( own\d+x*)+")  # what the texts of toy prompts end with, which nobody reads
 
 
 def kinds_page(registry: Mapping[str, type[Expectation]]) -> str:
@@ -77,9 +79,10 @@ def _default(info: FieldInfo) -> str:
 def _examples(kind: type[Expectation]) -> Iterator[str]:
     for example in kind.examples:
         verdict = expectation_of(kind, example).judge(evidence_of(example), claim_of(example))
+        finding = _OWN_WORDS.sub("", verdict.finding)
         yield (
             f"**{example.title}**: {verdict.word.replace('_', ' ')}\n\n"
-            f"```yaml\n{_yaml(kind, example)}\n```\n\n{_rows(example) or _promoted(example)}\n\n> {verdict.finding}"
+            f"```yaml\n{_yaml(kind, example)}\n```\n\n{_rows(example) or _promoted(example)}\n\n> {finding}"
         )
 
 

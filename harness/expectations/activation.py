@@ -12,7 +12,7 @@ from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import broken, dead, feature_of, left_out
-from harness.expectations.comparing import FEWEST, units_in
+from harness.expectations.comparing import FEWEST, sets_key, units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
 from harness.expectations.rates import side_of, units_used, within_bound
@@ -20,6 +20,7 @@ from harness.expectations.results import Part, against, fewest, limits_text, onl
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
+from harness.independence import unit_name, why_few
 from harness.inputs import PromptSet
 from harness.stats.contrast import mean_of_all
 from harness.stats.intervals import median_limits
@@ -71,7 +72,7 @@ class Activation(Expectation):
         return side_of(*self._bounds().values())
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
-        return self._needs_sample(claim) or self._too_few(sets, claim, units_in(sets, "prompts"))
+        return self._needs_sample(claim) or self._too_few(sets, claim, units_in(sets, "prompts", claim.over))
 
     def _needs_sample(self, claim: Claim) -> Verdict | None:
         named = [name for name in ("mean", "max") if name in self._bounds()]
@@ -88,7 +89,9 @@ class Activation(Expectation):
             return None
         least = fewest(lambda m: 0.5**m <= claim.alpha, n + 1)
         because = f"a median of {n} has no limit at alpha {claim.alpha_in_words}"
-        return too_few(n, None if least is None else least - n, sets["prompts"].name, because)
+        prompts, name = sets["prompts"].prompts, sets["prompts"].name
+        missing, unit = None if least is None else least - n, unit_name(prompts, claim.over)
+        return too_few(n, missing, name, because, unit, also=why_few(name, prompts))
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' numbers are inside all bounds, [d_sae]."""
@@ -97,12 +100,11 @@ class Activation(Expectation):
         return np.asarray(np.logical_and.reduce(inside))
 
     def _numbers_of_all(self, evidence: Evidence, claim: Claim) -> dict[str, Floats]:
-        codes = evidence.codes("prompts")
-        groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
-        key = ("activation", id(codes), claim.tokens, claim.special_tokens, claim.pool, groups)
+        kept = evidence.codes("prompts"), evidence.prompts("prompts").prompts
+        key = ("activation", *sets_key(evidence, claim, "prompts"), claim.tokens, claim.special_tokens, claim.pool)
         pooled = by_unit(evidence.pooled("prompts", claim), units_used(evidence, claim, "prompts"))
         of_all = {"median": median_firing_of_all, "mean": mean_of_all, "max": max_of_all}
-        return evidence.memo(key, lambda: {name: f(pooled) for name, f in of_all.items()}, keep=codes)
+        return evidence.memo(key, lambda: {name: f(pooled) for name, f in of_all.items()}, keep=kept)
 
     def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
         if self.side() == "low":

@@ -18,6 +18,7 @@ from harness.codes import Mask, Pool, Specials, Tokens
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import usual_noise
 from harness.heldout import Half
+from harness.independence import Over
 from harness.inputs import Attention, PromptSet
 from harness.stats.noise import Noise
 from harness.verdict import Outcome, Verdict
@@ -87,7 +88,8 @@ class Claim:
     """How a spec reads its evidence: what stands beside the kind in YAML.
 
     `sae_is_topk` and `dtype` come from the subject: the L0 of a TopK SAE is fixed, so a claim about it is vacuous,
-    and numbers are as noisy as the model's precision. `accepted`: the baseline of a kind that takes one.
+    and numbers are as noisy as the model's precision. `over`: what is a unit of prompts from templates that the sides
+    do not share: the template, or its word. `accepted`: the baseline of a kind that takes one.
     `measured_noise`: the subject's own, where it stands; `noise_is` says in words whose it is.
     """
 
@@ -97,6 +99,7 @@ class Claim:
     special_tokens: Specials = "ignored"
     scope: Scope = "population"
     alpha: float = 0.05
+    over: Over = "templates"
     sae_is_topk: bool = False
     dtype: str = "float32"
     accepted: Accepted | None = None

@@ -18,9 +18,9 @@ from harness.expectations.comparing import (
     FEWEST,
     compared,
     set_design,
+    sets_key,
     too_few_to_compare,
     too_sparse,
-    unit_rows,
 )
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
@@ -99,14 +99,15 @@ class BeatsKeywords(Expectation):
         return self.and_diffmean
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
-        design = set_design(sets, *_ROLES)
+        design = set_design(sets, *_ROLES, over=claim.over)
         return _cannot_fit(design, sets) or (
-            None if claim.scope == "sample" else too_few_to_compare(design, claim.alpha, sets, *_ROLES)
+            None if claim.scope == "sample" else too_few_to_compare(design, claim.alpha, sets, *_ROLES, over=claim.over)
         )
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features' margin over the best baseline is inside the bound, [d_sae] (without its p)."""
-        a, b, _ = unit_rows(evidence, claim, *_ROLES)
+        units = compared(evidence, claim, *_ROLES)
+        a, b = units.positive, units.negative
         best = max(rival.auroc for rival in self._rivals(evidence, claim))
         margin = auroc_of_all(a, b) - best
         return np.asarray(within_bound(self.margin, margin) & (margin > self.margin.low))
@@ -115,7 +116,8 @@ class BeatsKeywords(Expectation):
         undecidable = self._undecidable(evidence, claim)
         if undecidable is not None:
             return undecidable
-        a, b, _ = unit_rows(evidence, claim, *_ROLES)
+        units = compared(evidence, claim, *_ROLES)
+        a, b = units.positive, units.negative
         feature = feature_of(claim, a.d_sae)
         value, side = np.r_[a.column(feature), b.column(feature)], np.arange(a.n_prompts + b.n_prompts) < a.n_prompts
         rivals = self._rivals(evidence, claim)
@@ -150,7 +152,7 @@ class BeatsKeywords(Expectation):
         found = compared(evidence, claim, *_ROLES)
         few = no_units(evidence, claim, _ROLES) or _cannot_fit(found.design, evidence.sets)
         if claim.scope == "population":
-            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *_ROLES)
+            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *_ROLES, over=claim.over)
         sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim)
         return few or dead(evidence, claim, _ROLES) or sparse or length_confound(evidence, claim, *_ROLES)
 
@@ -165,10 +167,10 @@ class BeatsKeywords(Expectation):
 
     def _rivals(self, evidence: Evidence, claim: Claim) -> list[_Rival]:
         codes = evidence.codes("prompts"), evidence.codes("than")
-        groups = tuple(tuple(p.group for p in evidence.prompts(role).prompts) for role in _ROLES)
+        kept = codes, [evidence.prompts(role).prompts for role in _ROLES]
         policy = (claim.tokens, claim.special_tokens, claim.pool, self.and_diffmean)
-        key = ("rivals", id(codes[0]), id(codes[1]), groups, policy)
-        return evidence.memo(key, lambda: self._fit(evidence, claim), keep=codes)
+        key = ("rivals", *sets_key(evidence, claim, *_ROLES), policy)
+        return evidence.memo(key, lambda: self._fit(evidence, claim), keep=kept)
 
     def _fit(self, evidence: Evidence, claim: Claim) -> list[_Rival]:
         """The baselines' scores of each prompt, then of each unit."""
@@ -177,7 +179,7 @@ class BeatsKeywords(Expectation):
         counted = np.concatenate([evidence.counted(role, claim) for role in _ROLES])
         side = np.arange(codes.n_prompts) < len(design.positive)
         used = np.r_[design.positive, design.negative] != LEFT_OUT
-        template = _templates(design)
+        template = design.unit
         fold = np.full(codes.n_prompts, LEFT_OUT, np.int64)
         fold[used] = folds_of(side[used], template[used])
         bags = token_bags(codes, counted, np.unique(codes.token_id[counted]).tolist())
@@ -190,15 +192,8 @@ class BeatsKeywords(Expectation):
         return [_rival(name, score, side, used, template) for name, score in scores.items()]
 
 
-def _templates(design: Design) -> NDArray[np.int64]:
-    """The template of each prompt over both sets: the same number on both sides only where it is shared."""
-    shift = 0 if design.within else design.n_positive
-    negative = np.where(design.negative == LEFT_OUT, LEFT_OUT, design.negative + shift)
-    return np.concatenate([design.positive, negative]).astype(np.int64)
-
-
 def _rival(name: str, score: Floats, side: Mask, used: Mask, template: NDArray[np.int64]) -> _Rival:
-    """Mean score of each unit, in the order of unit_rows: positives by number, then negatives.
+    """Mean score of each unit, in the order of the comparison: positives by number, then negatives.
 
     A baseline below chance (noise, left-out fits lean that way) is held to be a coin: to beat it is no feat.
     """

@@ -17,10 +17,10 @@ from harness.expectations.comparing import (
     compared,
     inexact_warning,
     set_design,
+    sets_key,
     smallest_p_of,
     too_few_to_compare,
     too_sparse,
-    unit_rows,
 )
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import Part, only, short, verdict_of
@@ -73,10 +73,11 @@ class Distinguishes(Expectation):
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if claim.scope == "sample":
             return None
-        return too_few_to_compare(set_design(sets, "prompts", "than"), claim.alpha, sets, "prompts", "than")
+        found = set_design(sets, "prompts", "than", claim.over)
+        return too_few_to_compare(found, claim.alpha, sets, "prompts", "than", over=claim.over)
 
     def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
-        return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
+        return smallest_p_of(sets, "prompts", "than", claim.over) if claim.scope == "population" else None
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
         """Which features rank within `top` on these prompts, [d_sae]."""
@@ -124,7 +125,7 @@ class Distinguishes(Expectation):
         few = no_units(evidence, claim, roles)
         if claim.scope == "population":
             design = compared(evidence, claim, *roles).design
-            few = few or too_few_to_compare(design, claim.alpha, evidence.sets, *roles)
+            few = few or too_few_to_compare(design, claim.alpha, evidence.sets, *roles, over=claim.over)
         return few or dead(evidence, claim, roles) or length_confound(evidence, claim, *roles)
 
     def _outcome(self, rank: float, share: float, claim: Claim) -> Outcome:
@@ -143,22 +144,29 @@ class Distinguishes(Expectation):
         )
 
     def _ranks(self, evidence: Evidence, claim: Claim) -> Floats:
-        a, b, _ = unit_rows(evidence, claim, "prompts", "than")
+        found = compared(evidence, claim, "prompts", "than")
+        a, b = found.positive, found.negative
         ones = np.ones((1, a.n_prompts)), np.ones((1, b.n_prompts))
         return evidence.memo(
             self._key(evidence, claim, "ranks"), lambda: ranks_of(scores_of_all(a, b, self.by, *ones)[0])
         )
 
     def _stability(self, evidence: Evidence, claim: Claim) -> Floats:
-        a, b, paired = unit_rows(evidence, claim, "prompts", "than")
+        found = compared(evidence, claim, "prompts", "than")
+        a, b = found.positive, found.negative
         key = (*self._key(evidence, claim, "stable"), self.top)
-        return evidence.memo(key, lambda: share_among_top(a, b, self.by, self.top, RESAMPLES, paired))
+        return evidence.memo(key, lambda: share_among_top(a, b, self.by, self.top, RESAMPLES))
 
     def _key(self, evidence: Evidence, claim: Claim, what: str) -> tuple[object, ...]:
-        """Stays true because `compared` keeps both codes alive under the same ids."""
-        groups = tuple(tuple(p.group for p in evidence.prompts(role).prompts) for role in ("prompts", "than"))
-        codes = id(evidence.codes("prompts")), id(evidence.codes("than"))
-        return (what, self.by, *codes, groups, claim.tokens, claim.special_tokens, claim.pool)
+        """Stays true because `compared` keeps both codes and prompts alive under the same ids."""
+        return (
+            what,
+            self.by,
+            *sets_key(evidence, claim, "prompts", "than"),
+            claim.tokens,
+            claim.special_tokens,
+            claim.pool,
+        )
 
 
 _COLOR, _PLAIN = "the red ball rolled", "the old ball rolled"

@@ -89,7 +89,7 @@ class FireRate(Expectation):
         found = share_part("firing rate", share, n, self.rate, claim)
         return verdict_of(
             [found],
-            f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, 'prompts')} of "
+            f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, claim, 'prompts')} of "
             f"{evidence.prompts('prompts').name}: {against(found, claim)}",
             examples=self._examples(evidence, claim),
             warnings=(*left_out(evidence, claim, ("prompts",)), *self._outcompeted(claim)),

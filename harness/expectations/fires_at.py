@@ -33,12 +33,13 @@ from harness.expectations.results import (
 from harness.expectations.showing import MOST_SHOWN, examples_at
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
+from harness.independence import grouping, unit_name
 from harness.inputs import Prompt, PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.intervals import rate_inside, rate_limits
 from harness.stats.permutation import P
 from harness.stats.power import mean_power
-from harness.stats.units import count_units, units_of
+from harness.stats.units import count_units
 from harness.stats.within import Marked, marked_tokens, marked_units
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
 
@@ -82,15 +83,16 @@ class FiresAt(Expectation):
         return "high"
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
-        prompts = [p for p in sets["prompts"].prompts if p.marks]
-        marked = count_units(units_of([p.group for p in prompts]))
+        prompts = sets["prompts"].prompts
+        marked = count_units(grouping(prompts, claim.over).units(_with_marks(prompts)))
         if claim.scope == "sample" and marked:
             return None
-        return _too_few_marked(marked, sets["prompts"].name, _unit_of(prompts), self.auroc, claim)
+        return _too_few_marked(marked, sets["prompts"].name, unit_name(prompts, claim.over), self.auroc, claim)
 
     def to_be_met(self, sets: Mapping[str, PromptSet], claim: Claim) -> str | None:
         """The least mean AUROC, to a thousandth, whose limits lie inside the bound."""
-        n = count_units(units_of([p.group for p in sets["prompts"].prompts if p.marks]))
+        prompts = sets["prompts"].prompts
+        n = count_units(grouping(prompts, claim.over).units(_with_marks(prompts)))
         if claim.scope == "sample" or n == 0:
             return None
         means = np.linspace(0, 1, 1001)
@@ -105,7 +107,7 @@ class FiresAt(Expectation):
         feature = feature_of(claim, marked.value.d_sae)
         inside = marked.auroc_by_template(feature)
         effect = f"an AUROC of {short(float(_auroc_of_all(evidence, claim)[feature]))}"
-        unit = _unit_of(prompts.prompts)
+        unit = unit_name(prompts.prompts, claim.over)
 
         def power(more: Sequence[int]) -> float:
             return mean_power(inside, len(inside) + more[0], self.auroc.low, self.auroc.high, claim.alpha)
@@ -145,26 +147,27 @@ class FiresAt(Expectation):
         return (
             f"feature {claim.feature} {verb[found.outcome]} on the marked tokens of "
             f"{evidence.prompts('prompts').name} rather than elsewhere: AUROC inside a prompt {spread(found.limits)} "
-            f"(n={found.n}{_unit(evidence)}, {shown}), {bound_text(self.auroc)}"
+            f"(n={found.n}{_unit(evidence, claim)}, {shown}), {bound_text(self.auroc)}"
         )
 
 
-def _unit(evidence: Evidence) -> str:
-    unit = _unit_of(evidence.prompts("prompts").prompts)
-    return f" {unit}" if unit == "templates" else ""
+def _unit(evidence: Evidence, claim: Claim) -> str:
+    unit = unit_name(evidence.prompts("prompts").prompts, claim.over)
+    return f" {unit}" if unit != "prompts" else ""
 
 
-def _unit_of(prompts: Sequence[Prompt]) -> str:
-    return "templates" if any(p.group is not None for p in prompts) else "prompts"
+def _with_marks(prompts: Sequence[Prompt]) -> Mask:
+    return np.array([bool(p.marks) for p in prompts], bool)
 
 
 def _marked(evidence: Evidence, claim: Claim) -> Marked:
     codes = evidence.codes("prompts")
     prompts = evidence.prompts("prompts").prompts
-    marks, groups = tuple(p.marks for p in prompts), tuple(p.group for p in prompts)
-    key = ("marked", id(codes), claim.tokens, claim.special_tokens, marks, groups)
+    marks = tuple(p.marks for p in prompts)
+    key = ("marked", id(codes), claim.tokens, claim.special_tokens, id(prompts), claim.over)
     counted = evidence.counted("prompts", claim)
-    return evidence.memo(key, lambda: marked_units(codes, counted, marks, units_of(groups)), keep=codes)
+    units = grouping(prompts, claim.over).units(_with_marks(prompts))
+    return evidence.memo(key, lambda: marked_units(codes, counted, marks, units), keep=(codes, prompts))
 
 
 def _auroc_of_all(evidence: Evidence, claim: Claim) -> Floats:
@@ -200,7 +203,7 @@ def _unmarked(evidence: Evidence, claim: Claim, bound: Bound) -> Verdict | None:
     n, prompts = _marked(evidence, claim).n, evidence.prompts("prompts")
     if claim.scope == "population" or n == 0:
         few, lost = (
-            _too_few_marked(n, prompts.name, _unit_of(prompts.prompts), bound, claim),
+            _too_few_marked(n, prompts.name, unit_name(prompts.prompts, claim.over), bound, claim),
             _marks_on_sinks(evidence, claim),
         )
         return few if few is None or not lost else few.with_(finding=f"{lost[0]}; {few.finding}")

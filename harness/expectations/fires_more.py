@@ -90,16 +90,16 @@ class FiresMore(Expectation):
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if claim.scope == "sample":
             return None
-        design = set_design(sets, "prompts", "than")
-        return too_few_to_compare(design, claim.alpha, sets, "prompts", "than", self.auroc)
+        found = set_design(sets, "prompts", "than", claim.over)
+        return too_few_to_compare(found, claim.alpha, sets, "prompts", "than", self.auroc, claim.over)
 
     def smallest_p(self, sets: Mapping[str, PromptSet], claim: Claim) -> float | None:
-        return smallest_p_of(sets, "prompts", "than") if claim.scope == "population" else None
+        return smallest_p_of(sets, "prompts", "than", claim.over) if claim.scope == "population" else None
 
     def to_be_met(self, sets: Mapping[str, PromptSet], claim: Claim) -> str | None:
         if claim.scope == "sample":
             return None
-        return auroc_to_show(set_design(sets, "prompts", "than"), self.auroc, claim.alpha)
+        return auroc_to_show(set_design(sets, "prompts", "than", claim.over), self.auroc, claim.alpha)
 
     def outlook(self, evidence: Evidence, claim: Claim) -> Outlook | None:
         """Of the AUROC's bound."""
@@ -140,7 +140,7 @@ class FiresMore(Expectation):
         found = compared(evidence, claim, *roles)
         few = no_units(evidence, claim, roles)
         if claim.scope == "population":
-            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles, self.auroc)
+            few = few or too_few_to_compare(found.design, claim.alpha, evidence.sets, *roles, self.auroc, claim.over)
         return few or dead(evidence, claim, roles) or self._unfit(evidence, claim, found)
 
     def _unfit(self, evidence: Evidence, claim: Claim, found: Comparison) -> Verdict | None:

@@ -11,16 +11,17 @@ from harness.codes import Floats, Mask, Pooled
 from harness.expectations.base import Claim, Side
 from harness.expectations.bounds import Bound
 from harness.expectations.checks import feature_of
-from harness.expectations.comparing import units_in
+from harness.expectations.comparing import sets_key, units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
 from harness.expectations.outlook import Outlook, rate_outlook
 from harness.expectations.results import Part, fewest, part, reachable, short, too_few
+from harness.independence import grouping, unit_name, why_few
 from harness.inputs import PromptSet
 from harness.stats.contrast import mean_of_all
 from harness.stats.intervals import rate_limits
 from harness.stats.ranking import firing_as_one
-from harness.stats.units import Units, by_unit, count_units, units_of
+from harness.stats.units import Units, by_unit, count_units
 from harness.verdict import Verdict
 
 
@@ -34,31 +35,29 @@ def _lets_silence(bound: Bound) -> bool:
 
 
 def units_used(evidence: Evidence, claim: Claim, role: str) -> Units:
-    """The unit of each prompt of a role; -1 for prompts without a counted token."""
-    groups = [p.group for p in evidence.prompts(role).prompts]
-    return units_of(groups, evidence.pooled(role, claim).lengths > 0)
+    """The unit of each prompt of a role; -1 for prompts without a counted token, and for near copies of another one."""
+    return grouping(evidence.prompts(role).prompts, claim.over).units(evidence.pooled(role, claim).lengths > 0)
 
 
-def unit_word(evidence: Evidence, role: str) -> str:
-    grouped = any(p.group is not None for p in evidence.prompts(role).prompts)
-    return "templates" if grouped else "prompts"
+def unit_word(evidence: Evidence, claim: Claim, role: str) -> str:
+    """`prompts`, `independent prompts` where near copies are left out, `templates`, `groups`, or `words`."""
+    prompts = evidence.prompts(role).prompts
+    name = unit_name(prompts, claim.over)
+    return name if name != "prompts" or grouping(prompts).n == len(prompts) else "independent prompts"
 
 
 def firing_rates(evidence: Evidence, claim: Claim, role: str) -> Floats:
     """The share of units on which each feature fires, [d_sae]; a template counts with its share of prompts."""
-    key = ("rates", id(evidence.codes(role)), claim.tokens, claim.special_tokens, claim.pool, _groups(evidence, role))
+    key = ("rates", *sets_key(evidence, claim, role), claim.tokens, claim.special_tokens, claim.pool)
     pooled = evidence.pooled(role, claim)
     units = units_used(evidence, claim, role)
-    return evidence.memo(key, lambda: unit_shares(firing_as_one(pooled), units), keep=evidence.codes(role))
+    kept = evidence.codes(role), evidence.prompts(role).prompts
+    return evidence.memo(key, lambda: unit_shares(firing_as_one(pooled), units), keep=kept)
 
 
 def unit_shares(ones: Pooled, units: Units) -> Floats:
     """The mean over units of the share of their prompts that hold a 1, for every feature, [d_sae]."""
     return mean_of_all(by_unit(ones, units))
-
-
-def _groups(evidence: Evidence, role: str) -> tuple[str | None, ...]:
-    return tuple(p.group for p in evidence.prompts(role).prompts)
 
 
 def share_part(name: str, share: float, n: int, bound: Bound, claim: Claim) -> Part:
@@ -79,20 +78,21 @@ def too_few_for_rate(
     """Inconclusive where no outcome on this many units could meet the bound, with the n that would do."""
     if claim.scope == "sample":
         return None
-    n = units_in(sets, role) if n is None else n
+    n = units_in(sets, role, claim.over) if n is None else n
     if reachable(bound, n, claim.alpha):
         return None
     least = fewest(lambda m: reachable(bound, m, claim.alpha), n + 1, most=_most(bound))
-    unit = "templates" if any(p.group is not None for p in sets[role].prompts) else "prompts"
+    prompts, name = sets[role].prompts, sets[role].name
     because = f"even {best_text(bound, n)} would not prove a rate {bound_words(bound)} at alpha {claim.alpha_in_words}"
-    return too_few(n, None if least is None else least - n, sets[role].name, because, unit)
+    missing, also = None if least is None else least - n, why_few(name, prompts)
+    return too_few(n, missing, name, because, unit_name(prompts, claim.over), also=also)
 
 
 def smallest_p_of_rate(sets: Mapping[str, PromptSet], role: str, bound: Bound, claim: Claim) -> float | None:
     """The binomial p of the best count, n of n or 0 of n, against the bound; None for a range."""
     if claim.scope == "sample" or bound.between is not None:
         return None
-    n = units_in(sets, role)
+    n = units_in(sets, role, claim.over)
     return float(bound.low**n if bound.at_least is not None else (1 - bound.high) ** n)
 
 
@@ -102,7 +102,7 @@ def outlook_of_share(evidence: Evidence, claim: Claim, role: str, shares: Floats
         return None
     n = count_units(units_used(evidence, claim, role))
     share = float(shares[feature_of(claim, len(shares))])
-    return rate_outlook(share, n, bound, claim.alpha, evidence.prompts(role).name, unit_word(evidence, role))
+    return rate_outlook(share, n, bound, claim.alpha, evidence.prompts(role).name, unit_word(evidence, claim, role))
 
 
 def _most(bound: Bound) -> int:

@@ -211,11 +211,12 @@ def too_few(
     unit: str = "prompts",
     sample_helps: bool = True,
     besides: tuple[int, str] | None = None,
+    also: str = "",
 ) -> Verdict:
     """The static verdict on a set that is too small; `missing`: how many more would do, None where none would.
 
     sample_helps: whether `scope: sample` would let the claim be made of these prompts only. besides: how many more
-    another set needs at the same time, and its name.
+    another set needs at the same time, and its name. also: a sentence on why so few count.
     """
     head = f"{n} {unit if n != 1 else unit.removesuffix('s')} cannot show this for prompts in general ({because})."
     these = "this one only" if n == 1 else f"these {in_words(n)} only"
@@ -227,7 +228,7 @@ def too_few(
     sample = f", or write `scope: sample` to claim it of {these}" if sample_helps else ""
     return inconclusive(
         Reason.TOO_FEW_PROMPTS,
-        f"{head} {add}{sample}.",
+        " ".join(filter(None, [head, f"{add}{sample}.", also])),
         measurement=Measurement(unit, n, n),
         details={} if missing is None else {"add": missing, "to": where} | _besides(besides),
     )

@@ -13,7 +13,7 @@ from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
-from harness.expectations.comparing import units_in
+from harness.expectations.comparing import sets_key, units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
 from harness.expectations.rates import (
@@ -106,7 +106,7 @@ class Selective(Expectation):
         return ("than", "prompts") if side_of(self.precision) == "low" else ("prompts", "than")
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
-        return self._too_few(sets, claim, units_in(sets, "prompts"), units_in(sets, "than"))
+        return self._too_few(sets, claim, units_in(sets, "prompts", claim.over), units_in(sets, "than", claim.over))
 
     def _too_few(self, sets: Mapping[str, PromptSet], claim: Claim, a: int, b: int) -> Verdict | None:
         """Inconclusive where no outcome on a and b units proves all bounds, with the fewest of both that could."""
@@ -195,11 +195,11 @@ class Selective(Expectation):
         ]
 
     def _rates(self, evidence: Evidence, claim: Claim, level: float | None) -> _Rates:
-        codes = evidence.codes("prompts"), evidence.codes("than")
-        groups = tuple(tuple(p.group for p in evidence.prompts(role).prompts) for role in ("prompts", "than"))
+        roles = ("prompts", "than")
+        kept = [(evidence.codes(role), evidence.prompts(role).prompts) for role in roles]
         policy = (claim.tokens, claim.special_tokens, claim.pool, self.threshold, level)
-        key = ("selective", id(codes[0]), id(codes[1]), groups, policy)
-        return evidence.memo(key, lambda: self._rates_of_all(evidence, claim, level), keep=codes)
+        key = ("selective", *sets_key(evidence, claim, *roles), policy)
+        return evidence.memo(key, lambda: self._rates_of_all(evidence, claim, level), keep=kept)
 
     def _rates_of_all(self, evidence: Evidence, claim: Claim, level: float | None) -> _Rates:
         sides = [evidence.pooled(role, claim) for role in ("prompts", "than")]

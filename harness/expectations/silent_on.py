@@ -136,7 +136,7 @@ class SilentOn(Expectation):
             return undecidable
         return verdict_of(
             [found],
-            f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, 'prompts')} of "
+            f"feature {claim.feature} fires on {out_of(share, n)} {unit_word(evidence, claim, 'prompts')} of "
             f"{evidence.prompts('prompts').name}: {against(found, claim)} (alive: {_alive_text(evidence, claim)})",
             also=(_alive_rate(evidence, claim),),
             examples=firing_prompts(evidence, claim, "prompts", MOST_SHOWN),

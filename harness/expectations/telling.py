@@ -8,8 +8,8 @@ from typing import Any
 
 from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound
-from harness.expectations.comparing import units_in
 from harness.expectations.results import limits_text, short
+from harness.independence import counted_in_words
 from harness.inputs import Corpus, PromptSet
 
 _TOKEN = {"text": "text token", "image": "image token", "all": "token, of text or image,"}
@@ -45,9 +45,8 @@ class Told:
         if role in self.corpora:
             corpus = self.corpora[role]
             return f"{corpus.name} (its first {corpus.token_limit:,} tokens)"
-        found, units = self.sets[role], units_in(self.sets, role)
-        templates = f" from {units} template{'s' * (units != 1)}" if units < len(found) else ""
-        return f"{found.name} ({len(found)} prompt{'s' * (len(found) != 1)}{templates})"
+        found = self.sets[role]
+        return f"{found.name} ({counted_in_words(found.prompts, self.claim.over)})"
 
     def sentence(self, claimed: str, *rest: str) -> str:
         """The whole, with a capital and a full stop; what is empty is left out."""

@@ -18,7 +18,7 @@ from harness.expectations.rates import units_used
 from harness.expectations.results import short, too_few
 from harness.inputs import PromptSet
 from harness.stats.fidelity import Blocks, blocks_of_codes, blocks_of_sums
-from harness.stats.units import count_units
+from harness.stats.units import LEFT_OUT, count_units
 from harness.sums import Part
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
@@ -74,7 +74,7 @@ class Tokenwise(Expectation):
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if self.prompts is None or claim.scope == "sample" or not self.has_limits():
             return None
-        return _too_few_prompts(units_in(sets, "prompts"), sets["prompts"].name)
+        return _too_few_prompts(units_in(sets, "prompts", claim.over), sets["prompts"].name)
 
     def role(self) -> str:
         return "corpus" if self.corpus is not None else "prompts"
@@ -87,11 +87,11 @@ class Tokenwise(Expectation):
         if self.corpus is not None:
             return blocks_of_sums(evidence.sums("corpus", claim, subject))
         codes = evidence.codes("prompts", subject)
-        groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
-        key = ("blocks", id(codes), claim.tokens, claim.special_tokens, groups)
+        prompts = evidence.prompts("prompts").prompts
+        key = ("blocks", id(codes), claim.tokens, claim.special_tokens, id(prompts), claim.over)
         units = units_used(evidence, claim, "prompts")
         counted = evidence.counted("prompts", claim, subject)
-        return evidence.memo(key, lambda: blocks_of_codes(codes, counted, units), keep=codes)
+        return evidence.memo(key, lambda: blocks_of_codes(codes, counted, units), keep=(codes, prompts))
 
     def otherwise(self, evidence: Evidence, claim: Claim) -> Otherwise | None:
         """The same tokens with sinks where the claim leaves them out; None where no sink is among them.
@@ -120,8 +120,8 @@ class Tokenwise(Expectation):
             sums = evidence.sums("corpus", claim)
             use = sums.n > 0
             return sums.fired[use, feature].astype(np.float64), sums.n[use].astype(np.float64)
-        codes, counted = evidence.codes("prompts"), evidence.counted("prompts", claim)
-        units = units_used(evidence, claim, "prompts")
+        codes, units = evidence.codes("prompts"), units_used(evidence, claim, "prompts")
+        counted = evidence.counted("prompts", claim) & (units[codes.prompt] != LEFT_OUT)
         unit, n_units = units[codes.prompt[counted]], count_units(units)
         fires = (codes.token_column(feature) != 0)[counted].astype(np.float64)
         return (

@@ -11,6 +11,7 @@ from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import ShareBound
 from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out
+from harness.expectations.comparing import sets_key
 from harness.expectations.evidence import Evidence
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
@@ -76,19 +77,28 @@ class TopFeature(Expectation):
         units = units_used(evidence, claim, "prompts")
         pooled = evidence.pooled("prompts", claim)
         key = self._key(evidence, claim, "share")
-        return evidence.memo(key, lambda: unit_shares(among_strongest(pooled, self.among), units), keep=pooled)
+        return evidence.memo(
+            key, lambda: unit_shares(among_strongest(pooled, self.among), units), keep=_kept(evidence, claim)
+        )
 
     def _stability(self, evidence: Evidence, claim: Claim) -> Floats:
         """In which share of resamples of the units each feature's mean is among the strongest, [d_sae]."""
         pooled = evidence.pooled("prompts", claim)
         rows = by_unit(pooled, units_used(evidence, claim, "prompts"))
         key = self._key(evidence, claim, "stable")
-        return evidence.memo(key, lambda: share_among_strongest(rows, self.among, RESAMPLES), keep=pooled)
+        return evidence.memo(
+            key, lambda: share_among_strongest(rows, self.among, RESAMPLES), keep=_kept(evidence, claim)
+        )
 
     def _key(self, evidence: Evidence, claim: Claim, what: str) -> tuple[object, ...]:
-        """Of what is the same for all specs about these prompts; `pooled` is kept alive with it."""
-        groups = tuple(p.group for p in evidence.prompts("prompts").prompts)
-        return ("top_feature", what, id(evidence.pooled("prompts", claim)), groups, self.among)
+        """Of what is the same for all specs about these prompts; what its ids are of is kept alive with it."""
+        return (
+            "top_feature",
+            what,
+            id(evidence.pooled("prompts", claim)),
+            *sets_key(evidence, claim, "prompts"),
+            self.among,
+        )
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         n = count_units(units_used(evidence, claim, "prompts"))
@@ -106,7 +116,7 @@ class TopFeature(Expectation):
         return verdict_of(
             [found],
             f"feature {claim.feature} is among the {self.among} strongest on {out_of(share, n)} "
-            f"{unit_word(evidence, 'prompts')} of {evidence.prompts('prompts').name}: {against(found, claim)}",
+            f"{unit_word(evidence, claim, 'prompts')} of {evidence.prompts('prompts').name}: {against(found, claim)}",
             also=self._also(evidence, claim),
             examples=self._examples(evidence, claim),
             warnings=left_out(evidence, claim, ("prompts",)),
@@ -125,6 +135,10 @@ class TopFeature(Expectation):
         wanted, note = (ranks, "ranks among the strongest") if self.side() == "low" else (~ranks, "does not rank")
         order = in_order_of(evidence, claim, "prompts", "lowest")
         return examples_at(evidence, claim, "prompts", [r for r in order if wanted[r]][:MOST_SHOWN], note)
+
+
+def _kept(evidence: Evidence, claim: Claim) -> tuple[object, ...]:
+    return evidence.pooled("prompts", claim), evidence.codes("prompts"), evidence.prompts("prompts").prompts
 
 
 def _all_tie(claim: Claim) -> Verdict | None:

@@ -5,6 +5,8 @@ A toy SAE has eight features. Feature 0 is what the example's rows say; the othe
 tokens picked by a seed. Each prompt starts with a <bos> and an attention sink, on both of which all features fire at
 50, so that a kind that counts specials or sinks unasked shows it. An activation h is a seeded vector of four numbers,
 and its reconstruction misses it by a tenth of feature 0's value in every dimension: mse = (value / 10)^2.
+The text of each prompt ends with words of its own, which are no tokens: rows that are alike would be near copies, and
+count once.
 """
 
 from __future__ import annotations
@@ -209,10 +211,10 @@ def _offsets(token: Sequence[str], position: Any) -> tuple[Any, Any]:
 
 
 def _prompt_set(role: str, given: Sequence[Row]) -> PromptSet:
-    return PromptSet(role, tuple(_prompt(one) for one in given))
+    return PromptSet(role, tuple(_prompt(one, f"own{i}") for i, one in enumerate(given)))
 
 
-def _prompt(one: Row) -> Prompt:
+def _prompt(one: Row, name: str) -> Prompt:
     text, marks = "", []
     for token, _ in one:
         plain = token.replace("[[", "").replace("]]", "")
@@ -220,4 +222,5 @@ def _prompt(one: Row) -> Prompt:
         text = f"{text} {plain}" if text else plain
         if token.startswith("[["):
             marks.append((begin, len(text)))
-    return Prompt(text, tuple(marks))
+    own = " ".join(f"{name}{'x' * place}" for place in range(len(one) + 1))
+    return Prompt(f"{text} {own}", tuple(marks))

@@ -16,6 +16,7 @@ from harness.expectations.comparing import units_in
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short, too_few
 from harness.expectations.telling import Told
+from harness.independence import grouping
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
@@ -25,6 +26,7 @@ from harness.stats.transfer.pairs import Misaligned, aligned_tokens
 from harness.stats.transfer.ratio import RatioRule, RatioTransfer, ratio_of_means
 from harness.stats.transfer.reach import fewest_pictures, fewest_prompts, reachable_classes
 from harness.stats.transfer.residuals import residual_cosines
+from harness.stats.units import Grouping
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
 
 Method = Literal["aligned", "ratio_of_means"]
@@ -103,29 +105,41 @@ class Transferring(Expectation):
 
     def conditions(self, evidence: Evidence, claim: Claim) -> tuple[Condition, Condition, Condition | None]:
         """(base, adapted, pictures). The ratio pools all tokens of pictures, as its source does; else image tokens."""
-        groups = [p.group for p in evidence.prompts("prompts").prompts]
+        units = self._units(evidence, claim, "prompts")
         here, there = (
-            condition(evidence.codes("prompts", name), evidence.counted("prompts", claim, name), groups)
+            condition(evidence.codes("prompts", name), evidence.counted("prompts", claim, name), units)
             for name in (None, self.to)
         )
         if self.images is None:
             return here, there, None
         counted = evidence.counted("images", self.counted_as("images", claim), self.to)
-        groups = [p.group for p in evidence.prompts("images").prompts]
-        return here, there, condition(evidence.codes("images", self.to), counted, groups)
+        seen = condition(evidence.codes("images", self.to), counted, self._units(evidence, claim, "images"))
+        return here, there, seen
+
+    def _units(self, evidence: Evidence, claim: Claim, role: str) -> Grouping | None:
+        """Which prompts are one unit; every one for the ratio, which pools all tokens as its source does."""
+        return grouping(evidence.prompts(role).prompts, claim.over) if self.method == "aligned" else None
 
     def transfer(self, evidence: Evidence, claim: Claim) -> AlignedTransfer | RatioTransfer:
         """The classes of all features, computed once for all claims that ask alike."""
         sides = self.conditions(evidence, claim)
         codes = tuple(one.codes for one in sides if one is not None)
-        groups = tuple(p.group for prompts in evidence.sets.values() for p in prompts.prompts)
+        prompts = tuple(found.prompts for found in evidence.sets.values())
         rule = (
             self.rule(claim)
             if self.method == "aligned"
             else RatioRule(**(self.ratio or RatioThresholds()).model_dump())
         )
-        key = ("transfer", tuple(map(id, codes)), rule, claim.tokens, claim.special_tokens, groups)
-        return evidence.memo(key, lambda: self._classified(evidence, sides, rule), keep=codes)
+        key = (
+            "transfer",
+            tuple(map(id, codes)),
+            rule,
+            claim.tokens,
+            claim.special_tokens,
+            claim.over,
+            *map(id, prompts),
+        )
+        return evidence.memo(key, lambda: self._classified(evidence, sides, rule), keep=(codes, prompts))
 
     def _classified(
         self, evidence: Evidence, sides: tuple[Condition, Condition, Condition | None], rule: AlignedRule | RatioRule
@@ -151,13 +165,13 @@ class Transferring(Expectation):
         """The classes that this many prompts and pictures can show at all."""
         if self.method == "ratio_of_means":
             return frozenset(BY_RATIO)
-        return reachable_classes(units_in(sets, "prompts"), _pictures(sets), self.rule(claim))
+        return reachable_classes(units_in(sets, "prompts", claim.over), _pictures(sets), self.rule(claim))
 
     def too_few(self, wanted: str, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         """Inconclusive where these sets cannot show a class whatever their codes."""
         if wanted in self.reachable(sets, claim):
             return None
-        rule, n, shown = self.rule(claim), units_in(sets, "prompts"), _pictures(sets)
+        rule, n, shown = self.rule(claim), units_in(sets, "prompts", claim.over), _pictures(sets)
         least, pictures = fewest_prompts(wanted, rule), fewest_pictures(rule) if wanted == "new_vision" else 0
         if least is not None and n >= least:
             because = "too few to show firing on images"

@@ -17,6 +17,7 @@ from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import Row, rows
 from harness.expectations.transferring import residual_cosine
+from harness.independence import grouping
 from harness.stats.fidelity import METRICS, jackknife, l0, value_of
 from harness.stats.intervals import Limits
 from harness.stats.transfer.bands import BANDS, MOST_DROP, MOST_L0_RATIO, SUGGESTIONS, Band, band_of
@@ -98,8 +99,9 @@ class TransfersSae(Tokenwise):
         """The models' own likeness on the same tokens; a corpus keeps no activations."""
         if self.prompts is None:
             return {}
+        units = grouping(evidence.prompts("prompts").prompts, claim.over)
         here, there = (
-            condition(evidence.codes("prompts", name), evidence.counted("prompts", claim, name))
+            condition(evidence.codes("prompts", name), evidence.counted("prompts", claim, name), units)
             for name in (None, self.to)
         )
         return {"residual_cosine": only(residual_cosine(evidence, here, there, self.to).value)}

@@ -137,4 +137,4 @@ class Parts:
     def claim(self, subject: Subject) -> Claim:
         keys = self.told.keys
         topk, dtype = subject.sae.is_topk, subject.dtype
-        return Claim(None, keys.pool, keys.tokens, keys.special_tokens, keys.scope, keys.alpha, topk, dtype)
+        return Claim(None, keys.pool, keys.tokens, keys.special_tokens, keys.scope, keys.alpha, keys.over, topk, dtype)

@@ -13,8 +13,7 @@ from harness.errors import Source, SpecError, guarded, in_short, nearest_names
 from harness.expectations import kinds
 from harness.expectations.base import Expectation, Unfit
 from harness.expectations.scales import vacuous_bounds, vacuous_ranks
-from harness.heldout import Seen
-from harness.inputs import Corpus, Prompt, PromptSet, Subject
+from harness.inputs import Corpus, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
 from harness.language.checking import unknown_keys, validated
 from harness.language.edges import about_compared, breaks_inside
@@ -22,8 +21,8 @@ from harness.language.families import families_in, family_mistakes
 from harness.language.loader import MAX_MISTAKES
 from harness.language.mistakes import Mistakes, gathered, in_order
 from harness.language.models import SPEC_ID, BestFeature, FeatureSource, SpecKeys
-from harness.language.nodes import Node, described, is_list, is_mapping, is_text
-from harness.language.prompts import example_of
+from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
+from harness.language.prompts import Content
 from harness.language.sets import Library
 from harness.language.subjects import AllowList, pick_corpus, pick_subject
 from harness.language.tags import checked_tags
@@ -301,27 +300,24 @@ class _ClaimReader:
         return node.error("feature_out_of_range", message)
 
     def check_overlap(self, sets: Mapping[str, PromptSet], below: Node) -> None:
-        """A prompt on both sides of a comparison is a slip that weakens it; white space on one tells them apart."""
+        """A prompt on both sides of a comparison only weakens it: a slip. Near copies there are matched pairs."""
         self.world.library.note(about_compared(sets, below))
         if self.are_apart(sets.values()):
             return
-        seen: Seen[tuple[str, Prompt]] = Seen()
+        seen: dict[Content, str] = {}
         for role, prompts in sets.items():
-            shared = [(p, before) for p in prompts.prompts if (before := seen.find(p)) is not None]
+            shared = [p for p in prompts.prompts if p.content in seen]
             if shared:
-                prompt, (other, same) = shared[0]
                 message = (
-                    f"{len(shared)} prompts of `{role}` are in `{other}` too, for example {example_of(prompt, same)}; "
-                    "a prompt cannot stand on both sides"
+                    f"{len(shared)} prompts of `{role}` are in `{seen[shared[0].content]}` too, for example "
+                    f"{shortened(shared[0].shown)!r}; a prompt cannot stand on both sides"
                 )
-                if prompt.content != same.content:
-                    message += "; where case or spacing is the claim, give both one `group` (in a .jsonl file)"
                 self.errors.append(below.value[role].error("overlapping_sets", message))
             for p in prompts.prompts:
-                seen.add(p, (role, p))
+                seen.setdefault(p.content, role)
 
     def are_apart(self, sets: Iterable[PromptSet]) -> bool:
-        known: set[tuple[str, str | None]] = set()
+        known: set[Content] = set()
         for contents in map(self.world.library.contents, sets):
             if not known.isdisjoint(contents):
                 return False

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from harness.agreement import OTHERWISE
 from harness.codes import Pool, Specials, Tokens
 from harness.expectations.base import Role, Scope, UsedSet
+from harness.independence import Over
 from harness.inputs import Bos, Modality
 
 Text = Annotated[str, Field(min_length=1)]
@@ -99,6 +100,11 @@ class SpecKeys(_Strict):
         gt=0,
         json_schema_extra={"maximum": MOST_ALPHA},
         description="The error rate at which a population claim is decided; .05 is 95 % confidence.",
+    )
+    over: Over = Field(
+        "templates",
+        description="What is one unit of prompts made from templates that the sides do not share (or of one set): "
+        "templates, or their words; words say nothing of other templates. Of shared templates words are the units.",
     )
     family: Text | None = Field(
         None,

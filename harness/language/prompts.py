@@ -10,18 +10,16 @@ from itertools import islice
 from typing import Any
 
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
-from harness.heldout import Seen
 from harness.inputs import Prompt
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import TextFile, shortened
 
+Content = tuple[str, str | None]
 MAX_PROMPTS = 10_000
 MAX_PROMPTS_OF_A_FILE = 100_000
 MAX_LETTERS = 50_000  # of one prompt: at four letters a token, more than any subject here reads
 MAX_MARKS = 200  # in one prompt
 _MOST_REPEATED = 100
-ANOTHER_SPELLING = "in other case or spacing"
-ONE_UNIT = "remove one of them, or give both one `group` (in a .jsonl file, or by a template), which counts once"
 _MARK = re.compile(r"\[\[|\]\]")
 _JSON_KEYS = ("text", "group")
 
@@ -80,8 +78,8 @@ def read_lines(file: TextFile) -> Iterator[tuple[str, Source]]:
 
 
 def read_txt(file: TextFile) -> list[Placed]:
-    """One prompt a line, verbatim."""
-    return [Placed(Prompt(line), source) for line, source in read_lines(file)]
+    """One prompt a line, verbatim; as code, so that punctuation and case tell lines apart."""
+    return [Placed(Prompt(line, code=True), source) for line, source in read_lines(file)]
 
 
 def read_jsonl(file: TextFile) -> list[Placed]:
@@ -139,12 +137,6 @@ def checked(placed: Sequence[Placed], name: str, source: Source) -> tuple[Prompt
     return tuple(p.prompt for p in placed)
 
 
-def example_of(prompt: Prompt, before: Prompt) -> str:
-    """A prompt that stood somewhere before, quoted as a mistake shows it."""
-    spelt = "" if prompt.content == before.content else f" ({ANOTHER_SPELLING})"
-    return f"{shortened(prompt.shown)!r}{spelt}"
-
-
 def _too_long(placed: Sequence[Placed]) -> list[SpecError]:
     long = (p for p in placed if len(p.prompt.text) > MAX_LETTERS)
     message = f"a prompt has at most {MAX_LETTERS:,} letters; this one has"
@@ -152,17 +144,14 @@ def _too_long(placed: Sequence[Placed]) -> list[SpecError]:
 
 
 def _repeated(placed: Sequence[Placed], name: str) -> list[SpecError]:
-    """A prompt that counts twice makes n look larger than it is."""
-    seen: Seen[Placed] = Seen()
+    """The very same prompt twice is a slip. What differs in a comma is a near copy, and counts as one unit with it."""
+    seen: dict[Content, Placed] = {}
     errors: list[SpecError] = []
     for one in placed:
-        before = seen.find(one.prompt)
-        seen.add(one.prompt, one)
-        if before is not None and len(errors) < _MOST_REPEATED:
+        before = seen.setdefault(one.prompt.content, one)
+        if before is not one and len(errors) < _MOST_REPEATED:
             first = before.source
             where = f"line {first.line}" if first.path == one.source.path else str(first)
-            message = f"{shortened(one.prompt.shown)!r} is in the set {name!r} already ({where}"
-            same = one.prompt.content == before.prompt.content
-            message += "); remove one of them" if same else f", {ANOTHER_SPELLING}); {ONE_UNIT}"
+            message = f"{shortened(one.prompt.shown)!r} is in the set {name!r} already ({where}); remove one of them"
             errors.append(SpecError("duplicate_prompt", message, one.source))
     return errors

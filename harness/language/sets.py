@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
-from harness.heldout import Seen, plain
 from harness.inputs import Prompt, PromptSet
 from harness.language import pictures, templates
 from harness.language.edges import about_edges, about_split, mixed_breaks
 from harness.language.loader import read_text, read_yaml
 from harness.language.mistakes import Mistakes, gathered
-from harness.language.nodes import Node, described, is_list, is_mapping, is_text
+from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
 from harness.language.notext import text_mistake
 from harness.language.prompts import (
     MAX_PROMPTS,
     MAX_PROMPTS_OF_A_FILE,
+    Content,
     Placed,
     checked,
-    example_of,
     read_jsonl,
     read_txt,
     with_marks,
@@ -43,7 +42,6 @@ from harness.language.setforms import (
 from harness.language.shelves import Shelf, open_shelf, unread_claims
 
 T = TypeVar("T")
-Content = tuple[str, str | None]
 
 
 class Library:
@@ -86,10 +84,9 @@ class Library:
         return self._sets[key]
 
     def contents(self, prompts: PromptSet) -> frozenset[Content]:
-        """What the prompts of a set are, however they are read, spelt and spaced; looked at once, since many claims
-        share a set."""
+        """What the prompts of a set are, however they are read; looked at once, since many claims share a set."""
         if id(prompts) not in self._contents:  # the set is kept, so that its id() stays its own
-            self._contents[id(prompts)] = prompts, frozenset(map(plain, prompts.prompts))
+            self._contents[id(prompts)] = prompts, frozenset(p.content for p in prompts.prompts)
         return self._contents[id(prompts)][1]
 
     def _set_of(self, names: Sequence[Node], shelf: Shelf, read: How, node: Node) -> PromptSet:
@@ -99,13 +96,12 @@ class Library:
     def _all_of(self, names: Iterable[Node], shelf: Shelf) -> list[Placed]:
         errors: list[SpecError] = []
         placed: list[Placed] = []
-        known: Seen[Prompt] = Seen()
+        known: set[Content] = set()
         for name in names:
             with gathered(errors):
                 more = self.named(name.value, shelf, name.source)
                 _check_new(more, known, name)
-                for one in more:
-                    known.add(one.prompt, one.prompt)
+                known |= {one.prompt.content for one in more}
                 placed += more
             if len(placed) > MAX_PROMPTS:
                 raise name.error("too_many_prompts", f"these sets hold more than {MAX_PROMPTS:,} prompts together")
@@ -288,12 +284,13 @@ def resolve_reference(root: Path, reference: str, allow_local: bool = False, who
         raise mistakes.errors[0] from None
 
 
-def _check_new(more: Sequence[Placed], known: Seen[Prompt], name: Node) -> None:
+def _check_new(more: Sequence[Placed], known: Set[Content], name: Node) -> None:
     """Sets that are joined share no prompt: it would count twice."""
-    twice = [(p.prompt, before) for p in more if (before := known.find(p.prompt)) is not None]
+    twice = [p.prompt for p in more if p.prompt.content in known]
     if twice:
         message = f"{len(twice)} prompts of {name.value!r} are in the sets named before it, for example "
-        raise name.error("duplicate_prompt", f"{message}{example_of(*twice[0])}; a prompt counts once")
+        shown = repr(shortened(twice[0].shown))
+        raise name.error("duplicate_prompt", f"{message}{shown}; a prompt counts once")
 
 
 def _as_mistakes(error: SpecError | Mistakes) -> Mistakes:

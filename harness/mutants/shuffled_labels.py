@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.codes import concat, split
+from harness.independence import design
 from harness.inputs import Prompt, PromptSet
 from harness.mutants.base import Case, Mutant, Variant
 from harness.mutants.moved_marks import moved_marks
 from harness.mutants.swapped_sets import compared_roles
-from harness.stats.units import design_of
+from harness.stats.units import LEFT_OUT, Design
 
 DRAWS, MOST_MET = 20, 2
 
@@ -33,33 +34,31 @@ def variants(case: Case) -> Iterator[Variant]:
         return
     parts = _parts(case, roles)
     first, second = (case.spec.sets[role].prompts for role in roles)
+    dealt = design(first, second, case.spec.claim.over)
+    prompts = _as_units([*first, *second], dealt)
     for _ in range(DRAWS):
-        yield _dealt(case, roles, parts, deal(first, second, rng))
+        yield _dealt(case, roles, parts, prompts, deal(dealt, rng))
 
 
-def deal(first: Sequence[Prompt], second: Sequence[Prompt], rng: np.random.Generator) -> Sides:
-    """The new set of each prompt of both, 0 or 1, [n].
+def deal(of: Design, rng: np.random.Generator) -> Sides:
+    """The new set of each prompt of both, 0 or 1, [n]; -1 for a prompt that does not count.
 
-    As many units as before in each set: prompts of one template stay together, as they do in a permutation p; where
-    both sets have the same templates, sides are exchanged inside each.
+    As many units as before in each set, as in a permutation p: prompts of one template stay together, a word keeps its
+    label in every frame, and near copies are one.
     """
-    groups = [p.group for p in first], [p.group for p in second]
-    design = design_of(*groups)
-    side = np.r_[np.zeros(len(first), np.int64), np.ones(len(second), np.int64)]
-    unit = np.r_[design.positive, design.negative]
-    if design.within:
-        return _sides_within(side, unit, rng)
-    unit[len(first) :] += design.n_positive
-    firsts = rng.permutation(design.n_positive + design.n_negative)[: design.n_positive]
-    return np.asarray(~np.isin(unit, firsts), np.int64)
+    unit = of.unit
+    firsts = rng.permutation(of.n)[: of.n_positive]
+    return np.where(unit == LEFT_OUT, LEFT_OUT, ~np.isin(unit, firsts)).astype(np.int64)
 
 
-def _sides_within(side: Sides, unit: Sides, rng: np.random.Generator) -> Sides:
-    dealt = side.copy()
-    for one in np.unique(unit):
-        members = np.flatnonzero(unit == one)
-        dealt[members] = rng.permutation(side[members])
-    return dealt
+def _as_units(prompts: Sequence[Prompt], of: Design) -> list[Prompt]:
+    """Each prompt with its unit as its group: near copies on the two sides stay two units when they meet on one.
+
+    Words in frames are as they were: how they fill their templates says it.
+    """
+    if of.frames is not None:
+        return list(prompts)
+    return [replace(p, group=f"unit {u}", filled=()) for p, u in zip(prompts, of.unit.tolist(), strict=True)]
 
 
 def _parts(case: Case, roles: Sequence[str]) -> dict[str | None, list[tuple[Any, Any]]]:
@@ -76,11 +75,16 @@ def _singles(case: Case, key: _Key) -> list[tuple[Any, Any]]:
     return list(zip(split(codes), kept, strict=True))
 
 
-def _dealt(case: Case, roles: Sequence[str], parts: dict[str | None, list[tuple[Any, Any]]], side: Sides) -> Variant:
-    prompts = [p for role in roles for p in case.spec.sets[role].prompts]
+def _dealt(
+    case: Case,
+    roles: Sequence[str],
+    parts: dict[str | None, list[tuple[Any, Any]]],
+    prompts: Sequence[Prompt],
+    side: Sides,
+) -> Variant:
     sets, codes_of, residuals_of = dict(case.spec.sets), dict(case.evidence.codes_of), dict(case.evidence.residuals_of)
     for number, role in enumerate(roles):
-        rows = np.flatnonzero(side == number)
+        rows = np.flatnonzero(side == number).tolist()
         sets[role] = PromptSet(sets[role].name, tuple(prompts[i] for i in rows))
         for subject, every in parts.items():
             codes_of[role, subject] = concat([every[i][0] for i in rows])

@@ -129,20 +129,6 @@ def _choose(n: int, k: int) -> float:
     return float(math.comb(n, k)) if 0 <= k <= n else 0.0
 
 
-def strata_missing(floors: Sequence[float], alpha: float) -> int:
-    """How many more strata bring the smallest p of all, the product of each one's floor, to alpha (over 0).
-
-    Each more is taken to be like the weakest (largest floor) of `floors`, so that as many of any sort seen here will
-    do. ValueError where there is none, or the weakest has no choice (floor 1).
-    """
-    reached, weakest, more = math.prod(floors), max(floors), 0
-    if weakest >= 1:
-        raise ValueError("a stratum with one way to deal its labels brings no p down")
-    while reached > alpha:
-        reached, more = reached * weakest, more + 1
-    return more
-
-
 def smallest_p(n_positive: int, n_negative: int) -> float:
     """The smallest p that this many can reach, 1 / C(n, n_positive): 3 v 3 .05, 5 v 5 .004."""
     return 1 / math.comb(n_positive + n_negative, n_positive)

@@ -73,17 +73,14 @@ def _weighted_means(pooled: Pooled, weights: Floats) -> Floats:
     return means
 
 
-def share_among_top(
-    positive: Pooled, negative: Pooled, by: RankBy, top: int, resamples: int, paired: bool, seed: int = 0
-) -> Floats:
+def share_among_top(positive: Pooled, negative: Pooled, by: RankBy, top: int, resamples: int, seed: int = 0) -> Floats:
     """In which share of seeded resamples of the rows each feature ranks among the `top`, [d_sae].
 
-    Rows are drawn with replacement, as many as there are, on each side for itself; `paired` draws the same
-    rows on both (templates that both sides share).
+    Rows are drawn with replacement, as many as there are, on each side for itself.
     """
     seen = np.zeros(positive.d_sae)
     ordered = joined(positive, negative) if by == "auroc" else None  # a third of the time, when each batch sorted anew
-    for w_pos, w_neg in _resampled(positive.n_prompts, negative.n_prompts, resamples, paired, seed):
+    for w_pos, w_neg in _resampled(positive.n_prompts, negative.n_prompts, resamples, seed):
         for score in scores_of_all(positive, negative, by, w_pos, w_neg, ordered):
             seen += ranks_of(score) <= top
     return seen / resamples
@@ -111,10 +108,10 @@ def _among_highest(score: Floats, top: int) -> NDArray[np.bool_]:
     return np.asarray(above | (ties & fits))
 
 
-def _resampled(n_pos: int, n_neg: int, resamples: int, paired: bool, seed: int) -> Iterator[tuple[Floats, Floats]]:
+def _resampled(n_pos: int, n_neg: int, resamples: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
     """How often each row is drawn, [<= AT_ONCE, n] for both sides."""
     rng = np.random.default_rng(seed)
     pos = rng.multinomial(n_pos, np.full(n_pos, 1 / n_pos), resamples).astype(np.float64)
-    neg = pos if paired else rng.multinomial(n_neg, np.full(n_neg, 1 / n_neg), resamples).astype(np.float64)
+    neg = rng.multinomial(n_neg, np.full(n_neg, 1 / n_neg), resamples).astype(np.float64)
     for start in range(0, resamples, AT_ONCE):
         yield pos[start : start + AT_ONCE], neg[start : start + AT_ONCE]

@@ -1,8 +1,8 @@
-"""Units: the prompt, or the template that several prompts share. A population claim counts these."""
+"""Units: what a population claim counts as one independent piece of evidence. Which prompts these are is in
+harness/independence.py; here they are numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,16 +15,42 @@ LEFT_OUT = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Design:
-    """How two sets are compared: which unit each prompt belongs to, -1 for a prompt that is left out.
+class Grouping:
+    """Which prompts of a set are one unit.
 
-    within: both sets share all their templates, so labels are permuted inside each template and a
-    unit number means the same template on both sides; otherwise units are numbered per side.
+    unit: [n] the unit of each prompt, -1 for none. rank: [n] a prompt stands for its unit where its rank is the lowest
+    of those that can be used. whole: [n] True where all prompts of the unit count instead, as those of a template do.
+    """
+
+    unit: Units
+    rank: Units
+    whole: Mask
+
+    @property
+    def n(self) -> int:
+        """The number of units."""
+        return count_units(self.unit)
+
+    def units(self, use: Mask | None = None) -> Units:
+        """The unit of each prompt that counts, numbered from 0 in order of appearance, [n]; -1 for those that do not:
+        near copies that another one stands for, and prompts that `use` leaves out."""
+        usable = self.unit != LEFT_OUT if use is None else (self.unit != LEFT_OUT) & use
+        stands = usable & (self.whole | _lowest_of_each(self.unit, self.rank, usable))
+        return in_order_of_appearance(np.where(stands, self.unit, LEFT_OUT))
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How two sets are compared: which unit each prompt belongs to, -1 for a prompt that does not count.
+
+    Units are numbered per side. frames: where both sides fill the same templates, the units are words, and these are
+    the frames of the prompts of either side, [n_positive prompts] and [n_negative prompts], -1 where unit is -1; then
+    there is one prompt for each word in each frame.
     """
 
     positive: Units
     negative: Units
-    within: bool
+    frames: tuple[Units, Units] | None = None
 
     @property
     def n_positive(self) -> int:
@@ -36,12 +62,23 @@ class Design:
 
     @property
     def n(self) -> int:
-        """Independent units in all: the templates where they are shared, else both sides' units."""
-        return self.n_positive if self.within else self.n_positive + self.n_negative
+        """Independent units in all, of both sides."""
+        return self.n_positive + self.n_negative
+
+    @property
+    def unit(self) -> Units:
+        """The unit of every prompt of both sides, those of `negative` numbered after the others; -1 stays."""
+        after = np.where(self.negative == LEFT_OUT, LEFT_OUT, self.negative + self.n_positive)
+        return np.concatenate([self.positive, after]).astype(np.int64)
+
+    @property
+    def n_frames(self) -> int:
+        """The frames that all words fill; 0 where the units are not words in frames."""
+        return 0 if self.frames is None else count_units(self.frames[0])
 
     @property
     def grouped(self) -> bool:
-        """True where some unit is a template of several prompts."""
+        """True where some unit has several prompts that count."""
         return len(kept(self.positive)) > self.n_positive or len(kept(self.negative)) > self.n_negative
 
 
@@ -55,37 +92,65 @@ def kept(unit: Units) -> Units:
     return np.asarray(unit[unit != LEFT_OUT], np.int64)
 
 
-def units_of(groups: Sequence[str | None], use: Mask | None = None) -> Units:
-    """The unit of each prompt, numbered from 0 in order of appearance, [n_prompts]; -1 where `use` is False.
+def in_order_of_appearance(unit: Units) -> Units:
+    """The same units, numbered from 0 in order of appearance; -1 stays."""
+    found, first, inverse = np.unique(unit, return_index=True, return_inverse=True)
+    out = found == LEFT_OUT
+    order = np.argsort(np.argsort(np.where(out, len(unit), first)))
+    return np.asarray(np.where(out, LEFT_OUT, order)[inverse], np.int64)
 
-    groups: the template of each prompt; None is a unit of its own.
-    """
-    if all(group is None for group in groups):  # the usual case, in one step
-        each = np.arange(len(groups), dtype=np.int64) if use is None else np.cumsum(use, dtype=np.int64) - 1
-        return each if use is None else np.where(use, each, LEFT_OUT)
-    numbers: dict[object, int] = {}
-    used = [True] * len(groups) if use is None else list(use)
-    labels = [("own", i) if group is None else ("shared", group) for i, group in enumerate(groups)]
-    return np.array(
-        [numbers.setdefault(label, len(numbers)) if u else LEFT_OUT for label, u in zip(labels, used, strict=True)],
-        np.int64,
-    )
+
+def _lowest_of_each(unit: Units, rank: Units, usable: Mask) -> Mask:
+    """True for the usable prompt with the lowest rank of each unit."""
+    order = np.lexsort((rank, unit, ~usable))
+    first = np.r_[True, unit[order][1:] != unit[order][:-1]] if len(order) else np.zeros(0, bool)
+    lowest = np.zeros(len(unit), bool)
+    lowest[order[first]] = True
+    return np.asarray(lowest & usable)
+
+
+def alone(n: int) -> Grouping:
+    """Every one of n prompts a unit of its own."""
+    each = np.arange(n, dtype=np.int64)
+    return Grouping(each, each, np.zeros(n, bool))
 
 
 def design_of(
-    positive: Sequence[str | None],
-    negative: Sequence[str | None],
-    use_positive: Mask | None = None,
-    use_negative: Mask | None = None,
+    positive: Grouping, negative: Grouping, use_positive: Mask | None = None, use_negative: Mask | None = None
 ) -> Design:
-    """Compare within templates where both sides have exactly the same ones, else by template."""
-    a, b = units_of(positive, use_positive), units_of(negative, use_negative)
-    in_a = {g for g, u in zip(positive, a, strict=True) if u != LEFT_OUT}
-    in_b = {g for g, u in zip(negative, b, strict=True) if u != LEFT_OUT}
-    if not in_a or in_a != in_b or None in in_a:
-        return Design(a, b, within=False)
-    joined = units_of([*positive, *negative], np.r_[a, b] != LEFT_OUT)
-    return Design(joined[: len(a)], joined[len(a) :], within=True)
+    """Compare by unit, each side numbered for itself."""
+    return Design(positive.units(use_positive), negative.units(use_negative))
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """How the prompts of one side fill templates that both sides share. word, frame, rank: [n]; -1 for no word."""
+
+    word: Units
+    frame: Units
+    rank: Units
+
+
+def design_of_words(
+    positive: Filling, negative: Filling, use_positive: Mask | None = None, use_negative: Mask | None = None
+) -> Design:
+    """Compare by word: a prompt stands for each word in each frame; a word that lacks a frame is left out."""
+    cells = [(side, _cells(side, use)) for side, use in ((positive, use_positive), (negative, use_negative))]
+    frames = np.unique(np.concatenate([side.frame[cell] for side, cell in cells]))
+    words, where = [], []
+    for side, cell in cells:
+        found, count = np.unique(side.word[cell], return_counts=True)
+        full = cell & np.isin(side.word, found[count == len(frames)])
+        words.append(in_order_of_appearance(np.where(full, side.word, LEFT_OUT)))
+        where.append(np.where(full, np.searchsorted(frames, side.frame), LEFT_OUT).astype(np.int64))
+    return Design(words[0], words[1], (where[0], where[1]))
+
+
+def _cells(side: Filling, use: Mask | None) -> Mask:
+    """One prompt for each word in each frame: the usable one of the lowest rank."""
+    usable = side.word != LEFT_OUT if use is None else (side.word != LEFT_OUT) & use
+    cell = side.word * (int(side.frame.max(initial=0)) + 1) + side.frame
+    return _lowest_of_each(cell, side.rank, usable)
 
 
 def by_unit(pooled: Pooled, unit: Units) -> Pooled:

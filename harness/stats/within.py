@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from harness.codes import Codes, Mask, Pooled
 from harness.stats.auroc import auroc_within_all
 from harness.stats.permutation import P, rank_sum, stratified_p
-from harness.stats.units import Units
+from harness.stats.units import LEFT_OUT, Units
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -101,7 +101,7 @@ def marked_tokens(codes: Codes, marks: Sequence[Marks]) -> Ints:
 
 def marked_units(codes: Codes, counted: Mask, marks: Sequence[Marks], template: Units | None = None) -> Marked:
     """Every counted token a unit, but one for all tokens of a marked span. template: [n_prompts], each its own
-    unless given."""
+    unless given, -1 for a prompt that does not count."""
     span = np.where(counted, marked_tokens(codes, marks), -1)
     label = np.where(span >= 0, span, codes.n_tokens + np.arange(codes.n_tokens))
     _, first, inverse = np.unique(label[counted], return_index=True, return_inverse=True)
@@ -110,7 +110,8 @@ def marked_units(codes: Codes, counted: Mask, marks: Sequence[Marks], template: 
     marked = span[counted][first] >= 0
     prompt_of_unit = codes.prompt[counted][first]
     both = [np.bincount(prompt_of_unit[side], minlength=codes.n_prompts) > 0 for side in (marked, ~marked)]
-    usable = np.flatnonzero(both[0] & both[1])
+    stands = True if template is None else template != LEFT_OUT
+    usable = np.flatnonzero(both[0] & both[1] & stands)
     stratum_of_prompt = np.full(codes.n_prompts, -1, np.int64)
     stratum_of_prompt[usable] = np.arange(len(usable))
     stratum = stratum_of_prompt[prompt_of_unit]

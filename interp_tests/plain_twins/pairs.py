@@ -1,11 +1,17 @@
-"""Word pairs of two texts compared by listing them."""
+"""Texts compared by listing their words, word pairs and frames, every two of them."""
 
 from fractions import Fraction
 
 
+def words(text):
+    """Of plain ASCII prose."""
+    kept = "".join(" " if c in '.,;:!?"()[]{}-' else c for c in text.lower() if c != "'")
+    return kept.split()
+
+
 def word_pairs(text):
-    words = [w.strip(".,;:!?\"'()[]{}") or w for w in text.lower().split()]
-    return {(words[i], words[i + 1]) for i in range(len(words) - 1)} if len(words) > 1 else {(words[0],)}
+    mine = words(text)
+    return {(mine[i], mine[i + 1]) for i in range(len(mine) - 1)} if len(mine) > 1 else {tuple(mine)}
 
 
 def jaccard(first, second):
@@ -13,10 +19,25 @@ def jaccard(first, second):
     return Fraction(len([p for p in a if p in b]), len(a) + len([p for p in b if p not in a]))
 
 
-def near_duplicates(found_on, tested, alike=Fraction(1, 2)):
-    """(how many of `tested` are alike, the first of these, the first of `found_on` that is most like it)."""
-    near = [t for t in tested if any(jaccard(f, t) >= alike for f in found_on)]
-    if not near:
-        return 0, None, None
-    best = max(jaccard(f, near[0]) for f in found_on)
-    return len(near), near[0], next(f for f in found_on if jaccard(f, near[0]) == best)
+def but_for_one_word(first, second):
+    """Whether one word is exchanged, or one is put in; texts of one word have no frame."""
+    a, b = sorted((words(first), words(second)), key=len)
+    if len(a) < 2:
+        return False
+    exchanged = len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) <= 1
+    return exchanged or any(b[:i] + b[i + 1 :] == a for i in range(len(b)))
+
+
+def clusters(texts):
+    """The cluster of each text, numbered in order of appearance: whatever is alike is joined until nothing changes."""
+    number = list(range(len(texts)))
+    changed = True
+    while changed:
+        changed = False
+        for i, first in enumerate(texts):
+            for j, second in enumerate(texts):
+                alike = jaccard(first, second) >= Fraction(1, 2) or but_for_one_word(first, second)
+                if alike and number[j] > number[i]:
+                    number[j], changed = number[i], True
+    known = {}
+    return [known.setdefault(n, len(known)) for n in number]

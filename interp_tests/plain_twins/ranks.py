@@ -59,6 +59,32 @@ def mean_auroc_within(strata):
     return sum(auroc(p, n) for p, n in strata) / len(strata)
 
 
+def words_p(frames):
+    """One deal of labels to words, the same in every frame: the share of all deals whose mean AUROC is as large."""
+    n, m = len(frames[0][0]), len(frames[0][1])
+    values = [[*positive, *negative] for positive, negative in frames]
+    observed, as_large, total = sum(u_statistic(p, q) for p, q in frames), 0, 0
+    for chosen in combinations(range(n + m), n):
+        rest = [i for i in range(n + m) if i not in chosen]
+        as_large += sum(u_statistic([v[i] for i in chosen], [v[i] for i in rest]) for v in values) >= observed
+        total += 1
+    return as_large / total
+
+
+def groups_p(positive, negative):
+    """Lists of groups of values: the share of all deals of groups with as large a mean of U over pairs of groups."""
+    groups = [*positive, *negative]
+
+    def between(a, b):
+        return u_statistic(a, b) / Fraction(len(a) * len(b))
+
+    def statistic(chosen):
+        return sum(between(groups[i], groups[j]) for i in chosen for j in range(len(groups)) if j not in chosen)
+
+    deals = [statistic(chosen) for chosen in combinations(range(len(groups)), len(positive))]
+    return sum(d >= statistic(range(len(positive))) for d in deals) / len(deals)
+
+
 def paired_difference(first, second, is_positive):
     """AUROC of two scores of the same prompts, turned into midranks, subtracted."""
     a, b = ([midrank(scores, s) for s in scores] for scores in (first, second))

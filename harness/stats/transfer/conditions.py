@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from harness.codes import Codes, Floats, Mask
 from harness.stats.contrast import mean_of_all
 from harness.stats.firing import token_of_entry
-from harness.stats.units import Units, by_unit, count_units, units_of
+from harness.stats.units import LEFT_OUT, Grouping, Units, alone, by_unit, count_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,12 @@ class Rates:
     n: int
 
 
-def condition(codes: Codes, counted: Mask, groups: Sequence[str | None] | None = None) -> Condition:
-    """A condition whose prompts without a counted token are left out. groups: the template of each prompt."""
-    labels = [None] * codes.n_prompts if groups is None else groups
+def condition(codes: Codes, counted: Mask, grouping: Grouping | None = None) -> Condition:
+    """A condition whose prompts without a counted token are left out, and near copies of another one. grouping: which
+    prompts are one unit; each its own unless given."""
     has_tokens = np.bincount(codes.prompt[counted], minlength=codes.n_prompts) > 0
-    return Condition(codes, counted, units_of(labels, has_tokens))
+    unit = (alone(codes.n_prompts) if grouping is None else grouping).units(has_tokens)
+    return Condition(codes, counted & (unit[codes.prompt] != LEFT_OUT), unit)
 
 
 def strength_of_all(one: Condition) -> Strength:
