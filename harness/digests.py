@@ -7,7 +7,6 @@ costs some microseconds. No torch, no hub client: a warm run checks digests too.
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from harness.cachedir import cache_dir
+from harness.checkpoints import has_files, refuse_kind
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, SaeRef, Subject
 from harness.repository import located
@@ -38,6 +38,8 @@ QWEN_SCOPE_FILES = ("*.sae.pt",)
 # A file changed again within the clock's granularity of its last change keeps its times, so nothing
 # younger than this is remembered. ext4 stamps times every 4 ms, FAT every 2 s.
 SETTLED_AFTER_S = 2.0
+
+MAIN = "main"  # the branch that is read where no commit is pinned
 
 _Stamp = tuple[str, int, int, int, int]
 _seen: dict[_Stamp, str] = {}
@@ -74,18 +76,27 @@ def model_folder(model: ModelRef) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def hub_commit(model: ModelRef) -> str:
-    """The commit that a hub model's revision means here (unpinned: that of main); the revision itself where no copy
-    is cached."""
+def hub_commit(model: ModelRef) -> str | None:
+    """The commit that a hub model's revision means here: the pinned one, else that of main in the hub's cache.
+
+    None where neither says: nothing may then be kept under the model's name, since main moves.
+    """
     revision = hub_revision(model)
+    return repository_commit(model.location, revision) or (revision if revision != MAIN else None)
+
+
+def repository_commit(repository: str, revision: str = MAIN) -> str | None:
+    """The commit of a branch of a hub repository whose snapshot is in the hub's cache; None where none is."""
+    cache = _hub_cache(repository)
     with suppress(OSError):
-        return (_hub_cache(model.location) / "refs" / revision).read_text().strip()
-    return revision
+        commit = (cache / "refs" / revision).read_text().strip()
+        return commit if (cache / "snapshots" / commit).is_dir() else None
+    return None
 
 
 def hub_revision(model: ModelRef) -> str:
     """What to ask the hub for: a commit, or main where none is pinned."""
-    return "main" if model.revision in (None, "unpinned") else model.revision
+    return MAIN if model.revision in (None, "unpinned") else model.revision
 
 
 def verify(subject: Subject) -> None:
@@ -101,18 +112,20 @@ def verify(subject: Subject) -> None:
 
 
 def verify_model(model: ModelRef, folder: Path) -> None:
-    """Hold a model's two pins, weights and tokenizer, against the files in `folder`.
+    """Compare a model's two pins, weights and tokenizer, with the files in `folder`; refuse adapters and quantization.
 
-    A folder with a config and no weights (a checkout without them) is not held against the pin: nothing reads it.
+    A folder without weights, or with git-lfs pointers in their place, is not compared: nothing is read from it.
     """
-    if any(folder.glob("*.safetensors")):
+    refuse_kind(model.name, folder)
+    if has_files(folder):
         _hold(f"the weights of model {model.name}", model.digest, folder, MODEL_FILES)
-    _hold(f"the tokenizer of model {model.name}", model.tokenizer_digest, folder, TOKENIZER_FILES)
+    if has_files(folder, TOKENIZER_FILES):
+        _hold(f"the tokenizer of model {model.name}", model.tokenizer_digest, folder, TOKENIZER_FILES)
 
 
 def verify_sae(sae: SaeRef, folder: Path) -> None:
-    """Hold an SAE's pin against the files in `folder`, where its weights are among them."""
-    if any(folder.glob("*.safetensors")) or sae.format == "qwen_scope":
+    """Compare an SAE's pin with the files in `folder`, where its weights are among them."""
+    if has_files(folder, sae_files(sae)[-1:]):
         _hold(f"SAE {sae.name}", sae.digest, folder, sae_files(sae))
 
 
@@ -145,23 +158,24 @@ def _readable_digest(what: str, folder: Path, patterns: Sequence[str]) -> str | 
 
 
 def _snapshot(model: ModelRef) -> Path | None:
-    folder = _hub_cache(model.location) / "snapshots" / hub_commit(model)
-    return folder if folder.is_dir() else None
+    commit = hub_commit(model)
+    return None if commit is None else _hub_cache(model.location) / "snapshots" / commit
 
 
 def is_cached(repository: str, path: str) -> bool:
     """Whether the hub cache holds this file or folder of a repository's main, as sae-lens' loaders ask for it."""
-    cache = _hub_cache(repository)
-    with suppress(OSError):
-        return (cache / "snapshots" / (cache / "refs/main").read_text().strip() / path).exists()
-    return False
+    commit = repository_commit(repository)
+    return commit is not None and (_hub_cache(repository) / "snapshots" / commit / path).exists()
 
 
 def _hub_cache(repository: str) -> Path:
-    """The folder that the hub's client keeps one repository in; by its own rules, which are stable since 2022."""
-    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    root = Path(os.path.expanduser(os.environ.get("HF_HUB_CACHE") or home / "hub"))
-    return root / f"models--{repository.replace('/', '--')}"
+    """The folder that the hub's client keeps one repository in, by that client's own reading of the environment.
+
+    This one module of it imports nothing but the standard library.
+    """
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
 
 
 def _stamp(path: Path) -> _Stamp:

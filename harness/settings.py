@@ -35,6 +35,7 @@ SETTINGS = (
     _env("INTERP_REQUIRE_RUN", "0", "1, true, yes or on: as --require-run; 0, false, no or off: not"),
     _env("HF_HOME", "~/.cache/huggingface", "folder of the hub's client: weights and token"),
     _env("HF_HUB_CACHE", "hub in HF_HOME", "folder of weights from the hub"),
+    _env("HUGGINGFACE_HUB_CACHE", "HF_HUB_CACHE", "the former name of HF_HUB_CACHE; read by the hub's client"),
     _env("HF_HUB_OFFLINE", "0", "1: the hub's client asks nobody; read by that client"),
     _env("HF_TOKEN", "none", "login at the hub; read by that client", secret=True),
     _env("HF_TOKEN_PATH", "token in HF_HOME", "file with that login"),

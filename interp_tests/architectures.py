@@ -76,8 +76,8 @@ def tiny_config(family, **changes):
     cls = CONFIG_MAPPING[family]
     known = {*inspect.signature(cls.__init__).parameters, *getattr(cls, "__dataclass_fields__", {}), *cls.attribute_map}
     given = {key: value for key, value in SMALL.items() if key in known}
-    given |= {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, **OWN.get(family, {})}
-    config = cls(**{key: value for key, value in given.items() if value is not None}, **changes)
+    given |= {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, **OWN.get(family, {}), **changes}
+    config = cls(**{key: value for key, value in given.items() if value is not None})
     for key, value in config.to_dict().items():
         if ("multiplier" in key or "residual" in key) and type(value) in (int, float) and key not in changes:
             setattr(config, key, 0.6)

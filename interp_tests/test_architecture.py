@@ -23,6 +23,7 @@ FLOORS = [
         "trained",
         "agreement",
         "cachedir",
+        "checkpoints",
         "codes",
         "sums",
         "stats",

@@ -80,7 +80,7 @@ def test_a_hub_model_that_is_not_cached_is_missing(tiny, monkeypatch, tmp_path):
     """Offline, the message names the command that fetches it."""
     import huggingface_hub.constants
 
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     subject = replace(tiny.subject(), model=ModelRef("far", "hub", "nobody/nothing-here", "main"))
     fault = fault_of(lambda: load_model(subject, 2))
@@ -286,7 +286,7 @@ def test_what_is_fetched_is_held_against_the_pins(tiny, monkeypatch, tmp_path):
         asked.append((repository, revision, "*.bin" in allow_patterns, "*.py" in allow_patterns))
         return str(tiny.model)
 
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     ref = ModelRef("far", "hub", "org/far", "a" * 40, digest=files_digest(tiny.model, MODEL_FILES))
     assert load_model(replace(tiny.subject(), model=ref), 2).d_model == D_MODEL
@@ -304,7 +304,7 @@ def test_a_cached_hub_model_is_read_where_it_lies(tiny, monkeypatch, tmp_path):
 
     snapshot = tmp_path / "hub/models--org--far/snapshots" / ("b" * 40)
     shutil.copytree(tiny.model, snapshot)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
     ref = ModelRef("far", "hub", "org/far", "b" * 40)
     assert load_model(replace(tiny.subject(), model=ref), 2).d_model == D_MODEL

@@ -180,11 +180,15 @@ def test_the_mismatch_says_whose_and_what_to_do(subject, tmp_path):
 
 def test_a_hub_model_is_known_by_its_commit(tmp_path, monkeypatch):
     """A branch is resolved by the cache's refs, and its files are found where the hub's client puts them."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     model = ModelRef("m", "hub", "org/m", "main")
-    assert digests.hub_commit(model) == "main"
+    assert digests.hub_commit(model) is None
+    assert digests.model_folder(model) is None
+    pinned = ModelRef("m", "hub", "org/m", "d" * 40)
+    assert digests.hub_commit(pinned) == "d" * 40
     repository = tmp_path / "hub/models--org--m"
     _write(repository / "refs/main", b"c" * 40)
+    assert digests.hub_commit(model) is None
     _write(repository / "snapshots" / ("c" * 40) / "config.json", b"{}")
     assert digests.hub_commit(model) == "c" * 40
     assert digests.model_folder(model) == repository / "snapshots" / ("c" * 40)

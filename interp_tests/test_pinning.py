@@ -39,7 +39,7 @@ subjects:
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A repository, and a hub cache that holds one model and the SAE."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("INTERP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("INTERP_DEVICE", raising=False)
     files = {"org--near": ["config.json", "model.safetensors", "tokenizer.json"]}

@@ -16,9 +16,12 @@ from harness.reports.exhibits import Exhibits
 from harness.reports.html.page import page_html
 from harness.reports.markdown import summary_markdown
 from harness.reports.record import Run
+from interp_tests.architectures import tiny_model
 from interp_tests.planted import CLAIM, Planted, is_plain_green, told
 from interp_tests.project import REPO
 from interp_tests.report_cases import STARTED
+from interp_tests.test_checkpoints import POINTER
+from interp_tests.tiny_random import edit_json
 
 CENTRED = {"center_writing_weights": True}
 PAGE = REPO / "docs/reading-saes.md"
@@ -103,6 +106,48 @@ def wider_tokenizer(project):
     project.sets["color"] = [f"{text} zzzz" for text in project.sets["color"]]
 
 
+def model_file(name, text):
+    """A file of the model's folder says this."""
+    return lambda project: (project.root / "zoo/model" / name).write_text(text)
+
+
+def configured(file="config.json", **fields):
+    """The model's config.json, or another of its files, has these fields."""
+    return lambda project: edit_json(project.root / "zoo/model" / file, **fields)
+
+
+def pointer(file):
+    """git-lfs has not fetched a file."""
+    return lambda project: (project.root / "zoo" / file).write_text(POINTER)
+
+
+def cut_off(project):
+    """A copy that ended early."""
+    path = project.root / "zoo/model/model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def headless(project):
+    """The model is not tied to its embedding, and its checkpoint has no head; the claim is about the head."""
+    configured(tie_word_embeddings=False)(project)
+    project.claims = ('{id: says, scope: sample, feature: 5, promotes: {tokens: [" red", " blue", "a", "e"]}}',)
+
+
+def scaled_mlp(project):
+    """An SAE of the MLP's output, on a model that scales that output before adding it."""
+    model = tiny_model("granite", vocab_size=400, residual_multiplier=0.22)
+    for path in (project.root / "zoo/model").glob("*.safetensors"):
+        path.unlink()
+    model.save_pretrained(project.root / "zoo/model")
+    project.says(hook_name="blocks.1.hook_mlp_out")
+    project.sae["hook"] = "blocks.1.hook_mlp_out"
+
+
+def moving(project):
+    """A model of the hub whose commit nobody knows here."""
+    project.model = {"hub": "org/nowhere", "revision": "unpinned"}
+
+
 ROWS = [
     Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
     Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
@@ -131,6 +176,19 @@ ROWS = [
     Row("prompts longer than the texts of the training", saying(context_size=8), "longer than the 8 tokens", "warning"),
     Row("special tokens that it was not trained on", counting_specials, "trained without special tokens", "warning"),
     Row("a cfg.json of other weights", saying(d_sae=128), "sae_unreadable"),
+    Row("a LoRA adapter beside the weights", model_file("adapter_config.json", "{}"), "adapter_beside_weights"),
+    Row("quantized weights", configured(quantization_config={"quant_method": "gptq"}), "quantized_weights"),
+    Row("a git-lfs pointer, no weights", pointer("model/model.safetensors"), "lfs_pointer"),
+    Row("a git-lfs pointer, no tokenizer", pointer("model/tokenizer.json"), "lfs_pointer"),
+    Row("a git-lfs pointer, no SAE", pointer("sae-jumprelu/sae_weights.safetensors"), "lfs_pointer"),
+    Row("weights that are cut off", cut_off, "weights_unreadable"),
+    Row("a tokenizer class that splits text its own way", configured("tokenizer_config.json",
+        tokenizer_class="Qwen2TokenizerFast"), "tokenizer_mismatch"),
+    Row("a head that is not in the checkpoint", headless, "weights_missing"),
+    Row("an MLP's output that is scaled before it is added", scaled_mlp, "site_unproven"),
+    Row("texts beyond the model's positions, dynamic rope", configured(max_position_embeddings=8,
+        rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}), "prompt_too_long"),
+    Row("a model of the hub whose commit is not known", moving, "weights_missing"),
     Row("another model by its name", saying(model_name="org/other-1b"), '"sae_trained_on": "org/other-1b"', "record"),
     Row("fewer positions than a prompt has tokens", few_positions, "its model only 8 positions"),
     Row("a tokenizer wider than the embeddings", wider_tokenizer, "has the token 'zzzz' (id"),

@@ -153,7 +153,6 @@ def npz_release(tmp_path, monkeypatch, **arrays):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     folder = folder_of(tmp_path / "hub", "google/gemma-scope-2b-pt-res") / "layer_12/width_16k/average_l0_82"
     folder.mkdir(parents=True)

@@ -53,14 +53,20 @@ class Shapes:
         return {str(length): self.rows(length) for length in sorted(self._used)}
 
 
-def by_length(lengths: Sequence[int], shapes: Shapes, longest: int | None = None) -> dict[int, list[int]]:
+def by_length(
+    lengths: Sequence[int], shapes: Shapes, longest: int | None = None, switch: int | None = None
+) -> dict[int, list[int]]:
     """bucket -> indices of the prompts in it, in order, shortest bucket first.
 
     longest: the model's positions, at which the last bucket ends: padding beyond them is an index out of range.
+    switch: the length at which the model changes its rotary frequencies (longrope): a text that fits is not padded
+    beyond it, or it would be read with those of long texts.
     """
     buckets: dict[int, list[int]] = defaultdict(list)
     for i, n in enumerate(lengths):
         length = shapes.length(n)
+        if switch is not None and n <= switch < length:
+            length = switch
         buckets[length if longest is None else max(n, min(length, longest))].append(i)
     return dict(sorted(buckets.items()))
 

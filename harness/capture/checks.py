@@ -33,3 +33,9 @@ def must_be_finite(module: nn.Module, what: str) -> None:
                 f"{what}: {bad:,} of {tensor.numel():,} values of {name} are NaN or infinite.",
                 "The checkpoint is damaged, or overflowed when it was converted.",
             )
+
+
+def quoted(error: Exception, most: int = 400) -> str:
+    """A library's message on one line: which tensors are missing, or where to ask for access, is not in its first."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line)[:most].rstrip(". ") or type(error).__name__

@@ -32,7 +32,7 @@ from harness.codes import Kind
 from harness.digests import verify
 from harness.errors import EnvironmentFault
 from harness.inputs import Corpus, Prompt, Reading, Subject
-from harness.keys import code_key
+from harness.keys import code_key, lacks_commit
 from harness.progress import Meter
 from harness.sums import Part, Sums
 
@@ -349,6 +349,9 @@ def _sae_of(subject: Subject, loaded: LoadedModel) -> Encoder:
 def _must_be_as_planned(reading: Reading) -> None:
     """Files that changed since the key was made from them would be kept as evidence of the old ones."""
     verify(reading.subject)
+    if lacks_commit(reading.subject):
+        text = f"{reading.subject.name} was read from the hub at a commit that is not in the hub's cache."
+        raise EnvironmentFault("commit_unknown", text, "Pin it: `interp doctor --pin`.")
     if code_key(reading.subject) != reading.code_key:
         text = f"the files of {reading.subject.name} changed between planning and loading."
         raise EnvironmentFault("weights_changed", text, "Run again when nobody writes to them.")

@@ -21,18 +21,22 @@ class Limits:
     """positions: the most tokens of one text; embeddings: token ids are below it. None: the configuration says nothing.
 
     A model with rotary positions computes beyond its last trained one without an error, and what comes out means
-    nothing. So `positions` bounds every model.
+    nothing. So `positions` bounds every model: that of rope_type dynamic never stretches its frequencies then, which
+    would stay stretched for the texts read after. rope_switch: where a model of rope_type longrope goes over from the
+    frequencies of short texts to those of long ones, by the length of the batch.
     """
 
     positions: int | None = None
     embeddings: int | None = None
+    rope_switch: int | None = None
 
     @classmethod
     def of(cls, config: Any) -> Limits:
         """Those of a model's configuration; of its text part, where it reads pictures too."""
         text = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
         given = (_whole(getattr(text, name, None)) for name in _POSITIONS)
-        return cls(next((n for n in given if n), None), _whole(getattr(text, "vocab_size", None)))
+        positions, embeddings = next((n for n in given if n), None), _whole(getattr(text, "vocab_size", None))
+        return cls(positions, embeddings, _switch(getattr(text, "rope_parameters", None)))
 
     def most(self, max_tokens: int) -> int:
         """How many tokens of a text are read at most, where its subject reads `max_tokens`."""
@@ -60,3 +64,12 @@ class Limits:
 
 def _whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _switch(rope: Any) -> int | None:
+    """The length at which longrope changes; the first of several, where kinds of layers have each their own."""
+    if not isinstance(rope, dict):
+        return None
+    parts = [rope, *(part for part in rope.values() if isinstance(part, dict))]
+    found = [_whole(one.get("original_max_position_embeddings")) for one in parts if one.get("rope_type") == "longrope"]
+    return min((n for n in found if n), default=None)

@@ -156,8 +156,9 @@ class LoadedModel:
         """
         for hook in hooks:
             self.prove(hook)
-        passes, longest = Passes(self, texts, hooks, handle, failed), self.texts.limits.positions
-        for length, indices in by_length([len(text) for text in texts], self.shapes, longest).items():
+        passes, limits = Passes(self, texts, hooks, handle, failed), self.texts.limits
+        lengths = [len(text) for text in texts]
+        for length, indices in by_length(lengths, self.shapes, limits.positions, limits.rope_switch).items():
             for same in _by_way(texts, indices):
                 passes.read(same, length)
 

@@ -3,7 +3,7 @@ attention, or a clear fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +13,14 @@ import torch
 from torch import nn
 
 from harness.capture.batching import Shapes
-from harness.capture.checks import must_be_finite, refuse_unsafe_loading
+from harness.capture.checks import must_be_finite, quoted, refuse_unsafe_loading
 from harness.capture.limits import Limits
 from harness.capture.loaded import LoadedModel
 from harness.capture.network import be_impatient
+from harness.capture.tokenizer_file import refuse_other_tokens
 from harness.capture.tokens import Texts
 from harness.capture.visual import load_visual
+from harness.checkpoints import refuse_damage, refuse_kind, refuse_pointers
 from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, model_folder, verify_model
 from harness.errors import EnvironmentFault
 from harness.inputs import ModelRef, Subject
@@ -36,14 +38,16 @@ PLAIN_STACKS = frozenset({"gemma", "gemma2", "gemma3_text", "llama", "mistral", 
 def load_texts(subject: Subject, progress: Progress = lambda line: None) -> Texts:
     """The tokenizer of `subject`'s model alone: a prompt that cannot be read is known before weights are loaded.
 
-    Raises EnvironmentFault: `weights_missing`, `weights_unreadable`, `digest_mismatch`.
+    Raises EnvironmentFault: `tokenizer_unreadable`, `tokenizer_mismatch`, and what load_model raises about files.
     """
     from transformers import AutoConfig, AutoTokenizer
 
     folder = _folder(subject.model, progress)
     with _quiet(), _explained(subject.model):
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
+    with _quiet(), _tokenizer_explained(subject.model):
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, **_LOCAL)
+        refuse_other_tokens(subject.model.name, folder, tokenizer)
         visual = load_visual(folder, config, tokenizer, _LOCAL) if _sees(subject) else None
     return Texts(tokenizer, str(config.model_type), visual, Limits.of(config))
 
@@ -58,7 +62,8 @@ def load_model(
     """The model of `subject` with at least its first `layers` layers, and its tokenizer, checked.
 
     Raises EnvironmentFault: `unsafe_loading`, `device_missing`, `weights_missing`, `weights_unreadable`,
-    `digest_mismatch`, `not_finite`, `out_of_memory`, or what harness/capture/converted.py raises.
+    `lfs_pointer`, `adapter_beside_weights`, `quantized_weights`, `digest_mismatch`, `not_finite`,
+    `out_of_memory`, or what harness/capture/converted.py raises.
     """
     refuse_unsafe_loading()
     # No TF32: it keeps 10 bits of float32's 23, and a feature near its threshold would fire or not as a setting has it.
@@ -95,8 +100,12 @@ def _folder(ref: ModelRef, progress: Progress) -> Path:
         folder = model_folder(ref)
     if ref.source == "hub" and not _has_weights(folder):
         folder = _fetched(ref, progress)
+    if folder is not None:
+        refuse_pointers(f"model {ref.name}", folder, (*MODEL_FILES, *TOKENIZER_FILES))
+        refuse_kind(ref.name, folder)
     if folder is None or not _has_weights(folder):
         raise _missing(ref, f"no *.safetensors in {located(ref.location, ref.root)}")
+    refuse_damage(ref.name, folder)
     verify_model(ref, folder)
     return folder
 
@@ -131,11 +140,24 @@ def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:
         **_placement(subject),
         **_LOCAL,
     )
-    absent = sorted(name for name in info["missing_keys"] if not name.startswith("lm_head"))
+    absent = sorted(set(info["missing_keys"]) - _without_head(model, info["missing_keys"]))
     if absent:  # transformers would go on with random numbers in their place
         raise _missing(subject.model, f"{len(absent)} tensors are not in the checkpoint, the first {absent[0]}")
     loaded: nn.Module = model.eval().requires_grad_(False)
     return loaded
+
+
+def _without_head(model: Any, missing: Iterable[str]) -> set[str]:
+    """The names of `missing` that are the unembedding's own; it then has no weights, where random numbers stood.
+
+    The residual stream can be read without it. A head that is tied to the embedding is never missing.
+    """
+    head = model.get_output_embeddings()
+    own = {name for name, module in model.named_modules() if module is head}
+    names = {f"{name}.{part}" for name in own for part in ("weight", "bias")} & set(missing)
+    for name in names:
+        setattr(head, name.rpartition(".")[2], None)
+    return names
 
 
 def _auto_class(config: Any) -> Any:
@@ -187,14 +209,24 @@ def _explained(ref: ModelRef) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise EnvironmentFault("out_of_memory", f"model {ref.name} does not fit on the device.") from error
     except OSError as error:
-        raise _missing(ref, _first_line(error)) from error
+        raise _missing(ref, quoted(error)) from error
     except Exception as error:
-        text = f"the weights of model {ref.name} cannot be loaded: {type(error).__name__}: {_first_line(error)}."
+        text = f"the weights of model {ref.name} cannot be loaded: {type(error).__name__}: {quoted(error)}."
         raise EnvironmentFault("weights_unreadable", text, "Fetch them again.") from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]
+@contextmanager
+def _tokenizer_explained(ref: ModelRef) -> Iterator[None]:
+    """The same of a tokenizer, whose files are others."""
+    try:
+        yield
+    except EnvironmentFault:
+        raise
+    except Exception as error:
+        text = f"the tokenizer of model {ref.name} cannot be loaded: {type(error).__name__}: {quoted(error)}."
+        raise EnvironmentFault(
+            "tokenizer_unreadable", text, "Fetch tokenizer.json and what is beside it again."
+        ) from error
 
 
 @contextmanager

@@ -81,6 +81,9 @@ def _final_norm(model: nn.Module) -> nn.Module:
 def _unembedding(model: Any) -> torch.Tensor:
     """[vocabulary, d_in]."""
     head = model.get_output_embeddings()
+    if head is not None and head.weight is None:
+        text = f"the unembedding of {type(model).__name__} is not in its checkpoint, and is not tied to the embedding."
+        raise EnvironmentFault("weights_missing", text, "Fetch a checkpoint with its head, or drop the claim.")
     if head is None or head.weight.is_meta:
         raise _unreadable(f"the unembedding of {type(model).__name__} is not in memory")
     weight: torch.Tensor = head.weight

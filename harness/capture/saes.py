@@ -14,10 +14,11 @@ import torch
 
 from harness.agreement import Difference, left_to_refuse, of_shape
 from harness.capture.centring import read_centred
-from harness.capture.checks import must_be_finite, refuse_unsafe_loading
+from harness.capture.checks import must_be_finite, quoted, refuse_unsafe_loading
 from harness.capture.encode import Encoder
 from harness.capture.network import be_impatient
 from harness.capture.qwen_scope import read_qwen_scope
+from harness.checkpoints import damage_of, refuse_pointers
 from harness.digests import SAE_FILES, mismatch, sae_files, verify_sae
 from harness.errors import EnvironmentFault, did_you_mean
 from harness.inputs import FIXED_L0, Bos, SaeRef
@@ -68,12 +69,15 @@ def load_sae(
 
 def _from_path(ref: SaeRef, device: torch.device) -> Any:
     folder = located(ref.location, ref.root)
+    refuse_pointers(f"SAE {ref.name}", folder, sae_files(ref))
     verify_sae(ref, folder)
     if ref.format == "qwen_scope":
         return _from_qwen_scope(ref, folder, device)
     _check_form(ref, training_of_config(read_config(folder), SAE_FILES[0]))
     if not (folder / SAE_FILES[1]).is_file():
         raise EnvironmentFault("sae_missing", f"no {SAE_FILES[1]} in {folder}.", "Fetch or train the SAE.")
+    if (damage := damage_of(folder / SAE_FILES[1])) is not None:
+        raise EnvironmentFault("sae_unreadable", f"SAE {ref.name}: {SAE_FILES[1]} {damage}.", "Fetch it again.")
     from sae_lens import SAE
 
     with _SaeFaults(ref):
@@ -190,11 +194,10 @@ class _SaeFaults:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or not isinstance(error, Exception) or isinstance(error, EnvironmentFault):
             return
-        first = (str(error).strip().splitlines() or [""])[0][:300]
         code = "sae_missing" if _is_about_the_network(error) else "sae_unreadable"
         raise EnvironmentFault(
             code,
-            f"SAE {self.ref.name} cannot be loaded: {type(error).__name__}: {first}",
+            f"SAE {self.ref.name} cannot be loaded: {type(error).__name__}: {quoted(error)}.",
             _mend(self.ref) if code == "sae_missing" else "Fetch it again, or mend it in specs/subjects.yaml.",
         ) from error
 

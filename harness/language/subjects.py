@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from harness.checkpoints import adapter_beside, quantized
 from harness.digests import file_digest
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
 from harness.inputs import Corpus, ModelRef, Norms, SaeRef, Subject, parse_hook
@@ -175,6 +176,7 @@ class _Reader:
             self.unpinned.append(f"model {name}")
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
+            _check_kind(self.folder.root / entry.path, node.value["path"])
         pins = (entry.revision, entry.digest, entry.tokenizer_digest)
         return ModelRef(name, source, getattr(entry, source), *pins, entry.modality, self.folder.root.absolute())
 
@@ -272,6 +274,14 @@ def _inside_repository(path: str, node: Node) -> None:
     if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or path.startswith("~"):
         message = f"{path!r} leaves the repository; weights are named relative to it, or by hub and revision"
         raise node.error("outside_repository", message)
+
+
+def _check_kind(folder: Path, node: Node) -> None:
+    """Weights in the repository that are never read are known without loading them."""
+    if (found := adapter_beside(folder)) is not None:
+        raise node.error("adapter_beside_weights", found)
+    if (found := quantized(folder)) is not None:
+        raise node.error("quantized_weights", found)
 
 
 def _check_release(release: str, sae_id: str, node: Node) -> None:

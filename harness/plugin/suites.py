@@ -43,7 +43,7 @@ def choose(config: pytest.Config) -> None:
             raise pytest.UsageError(f"{given} is no suite and no folder of suites. See `interp check`.")
         chosen.append(Chosen((Path("specs") / path.relative_to(specs.resolve())).as_posix(), claim))
     if chosen:
-        config.args[:] = [*rest, str(_test_file(config))]
+        config.args[:] = [*rest, str(config.rootpath / TEST_FILE)]
         config.stash[CHOSEN] = tuple(chosen)
 
 
@@ -59,9 +59,3 @@ def deselect(
         config.hook.pytest_deselected(items=left)
         gone = set(left)
         items[:] = [item for item in items if item not in gone]
-
-
-def _test_file(config: pytest.Config) -> Path:
-    """The file with test_spec: the first that `testpaths` names."""
-    named = [one for one in config.getini("testpaths") if one.endswith(".py")]
-    return config.rootpath / (named[0] if named else TEST_FILE)
