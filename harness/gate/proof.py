@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from harness.expectations.nulls import MOST_NULL
 from harness.gate.blocking import Reason, Why
+from harness.judging import MOST_ALPHA
 from harness.provenance import Provenance, provenance_of
 from harness.reports.record import Record
 from harness.spec import Spec
@@ -18,8 +19,6 @@ from harness.vacuity import reasons
 from harness.verdict import Reason as Reasons
 from harness.verdict import Verdict
 
-MOST_ALPHA = 0.1
-"""Of a claim to steer by. At alpha .5 a coin meets it."""
 _NAMED = 3
 Judged = tuple[Spec, Record]
 
