@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from harness.errors import EnvironmentFault
@@ -20,6 +21,27 @@ def cache_dir() -> Path:
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     base = shared if shared.is_absolute() else _home() / ".cache"
     return base / "interp-specs"
+
+
+def run_folder(prefix: str) -> tuple[Path, str]:
+    """A new folder for what one run's processes share, and a line where it is not in the temporary folder.
+
+    It is made in the cache where the temporary folder is full or read-only. Where no folder can be made anywhere, it is
+    a place that takes no file: whoever writes there then keeps it in memory.
+    """
+    said = ""
+    for parent in (lambda: None, _made_cache):
+        try:
+            return Path(tempfile.mkdtemp(prefix=prefix, dir=parent())), said
+        except (OSError, EnvironmentFault) as error:
+            said = said or f"no temporary folder can be made ({getattr(error, 'strerror', None) or error})"
+    return Path(os.devnull) / prefix, f"{said}; this run keeps what it reads in memory."
+
+
+def _made_cache() -> str:
+    folder = cache_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
 
 
 def _home() -> Path:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.cachedir import shown
 from harness.errors import EnvironmentFault
 
 WHOLE_SUBJECT = ""
@@ -26,6 +29,7 @@ class RunLog:
     read: set[tuple[str, str]] = field(default_factory=set)
     faults: dict[tuple[str, str], EnvironmentFault] = field(default_factory=dict)
     _offset: int = 0
+    _unwritten: bool = False
 
     def note_read(self, code_key: str, prompt_keys: Iterable[str]) -> None:
         keys = list(prompt_keys)
@@ -48,7 +52,8 @@ class RunLog:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
-                self._take(json.loads(line))
+                with suppress(ValueError, KeyError, TypeError):  # half a line: the disk was full when it was written
+                    self._take(json.loads(line))
 
     def fault_for(self, code_key: str, prompt_keys: Iterable[str]) -> list[EnvironmentFault]:
         """Why these prompts have no codes: the subject's own fault, or the prompts', each once."""
@@ -67,8 +72,18 @@ class RunLog:
 
     def _append(self, entry: dict[str, object]) -> None:
         line = json.dumps(entry).encode() + b"\n"
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, line)  # one write: lines of two processes do not mix
-        finally:
-            os.close(handle)
+            handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                os.write(handle, line)  # one write: lines of two processes do not mix
+            finally:
+                os.close(handle)
+        except OSError as error:
+            self._only_here(error)
+
+    def _only_here(self, error: OSError) -> None:
+        """Where the folder takes nothing, this process knows what it read and others do not: they read it again."""
+        if not self._unwritten:
+            text = f"what this run reads cannot be noted in {shown(str(self.path.parent))}: {error.strerror or error}; "
+            warnings.warn(f"{text}each of its processes reads for itself", RuntimeWarning, stacklevel=2)
+        self._unwritten = True

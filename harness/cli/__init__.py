@@ -96,6 +96,10 @@ def main() -> None:
             sys.exit(_say(str(error), SPEC_ERROR))
         except EnvironmentFault as fault:
             sys.exit(_say(str(fault), ENVIRONMENT))
+        except OSError as error:  # a temporary folder that is full or read-only, say
+            if isinstance(error, BrokenPipeError) or error.strerror is None:
+                raise
+            sys.exit(_say(f"{error.strerror}{f': {error.filename}' if error.filename else ''}", ENVIRONMENT))
 
 
 def _said_once(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 from collections.abc import Generator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from harness.cachedir import run_folder
 from harness.errors import EnvironmentFault, Source
 from harness.families import Family
 from harness.history.pruning import DEFAULT_DAYS, DEFAULT_RUNS
@@ -39,11 +39,12 @@ from harness.plugin.stopping import interrupt_on_sigterm
 from harness.reports.actions import in_actions
 from harness.session import SpecSession, default_store, open_session
 from harness.spec import Broken, Spec
-from harness.store import Store, open_or_overlay
+from harness.store import Store, open_or_memory, open_or_overlay
 from harness.uncollected import settle, unsettle
 
 LOADED = pytest.StashKey[Loaded]()
 SHARED = pytest.StashKey[Path]()
+ELSEWHERE = pytest.StashKey[str]()  # a line where the folder is not in the temporary one
 SESSION = pytest.StashKey[SpecSession]()
 SCRATCH = "evidence.sqlite"  # evidence that the store does not take, or is not to have
 SHARED_INPUT = "interp_shared"
@@ -94,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{tag}: a tag of specs")
     failedin.choose(config)
     suites.choose(config)
-    config.stash[SHARED] = Path(given) if given else Path(tempfile.mkdtemp(prefix="interp-run-"))
+    config.stash[SHARED], config.stash[ELSEWHERE] = (Path(given), "") if given else run_folder("interp-run-")
     if not given:
         config.pluginmanager.register(Controller(config, log), CONTROLLER)
         config.add_cleanup(interrupt_on_sigterm())
@@ -150,6 +151,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not found or config.option.collectonly:
         return
     demanded = {spec.id for item in session.items for spec in _read_for(_spec_of(item)) if must_run(item)}
+    if config.stash[ELSEWHERE]:
+        _tell_of_the_store(config, f"interp-specs: {config.stash[ELSEWHERE]}")
     with warnings.catch_warnings(record=True, action="always") as said:
         store, fault = _store_of(config)
     for one in said:
@@ -183,7 +186,7 @@ def _store_of(config: pytest.Config) -> tuple[Store, EnvironmentFault | None]:
     try:
         return open_or_overlay(beside if config.option.no_store else default_store(), beside)
     except EnvironmentFault as fault:  # a user without a home folder
-        return Store(beside), fault
+        return open_or_memory(beside), fault
 
 
 def session_to_read_with(config: pytest.Config) -> SpecSession:
@@ -202,7 +205,7 @@ def harness(request: pytest.FixtureRequest) -> Gate:
 
 def _only_broken(config: pytest.Config) -> SpecSession:
     shared = config.stash[SHARED]
-    return open_session([], Store(shared / SCRATCH), shared, lambda spec: False, print)
+    return open_session([], open_or_memory(shared / SCRATCH), shared, lambda spec: False, print)
 
 
 @pytest.hookimpl(wrapper=True)

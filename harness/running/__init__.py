@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,7 +245,7 @@ class Runner:
         from harness.capture.engine import read_model
 
         verify(reading.subject)
-        with self._lock(Group((reading,))):
+        with self._locked(Group((reading,)), timeout=-1):
             stats = read_model([reading], Aside(self, [reading]), kept=kept)
             self._count({name: one.to_dict() for name, one in stats.items()})
 
@@ -326,16 +327,26 @@ class Runner:
     def _try(self, group: Group) -> bool:
         """True when nothing of the group is left to do: read by us, or by the process that held its lock."""
         try:
-            with self._lock(group).acquire(timeout=0):
+            with self._locked(group, timeout=0):
                 self.log.refresh()
                 self._read([self._still_missing(reading) for reading in group.readings])
         except filelock.Timeout:
             return False
         return True
 
-    def _lock(self, group: Group) -> filelock.BaseFileLock:
+    @contextmanager
+    def _locked(self, group: Group, timeout: float) -> Iterator[None]:
+        """Alone with a group; raises filelock.Timeout. Without a lock where the folder takes no file: two processes
+        may then read the same, and neither loses anything."""
         name = hashlib.sha256(group.key.encode()).hexdigest()[:16]
-        return filelock.FileLock(self.log.path.parent / f"{name}.lock")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(filelock.FileLock(self.log.path.parent / f"{name}.lock").acquire(timeout=timeout))
+            except filelock.Timeout:
+                raise
+            except (OSError, NotImplementedError):
+                pass
+            yield
 
     def _still_missing(self, reading: Reading) -> Reading:
         code, keys = reading.code_key, [key for key, _ in reading.prompts]

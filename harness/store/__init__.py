@@ -40,7 +40,17 @@ from harness.store.upkeep import Change, Limits, Pruned
 from harness.sums import Sums, concat_sums
 from harness.weights import Sample
 
-__all__ = ["Change", "Limits", "MemoryStore", "Overlay", "Pruned", "Store", "open_or_overlay", "spilled"]
+__all__ = [
+    "Change",
+    "Limits",
+    "MemoryStore",
+    "Overlay",
+    "Pruned",
+    "Store",
+    "open_or_memory",
+    "open_or_overlay",
+    "spilled",
+]
 
 Found = TypeVar("Found")
 Read = TypeVar("Read")
@@ -318,8 +328,16 @@ def open_or_overlay(path: Path, scratch: Path) -> tuple[Store, EnvironmentFault 
     except EnvironmentFault as fault:
         if fault.code == "store_not_writable" and path.exists() and path.stat().st_size > 0:
             return spilled(Store(path, read_only=True), scratch), fault
-        return Store(scratch), fault
+        return open_or_memory(scratch), fault
     return (Overlay(scratch, store) if scratch.exists() and scratch != path else store), None
+
+
+def open_or_memory(path: Path) -> Store:
+    """A store at `path`, or one in memory where no file can be made there."""
+    try:
+        return Store(path)
+    except EnvironmentFault:
+        return MemoryStore()
 
 
 def spilled(store: Store, scratch: Path) -> Overlay:
