@@ -171,14 +171,20 @@ def test_draws_are_the_same_for_the_same_seed_in_every_process(tmp_path):
 
 
 def test_the_sampler_draws_one_edit_and_all_alike():
-    """Each of four edits and each of two originals comes up about equally often in 2,000 independent draws."""
-    edits = tuple(Edit(name) for name in ("case", "punctuation", "filler_after", "negation"))
-    drawn = sampled(marked("a ball was here", "the box was here"), edits, (), 2000, 0)
-    assert len(drawn) == 2000
+    """Each of two edits and each of two originals comes up about equally often in 400 different examples."""
+    words = tuple(f"Word{i}." for i in range(500))
+    edits = (Edit("filler_after", words), Edit("filler_before", words))
+    drawn = sampled(marked("a ball was here", "the box was here"), edits, (), 400, 0)
+    assert len({(e.original.text, e.edited.text) for e in drawn}) == len(drawn) == 400
     assert {len(example.edits) for example in drawn} == {1}
     for counts in (collections.Counter(e.edits for e in drawn), collections.Counter(e.original.text for e in drawn)):
-        share = 1 / len(counts)
-        assert all(abs(n / 2000 - share) < 5 * (share * (1 - share) / 2000) ** 0.5 for n in counts.values())
+        assert all(abs(n / 400 - 0.5) < 5 * (0.25 / 400) ** 0.5 for n in counts.values())
+
+
+def test_the_sampler_gives_each_pair_once_and_ends():
+    """Two originals and three endings: all six pairs of a thousand asked for."""
+    drawn = sampled(marked("a ball was here", "the box"), (Edit("filler_after", ("A.", "B.", "C.")),), (), 1000, 0)
+    assert len({(e.original.text, e.edited.text) for e in drawn}) == len(drawn) == 6
 
 
 def test_no_edit_is_crowded_out_of_a_search():

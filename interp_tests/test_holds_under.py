@@ -11,9 +11,10 @@ import pytest
 from harness.capture.batching import CPU_TOKENS, Shapes, by_length
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
-from harness.expectations.base import Claim
+from harness.expectations.base import Claim, Unfit
 from harness.expectations.holds_under import HoldsUnder
-from harness.expectations.toy import evidence_of_rows, rows, toy_codes
+from harness.expectations.toy import evidence_of_rows, row, rows, toy_codes
+from harness.inputs import PromptSet
 from harness.language.specs import load
 from harness.reports.failure import failure_text
 from harness.session import open_session
@@ -55,29 +56,71 @@ def test_nine_of_ten_needs_the_examples_that_the_exact_bound_says(draws, failure
 
 
 def evidence_with(n, failures, claim):
-    """Evidence in which exactly `failures` of the n draws fail: each original is drawn with replacement, so the failing
-    ones are found among those that were drawn once."""
+    """Evidence in which exactly `failures` of the n examples fail; each is another pair."""
     base = swapped(200, 0)
     drawn = [e.original.text for e in claim._drawn(base.prompts("prompts").prompts)]
-    once = [text for text in dict.fromkeys(drawn) if drawn.count(text) == 1][:failures]
-    assert len(once) == failures
-    bad = {text.replace("red", "old") for text in once}
-    rest = [
-        tuple((t, 2.0 if t == "old" and " ".join(w for w, _ in row) in bad else v) for t, v in row)
-        for row in rows(200, OLD)
-    ]
+    assert len(set(drawn)) == len(drawn)
+    bad = {word for text in drawn[:failures] for word in text.split() if word.startswith("no")}
+    rest = [tuple((t, 2.0 if t == "old" and row[-1][0] in bad else v) for t, v in row) for row in rows(200, OLD)]
     return evidence_of_rows(prompts=rows(200, RED, red=3), drawn=rest)
 
 
 def test_a_rate_is_of_the_examples_whose_originals_fire():
     """Originals on which the feature is silent are left out of n, with a warning; none at all is dead."""
-    most = [*rows(14, RED, red=3), *rows(20, RED)[14:]]
-    verdict = kind(mode="rate").judge(evidence_of_rows(prompts=most, drawn=rows(20, OLD)), CLAIM)
+    most = [*rows(34, RED, red=3), *rows(50, RED)[34:]]
+    verdict = kind(mode="rate").judge(evidence_of_rows(prompts=most, drawn=rows(50, OLD)), CLAIM)
     assert verdict.outcome is Outcome.MET
-    assert verdict.measurement.n < 100
-    assert f"{100 - verdict.measurement.n} examples do not count" in verdict.warnings[0]
-    silent = kind(mode="rate").judge(evidence_of_rows(prompts=rows(20, RED), drawn=rows(20, OLD)), CLAIM)
+    assert verdict.measurement.n == 34
+    assert "16 examples do not count" in verdict.warnings[0]
+    silent = kind(mode="rate").judge(evidence_of_rows(prompts=rows(50, RED), drawn=rows(50, OLD)), CLAIM)
     assert silent.reason is Reason.DEAD
+
+
+def test_the_same_pair_drawn_again_is_no_more_evidence():
+    """3 originals and one word give 3 pairs, however many are asked for: known before anything runs."""
+    few = swapped(3, 0)
+    early = kind(mode="rate").beforehand(few.sets, CLAIM)
+    assert early.reason is Reason.TOO_FEW_PROMPTS
+    assert early.measurement.n == 3
+    assert kind(mode="rate").judge(few, CLAIM).reason is Reason.TOO_FEW_PROMPTS
+    assert kind(mode="rate", edits=[{"swap_marked": [f"w{i}" for i in range(10)]}]).beforehand(few.sets, CLAIM) is None
+
+
+def keeps(*edits, **fields):
+    return kind(edits=list(edits), relation="keeps_firing", **fields)
+
+
+@pytest.mark.parametrize("mode", ["search", "rate"])
+def test_what_comes_after_cannot_make_a_causal_feature_stop(mode):
+    """filler_after is refused for pool max and any; not for other pools, relations, or prompts that see all tokens."""
+    sets = swapped(40, 0).sets
+    for pool in ("max", "any"):
+        with pytest.raises(Unfit, match="filler_after") as refused:
+            keeps("case", "filler_after", mode=mode).check_fit(sets, dataclasses.replace(CLAIM, pool=pool))
+        assert (refused.value.what, refused.value.at) == ("construction", ("edits", 1))
+    for pool in ("last", "mean"):
+        keeps("filler_after", mode=mode).check_fit(sets, dataclasses.replace(CLAIM, pool=pool))
+    kind(edits=["filler_after"], mode=mode).check_fit(sets, CLAIM)
+    seeing = {
+        role: PromptSet(role, tuple(dataclasses.replace(p, attention="prefix") for p in one.prompts))
+        for role, one in sets.items()
+    }
+    keeps("filler_after", mode=mode).check_fit(seeing, CLAIM)
+
+
+@pytest.mark.parametrize("mode", ["search", "rate"])
+def test_an_edit_behind_the_token_that_fires_shows_nothing(mode):
+    """Another word at the end cannot undo a firing at the start: vacuous; one before it can, and counts."""
+    late, early = "ball red rolled no [[x]]", "[[x]] ball red rolled no"
+    swap = [{"swap_within": ["y"]}]
+
+    def judged(text):
+        made = [row(f"{text} n{i}" if text is early else f"n{i} {text}", red=3) for i in range(40)]
+        edited = [row(" ".join(w.replace("[[x]]", "y") for w, _ in one), red=3) for one in made]
+        return keeps(*swap, mode=mode).judge(evidence_of_rows(prompts=made, drawn=edited), CLAIM)
+
+    assert judged(late).reason is Reason.VACUOUS
+    assert judged(early).outcome is Outcome.MET
 
 
 def test_a_search_says_nothing_where_most_originals_are_silent():
@@ -91,11 +134,11 @@ def test_a_search_says_nothing_where_most_originals_are_silent():
 @pytest.mark.parametrize("scope", ["population", "sample"])
 def test_a_rate_says_nothing_where_most_originals_are_silent(scope):
     """35 of 35 would show nine of ten, but of 100 drawn they stand for themselves only; `meeting` says so, too."""
-    some, claim = [*rows(7, RED, red=3), *rows(20, RED)[7:]], dataclasses.replace(CLAIM, scope=scope)
-    evidence = evidence_of_rows(prompts=some, drawn=rows(20, OLD))
+    some, claim = [*rows(35, RED, red=3), *rows(100, RED)[35:]], dataclasses.replace(CLAIM, scope=scope)
+    evidence = evidence_of_rows(prompts=some, drawn=rows(100, OLD))
     verdict = kind(mode="rate").judge(evidence, claim)
     assert verdict.reason is Reason.TOO_SPARSE
-    assert 29 <= verdict.measurement.value < 50
+    assert verdict.measurement.value == 35
     assert not kind(mode="rate").meeting(evidence, claim)[0]
 
 
@@ -194,10 +237,10 @@ prompts:
 expect:
   - id: holds
     feature: 407
-    holds_under: {prompts: animals, edits: [swap_within, position, filler_after], relation: keeps_firing, draws: 40}
+    holds_under: {prompts: animals, edits: [swap_within, position], relation: keeps_firing, draws: 40}
   - id: fails
     feature: 407
-    holds_under: {prompts: animals, edits: [case, punctuation, filler_after], relation: keeps_firing, draws: 40}
+    holds_under: {prompts: animals, edits: [case, punctuation], relation: keeps_firing, draws: 40}
 """
 
 

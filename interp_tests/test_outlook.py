@@ -84,7 +84,8 @@ def test_silence_and_ranks_have_an_outlook_as_other_rates_have():
     one = values(3, *[0] * 19)
     silent = asked("silent_on", evidence_of_rows(prompts=one, but_fires_on=values(3, 3)))
     assert silent.power == pytest.approx(rate_power(1 / 20, 20, -np.inf, 0.2, 0.05))
-    top = asked("top_feature", evidence_of_rows(prompts=values(*[9] * 19, 0)), among=1)
+    ranks = evidence_of_rows(prompts=values(*[9] * 19, 0), than=values(*[0] * 20))
+    top = asked("top_feature", ranks, among=1, rate={"at_least": 0.8})
     assert top.power == pytest.approx(rate_power(19 / 20, 20, 0.8, np.inf, 0.05))
 
 

@@ -87,6 +87,7 @@ BEYOND = {
     "text_after_hash": "YAML dropped it before the schema looks",
     "text_only_subject": "models stand in specs/subjects.yaml",
     "too_many_prompts": "the product of the slots",
+    "true_by_construction": "the pool stands beside the kind",
     "unfit_prompts": "prompts are edited, and compared with their edits",
     "unknown_corpus": "corpora stand in specs/subjects.yaml",
     "unknown_file": "it takes looking at the disk",

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.codes import Pooled
+from harness.stats.levels import excess_over, max_of_all
 from harness.stats.ranking import (
     among_strongest,
     ranks_in_prompts,
@@ -118,3 +119,19 @@ def test_prompts_that_are_left_out_are_no_units():
     units = units_of(["a", "a", None, None], np.array([True, False, False, True]))
     assert units.tolist() == [0, -1, -1, 1]
     assert by_unit(Pooled.from_dense(np.array([[1.0], [5.0], [7.0], [0.0]])), units).dense().tolist() == [[1.0], [0.0]]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_what_stands_out_is_ranked_by_excess_over_its_own_largest_value(seed, n):
+    """Prompt by prompt against sorting plain lists; what exceeds nothing has no rank; another `than`, other ranks."""
+    rng = np.random.default_rng(seed)
+    tables = [rng.integers(0, 5, (rows, 5)).astype(float) for rows in (6, 4)]
+    here, there = (Pooled.from_dense(one) for one in tables)
+    found = among_strongest(excess_over(here, max_of_all(there)), n)
+    for row, values in enumerate(tables[0].tolist()):
+        excess = [v - max(column) for v, column in zip(values, tables[1].T.tolist(), strict=True)]
+        for feature, own in enumerate(excess):
+            above, ties = sum(x > own for x in excess), sum(x == own for x in excess)
+            wanted = own > 0 and above + (ties + 1) / 2 <= n
+            assert (found.column(feature)[row] > 0) == wanted

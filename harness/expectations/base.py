@@ -140,11 +140,15 @@ class KindExample:
 
 
 class Unfit(ValueError):
-    """A claim that its own prompts do not fit. at: the keys and indices inside the kind that lead to what is wrong."""
+    """A claim that its own prompts do not fit. at: the keys and indices inside the kind that lead to what is wrong.
+    what: that is the prompts, or an edit that makes the claim true by construction."""
 
-    def __init__(self, at: Sequence[str | int], message: str) -> None:
+    def __init__(
+        self, at: Sequence[str | int], message: str, what: Literal["prompts", "construction"] = "prompts"
+    ) -> None:
         super().__init__(message)
         self.at = tuple(at)
+        self.what: Literal["prompts", "construction"] = what
 
 
 class Expectation(BaseModel):
@@ -215,7 +219,7 @@ class Expectation(BaseModel):
         """How a role's tokens are counted: as the claim says, but for kinds that read pictures beside it."""
         return claim
 
-    def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
+    def check_fit(self, sets: Mapping[str, PromptSet], claim: Claim) -> None:
         """Raises Unfit where the claim can make nothing of its sets; cheap, since every load of the suite asks."""
 
     def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:

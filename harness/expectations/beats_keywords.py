@@ -46,6 +46,7 @@ from harness.stats.units import LEFT_OUT, Design
 from harness.verdict import Measurement, Outcome, Verdict
 
 _ROLES = ("prompts", "than")
+_ROUNDING = 1e-9  # of two AUROCs that are one: better than a rival is more than as good
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class BeatsKeywords(Expectation):
         a, b = units.positive, units.negative
         best = max(rival.auroc for rival in self._rivals(evidence, claim))
         margin = auroc_of_all(a, b) - best
-        return np.asarray(within_bound(self.margin, margin) & (margin > self.margin.low))
+        return np.asarray(within_bound(self.margin, margin) & (margin > self.margin.low + _ROUNDING))
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         undecidable = self._undecidable(evidence, claim)
@@ -160,7 +161,7 @@ class BeatsKeywords(Expectation):
         """Met where the lower limit is over the bound, and the exact p, which holds at 5 a side too, agrees."""
         found = part(f"margin over {rival.name}", margin, self.margin, claim, n, measure=Measure.AUROC)
         number = margin.value if claim.scope == "sample" else margin.low1
-        agrees = number > self.margin.low and (claim.scope == "sample" or p.value <= claim.alpha)
+        agrees = number > self.margin.low + _ROUNDING and (claim.scope == "sample" or p.value <= claim.alpha)
         if found.outcome is not Outcome.MET or agrees:
             return found
         return replace(found, outcome=Outcome.UNMET if claim.scope == "sample" else Outcome.INCONCLUSIVE)

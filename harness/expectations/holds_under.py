@@ -32,6 +32,11 @@ from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 DRAWN = "drawn"  # the role of the examples' prompts
 LEAST_USABLE = 0.5  # of the examples drawn: fewer, and what the edits do to them says nothing about the others
 _MOST_DRAWS = 1000
+_TRUE_BY_CONSTRUCTION = (
+    "filler_after puts text behind the prompt, and in a causal model that changes no token before it: under pool max "
+    "or any the feature keeps firing whatever it encodes. Remove this edit, use filler_before or position, or claim it "
+    "with `pool: last`"
+)
 Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
@@ -50,8 +55,9 @@ class HoldsUnder(Expectation):
     Examples (an original and its edit) are drawn from the prompts and `edits` before anything is read, and are read in
     one pass. `mode: search` looks for a counterexample with up to three edits at once and shrinks it to the smallest;
     met if none is found. The words of a slot are tried in their order, the simplest first; "" leaves a slot out.
-    `mode: rate` draws examples independently, one edit each, and holds the share that comes out as claimed against
-    `rate` by its exact limits. An example counts where the feature fires on the original (for stronger: on either).
+    `mode: rate` draws different examples, one edit each, and holds the share that comes out as claimed against
+    `rate` by its exact limits. An example counts where the feature fires on the original (for stronger: on either); for
+    keeps_firing it must be able to fail: in a causal model nothing that comes later changes a token that fired.
     """
 
     kind: ClassVar[str] = "holds_under"
@@ -73,7 +79,7 @@ class HoldsUnder(Expectation):
         description="For `mode: rate`: bound on the share of examples in which the relation holds; at least .9 where "
         "it is left out (29, 46, 61 or 76 examples show that with 0, 1, 2 or 3 failures).",
     )
-    draws: int = Field(100, ge=1, le=_MOST_DRAWS, description="How many examples are drawn.")
+    draws: int = Field(100, ge=1, le=_MOST_DRAWS, description="How many different examples are drawn.")
     seed: int = Field(0, ge=0, description="Other examples for another number; the same for the same.")
     pinned: tuple[Pin, ...] = Field(
         (), description="For `mode: search`: counterexamples found before, always tried first."
@@ -127,16 +133,23 @@ class HoldsUnder(Expectation):
         """The set itself is what examples are drawn from; only they are read."""
         return () if role == "prompts" else (None,)
 
-    def check_fit(self, sets: Mapping[str, PromptSet]) -> None:
+    def check_fit(self, sets: Mapping[str, PromptSet], claim: Claim) -> None:
         prompts = sets["prompts"].prompts
         kinds = kinds_of(prompts)
         for number, edit in enumerate(self.edits):
+            if self._is_true_by_construction(edit, prompts, claim):
+                raise Unfit(("edits", number), _TRUE_BY_CONSTRUCTION, "construction")
             why = editing.cannot(edit, prompts, kinds)
             if why is not None:
                 raise Unfit(("edits", number), why)
         for number, pin in enumerate(self.pinned):
             if pin.prompt == pin.edited:
                 raise Unfit(("pinned", number), "this edit changes nothing: `prompt` and `edited` are the same text")
+
+    def _is_true_by_construction(self, edit: AnEdit, prompts: Sequence[Prompt], claim: Claim) -> bool:
+        """What is appended comes after every token that the feature fired on, and in a causal model changes none."""
+        grows = claim.pool in ("max", "any") and all(p.is_causal for p in prompts)
+        return grows and self.relation == "keeps_firing" and edit.name == "filler_after"
 
     def makes(self, sets: Mapping[str, PromptSet]) -> dict[str, PromptSet]:
         population = sets["prompts"]
@@ -160,15 +173,21 @@ class HoldsUnder(Expectation):
         )
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
-        if self.mode == "search" or claim.scope == "sample" or reachable(self.bound, self.draws, claim.alpha):
+        if self.mode == "search" or claim.scope == "sample":
             return None
-        n = fewest(lambda n: reachable(self.bound, n, claim.alpha), self.draws + 1, most=_MOST_DRAWS)
-        mend = "No number of examples can: change the bound" if n is None else f"Write `draws: {n}` or more"
+        made = self.draws
+        if reachable(self.bound, made, claim.alpha):
+            made = len(self._drawn(sets["prompts"].prompts))
+        if made == 0 or reachable(self.bound, made, claim.alpha):
+            return None
+        n = fewest(lambda n: reachable(self.bound, n, claim.alpha), made + 1, most=_MOST_DRAWS)
+        more = f"Write `draws: {n}` or more" if made == self.draws else f"Add prompts or words until there are {n}"
+        fix = "No number of examples can: change the bound" if n is None else more
         return inconclusive(
             Reason.TOO_FEW_PROMPTS,
-            f"{self.draws} examples cannot show this (even {best_text(self.bound, self.draws)} would not prove a "
-            f"rate {bound_words(self.bound)} at alpha {claim.alpha_in_words}). {mend}.",
-            measurement=Measurement("examples", self.draws, self.draws),
+            f"{made} different examples cannot show this (even {best_text(self.bound, made)} would not prove a "
+            f"rate {bound_words(self.bound)} at alpha {claim.alpha_in_words}). {fix}.",
+            measurement=Measurement("examples", made, made),
         )
 
     def meeting(self, evidence: Evidence, claim: Claim) -> Mask:
@@ -197,14 +216,34 @@ class HoldsUnder(Expectation):
         undecidable = undecidable or broken(evidence, claim, values.roles)
         if undecidable is not None:
             return undecidable
+        if self.relation != "keeps_firing":
+            return self._decided(examples, examples, values, population)
+        deciding = tuple(e for e in examples if not values.cannot_fail(e.original, e.edited))
+        if not deciding:
+            return inconclusive(
+                Reason.VACUOUS,
+                f"in all {len(examples)} examples the feature fires before the first token that the edit changes, and "
+                "what comes later changes nothing there: true by construction. Use edits that come before the word, "
+                "or `pool: last`.",
+                measurement=Measurement("examples that could fail", 0, len(examples)),
+            )
+        found = self._decided(deciding, examples, values, population)
+        certain = len(examples) - len(deciding)
+        text = f"{certain} of {len(examples)} examples do not count: their edit comes after the token that fires"
+        return found.with_(warnings=(*found.warnings, text)) if certain else found
+
+    def _decided(
+        self, examples: Sequence[Drawn], explored: Sequence[Drawn], values: Values, population: tuple[Prompt, ...]
+    ) -> Verdict:
+        """examples: those that count. explored: all that were drawn, which shrinking starts from."""
         tried = Tried(self.relation, self._names, examples, outcomes(self.relation, examples, values), values)
-        return self._rate(tried) if self.mode == "rate" else self._search(tried, population)
+        return self._rate(tried) if self.mode == "rate" else self._search(tried, explored, population)
 
     def _rate(self, tried: Tried) -> Verdict:
         shows = tried.claim.scope == "sample" or reachable(self.bound, tried.n, tried.claim.alpha)
         return tried.silent(shows and _enough(tried.n, len(tried.examples))) or tried.rate(self.bound)
 
-    def _search(self, tried: Tried, population: tuple[Prompt, ...]) -> Verdict:
+    def _search(self, tried: Tried, explored: Sequence[Drawn], population: tuple[Prompt, ...]) -> Verdict:
         pins = self._pins(population)
         if pins:
             kept = Tried(self.relation, ("pinned",), pins, outcomes(self.relation, pins, tried.values), tried.values)
@@ -213,7 +252,7 @@ class HoldsUnder(Expectation):
                 return kept.refuted(Counterexample(bad, 0, True), "a pinned counterexample")
         if tried.k:
             language = Language(population, self.edits, self._required)
-            least = smallest(self.relation, language, self.draws, self.seed, tried.examples, tried.values)
+            least = smallest(self.relation, language, self.draws, self.seed, explored, tried.values)
             return tried.refuted(least, f"{tried.k} of {tried.n} examples speak against it; {least.how}")
         return tried.silent(_enough(tried.n, len(tried.examples))) or tried.close() or tried.none_found()
 
@@ -253,12 +292,12 @@ HoldsUnder.examples = (
         "keeps firing on another color in nine examples of ten",
         Outcome.MET,
         {**_TEAL, "mode": "rate"},
-        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _RED.replace("red", "teal"), teal=2)},
+        {"prompts": rows(40, _RED, red=3), "drawn": rows(40, _RED.replace("red", "teal"), teal=2)},
     ),
     KindExample(
         "28 examples cannot show nine of ten",
         Outcome.INCONCLUSIVE,
         {**_TEAL, "mode": "rate", "draws": 28},
-        {"prompts": rows(20, _RED, red=3), "drawn": rows(20, _RED.replace("red", "teal"), teal=2)},
+        {"prompts": rows(40, _RED, red=3), "drawn": rows(40, _RED.replace("red", "teal"), teal=2)},
     ),
 )

@@ -30,8 +30,9 @@ from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prom
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
-from harness.stats.intervals import Limits, clopper_pearson, rate_limits
+from harness.stats.intervals import rate_limits
 from harness.stats.levels import detected, max_of_all
+from harness.stats.precision import precision_limits, precision_shown
 from harness.stats.units import count_units
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
@@ -52,7 +53,8 @@ class _Rates:
 class Selective(Expectation):
     """The feature detects `prompts` and not `than`: it is a precise detector, at firing or at an activation level.
 
-    precision = TPR / (TPR + FPR), which does not follow the sizes of the sets as raw counts do; recall = TPR.
+    precision = TPR / (TPR + FPR), which does not follow the sizes of the sets as raw counts do; recall = TPR. Its
+    limits are score limits of the ratio itself (Miettinen and Nurminen).
     """
 
     kind: ClassVar[str] = "selective"
@@ -125,7 +127,7 @@ class Selective(Expectation):
     def _unproven(self, a: int, b: int, alpha: float) -> str | None:
         """The first bound that not even a detector without an error would prove on a and b units, in words."""
         low = self.precision.low
-        if self.precision.at_least is not None and not (a and b and _best_precision(a, b, alpha) >= low):
+        if self.precision.at_least is not None and not (a and b and precision_shown(1.0, a, 0.0, b, low, alpha)):
             return f"even {a} of {a} and 0 of {b} would not prove a precision of {short(low)}"
         for name, bound, n in (("recall", self.recall, a), ("false positive rate", self.false_positives, b)):
             if bound is not None and not reachable(bound, n, alpha):
@@ -229,25 +231,6 @@ def _precision(rates: _Rates) -> Floats:
     return np.asarray(rates.tpr / np.where(both > 0, both, np.nan))
 
 
-def precision_limits(tpr: float, n_pos: int, fpr: float, n_neg: int, alpha: float) -> Limits:
-    """TPR / (TPR + FPR) from both rates' exact limits, each at half the error: both hold at once (Bonferroni)."""
-    low1, high1 = _precision_tails(tpr, n_pos, fpr, n_neg, alpha / 2)
-    low, high = _precision_tails(tpr, n_pos, fpr, n_neg, 0.0125)
-    return Limits(tpr / (tpr + fpr), low1, high1, low, high)
-
-
-def _precision_tails(tpr: float, n_pos: int, fpr: float, n_neg: int, tail: float) -> tuple[float, float]:
-    t_low, t_high = clopper_pearson(tpr * n_pos, n_pos, tail)
-    f_low, f_high = clopper_pearson(fpr * n_neg, n_neg, tail)
-    return t_low / (t_low + f_high) if t_low else 0.0, t_high / (t_high + f_low)
-
-
-def _best_precision(n_pos: int, n_neg: int, alpha: float) -> float:
-    """The lower limit of a detector without a single error."""
-    t_low, f_high = (alpha / 2) ** (1 / n_pos), 1 - (alpha / 2) ** (1 / n_neg)
-    return float(t_low / (t_low + f_high))
-
-
 def _detects_nothing(claim: Claim, rates: _Rates) -> Verdict:
     return inconclusive(
         Reason.TOO_SPARSE,
@@ -283,9 +266,9 @@ Selective.examples = (
         {"prompts": rows(40, _COLOR, red=3), "than": [*rows(30, _PLAIN, ball=0.5), *rows(10, _PLAIN)]},
     ),
     KindExample(
-        "ten of each cannot show a precision of .8",
+        "five of each cannot show a precision of .8",
         Outcome.INCONCLUSIVE,
         {},
-        {"prompts": rows(10, _COLOR, red=3), "than": rows(10, _PLAIN)},
+        {"prompts": rows(5, _COLOR, red=3), "than": rows(5, _PLAIN)},
     ),
 )

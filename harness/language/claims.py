@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from harness.errors import Source, SpecError, guarded, in_short, nearest_names
 from harness.expectations import kinds
-from harness.expectations.base import Expectation, Unfit
+from harness.expectations.base import Claim, Expectation, Unfit
 from harness.expectations.scales import vacuous_bounds, vacuous_ranks
 from harness.inputs import Corpus, PromptSet, Subject
 from harness.language.building import Claimed, Parts, Suite, Told
@@ -30,6 +30,7 @@ from harness.spec import Attribution, Best, Broken, Spec
 
 _ID = re.compile(SPEC_ID)
 _OWN = frozenset(SpecKeys.model_fields)
+_CODES = {"prompts": "unfit_prompts", "construction": "true_by_construction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class _ClaimReader:
                 [self.node.error("wrong_type", f"an entry of `expect` is a mapping; it is {described(self.node)}")]
             )
         kind, keys = self.kind(), self.keys()
-        claimed = self.claimed(kind) if kind is not None else None
+        claimed = self.claimed(kind, keys) if kind is not None else None
         told = self.told(kind, keys, claimed) if keys is not None else None
         if claimed is not None and told is not None:
             self.check_ranks(claimed.expectation, told.subjects)
@@ -137,7 +138,7 @@ class _ClaimReader:
             return Attribution(source.label, source.from_)
         return None
 
-    def claimed(self, kind: type[Expectation]) -> Claimed | None:
+    def claimed(self, kind: type[Expectation], keys: SpecKeys | None) -> Claimed | None:
         """What stands inside the kind, resolved."""
         below: Node = self.node.value[kind.kind]
         sets, corpora = self.sets(kind, below), self.corpora(kind, below)
@@ -150,18 +151,20 @@ class _ClaimReader:
         expectation = self.expectation(kind, below, failed)
         if expectation is None:
             return None
-        self.check_fit(expectation, sets, below)
+        if keys is not None:
+            self.check_fit(expectation, sets, below, keys)
         self.check_bounds(vacuous_bounds(expectation), below)
         return Claimed(expectation, sets, corpora, self.others(expectation, below))
 
-    def check_fit(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node) -> None:
+    def check_fit(self, expectation: Expectation, sets: Mapping[str, PromptSet], below: Node, keys: SpecKeys) -> None:
         """What the claim does with its prompts must be possible; nothing is said where one of the sets is wrong."""
         if sets.keys() != expectation.references("prompts").keys():
             return
         try:
-            expectation.check_fit(sets)
+            claim = Claim(None, keys.pool, keys.tokens, keys.special_tokens, keys.scope, keys.alpha)
+            expectation.check_fit(sets, claim)
         except Unfit as unfit:
-            self.errors.append(below.at(unfit.at)[0].error("unfit_prompts", str(unfit)))
+            self.errors.append(below.at(unfit.at)[0].error(_CODES[unfit.what], str(unfit)))
 
     def check_bounds(self, vacuous: Iterable[tuple[str, str]], below: Node) -> None:
         """A bound that excludes nothing is met by every feature, and by none of them in particular."""

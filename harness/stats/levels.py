@@ -31,6 +31,14 @@ def max_of_all(pooled: Pooled) -> Floats:
     return out
 
 
+def excess_over(pooled: Pooled, ordinary: Floats) -> Pooled:
+    """By how much each value exceeds its feature's ordinary one, [d_sae]; nothing where it does not."""
+    above = pooled.value - ordinary[pooled.features()]
+    keep = above > 0
+    ptr = np.r_[0, np.cumsum(keep)][pooled.ptr].astype(np.int64)
+    return Pooled(ptr, pooled.prompt[keep], above[keep], pooled.lengths)
+
+
 def detected(pooled: Pooled, threshold: Floats) -> Pooled:
     """1 where a feature's value exceeds its threshold, nothing elsewhere; threshold >= 0, [d_sae]."""
     keep = pooled.value > threshold[pooled.features()]

@@ -71,3 +71,22 @@ def welch(a, b, tail, quantile):
     freedom = sum(errors) ** 2 / sum(e**2 / (len(x) - 1) for e, x in zip(errors, (a, b), strict=True))
     half = quantile(1 - tail, freedom) * math.sqrt(sum(errors))
     return difference, difference - half, difference + half
+
+
+def precision_score_limit(k_pos, n_pos, k_neg, n_neg, z):
+    """The lowest precision on a grid that the counts are within z score errors of; the likeliest pair of rates in that
+    ratio is found by trying each, not by its formula."""
+    fine = [i / 2000 for i in range(1, 2000)]
+
+    def statistic(precision):
+        ratio = precision / (1 - precision)
+        likely = max((f for f in fine if ratio * f < 1), key=lambda f: log_likelihood(ratio * f, f), default=None)
+        t, f = ratio * likely, likely
+        spread = (n_pos + n_neg) / (n_pos + n_neg - 1) * (t * (1 - t) / n_pos + ratio**2 * f * (1 - f) / n_neg)
+        return (k_pos / n_pos - ratio * k_neg / n_neg) / math.sqrt(spread)
+
+    def log_likelihood(t, f):
+        terms = [(k_pos, t), (n_pos - k_pos, 1 - t), (k_neg, f), (n_neg - k_neg, 1 - f)]
+        return sum(k * math.log(p) for k, p in terms if k)
+
+    return min((i / 100 for i in range(1, 100) if statistic(i / 100) <= z), default=1.0)

@@ -21,7 +21,7 @@ from harness.inputs import Prompt
 
 Choose = Callable[[str, int], int]  # (what is chosen, n) -> one of 0 .. n - 1, 0 the simplest
 MOST_EDITS = 3
-_MOST_MISSES = 100  # rejected draws for each example wanted, before the sampler gives up
+_MOST_MISSES = 200  # draws in a row that give nothing new, before the sampler gives up
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +115,21 @@ def kinds_of(prompts: Sequence[Prompt]) -> dict[str, tuple[str, ...]]:
 def sampled(
     prompts: tuple[Prompt, ...], edits: tuple[Edit, ...], required: tuple[str, ...], n: int, seed: int
 ) -> tuple[Example, ...]:
-    """n examples drawn independently of each other, with replacement; fewer only where next to no draw makes one."""
+    """n different examples, drawn until there are as many; fewer where the prompts and edits have no more.
+
+    Each (original, edited) pair once: the same pair drawn 29 times is one piece of evidence.
+    """
     language, choices = Language(prompts, edits, required, one_edit=True), random.Random(seed)
-    found: list[Example] = []
-    for _ in range(n * _MOST_MISSES):
-        if len(found) == n:
-            break
+    found: dict[tuple[str, str], Example] = {}
+    misses = 0
+    while len(found) < n and misses < _MOST_MISSES:
         drawn = language.draw(lambda what, ways: choices.randrange(ways))
-        found += [drawn] if drawn is not None else []
-    return tuple(found)
+        pair = None if drawn is None else (drawn.original.text, drawn.edited.text)
+        if drawn is None or pair is None or pair in found:
+            misses += 1
+        else:
+            found[pair], misses = drawn, 0
+    return tuple(found.values())
 
 
 @lru_cache(maxsize=128)

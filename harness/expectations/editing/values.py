@@ -60,6 +60,22 @@ class Values:
             return math.nan
         return float(_entry(place.pooled, place.row, feature_of(self.claim, place.pooled.d_sae)))
 
+    def cannot_fail(self, original: Prompt, edited: Prompt) -> bool:
+        """Whether the feature fires on a token before the first one that the edit changes: in a causal model it then
+        fires there in the edited prompt too, whatever the edit is."""
+        if self.claim.pool not in ("max", "any") or not (original.is_causal and edited.is_causal):
+            return False
+        before, after = (self._places.get(p.content) for p in (original, edited))
+        if before is None or after is None:
+            return False
+        here, there = (place.codes.of_prompt(place.row) for place in (before, after))
+        one, other = before.codes.token_id[here], after.codes.token_id[there]
+        shorter = min(len(one), len(other))
+        same = int(np.argmin(np.r_[one[:shorter] == other[:shorter], False]))
+        fires = before.codes.token_column(feature_of(self.claim, before.codes.d_sae))[here] != 0
+        counted = before.codes.counted(self.claim.tokens, self.claim.special_tokens)[here]
+        return bool((fires & counted)[:same].any())
+
     def columns(self, prompts: Sequence[Prompt], features: NDArray[np.int64]) -> Floats:
         """Pooled activations of several features, [n prompts, n features]; NaN as in `of`."""
         wide = {id(p.pooled): _some_dense(p.pooled, features) for p in self._each_pooled()}
