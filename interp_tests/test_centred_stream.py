@@ -121,6 +121,7 @@ def test_what_mutants_make_of_such_an_sae_reads_the_centred_stream(saved):
     for what in ("shuffled_decoder", "random_sae"):
         assert wants_centred(derived(load_sae(saved(True), D_MODEL, CPU), what))
         assert not wants_centred(derived(load_sae(saved(False), D_MODEL, CPU), what))
+        assert not wants_centred(derived(load_sae(saved(True), D_MODEL, CPU, HOOK, {"centring": "why"}), what))
 
 
 def small(kind, **change):
