@@ -67,7 +67,8 @@ class FeatureRow:
 
 @dataclass(frozen=True, slots=True)
 class FeatureAnalysis:
-    """A feature with its strongest text tokens in both models: (token, activation), special and blank ones left out."""
+    """A feature with its strongest text tokens in both models: (token, activation). Special
+    tokens, sinks and blanks are left out."""
 
     row: FeatureRow
     base_top_tokens: tuple[tuple[str, float], ...]
@@ -218,6 +219,6 @@ def _summary(side: Condition, strength: Strength) -> ConditionSummary:
 def strongest_tokens(codes: Codes, feature: int, n: int = 5) -> tuple[tuple[str, float], ...]:
     """The n text tokens on which a feature is strongest, where it fires at all; one text may stand there twice."""
     value = codes.token_column(feature)
-    shown = (codes.kind == Kind.TEXT) & (value > 0)
+    shown = (codes.kind == Kind.TEXT) & ~codes.sink & (value > 0)
     order = [int(t) for t in np.argsort(-value, kind="stable") if shown[t] and codes.token[t].strip()]
     return tuple((spelled_alone(codes, t), float(value[t])) for t in order[:n])

@@ -22,7 +22,7 @@ from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.errors import at_least_one, one_of
 from harness.independence import grouping
-from harness.inputs import Attention, Need, Prompt, Subject
+from harness.inputs import Attention, Need, Prompt, Sinks, Subject
 from harness.rankings import RankedFeature, Ranking, Scan, ScannedPrompt
 from harness.repository import repository
 from harness.spelling import spelled, spelled_alone
@@ -97,13 +97,15 @@ def open_subject(
     tokenizer: Any = None,
     sae: Any = None,
     layer: int | None = None,
+    sinks: Sinks = "auto",
     root: Path | str = ".",
     **reading: Any,
 ) -> OpenSubject:
     """Open a subject by its name in specs/subjects.yaml, or objects that are loaded already.
 
     `model`, `tokenizer`: from transformers; `sae`: from sae-lens, or anything with `encode` and `decode` over
-    [n, d_in]; `layer`: whose output is read. `reading`: tokens= and special_tokens=, as in a spec.
+    [n, d_in]; `layer`: whose output is read; `sinks`: which tokens are attention sinks, "auto", "none" or
+    over how many median norms. `reading`: tokens= and special_tokens=, as in a spec.
     Raises SpecError for a name that is not there. Reading raises EnvironmentFault where weights cannot be had, or
     where a prompt is empty or too long.
     """
@@ -117,7 +119,7 @@ def open_subject(
         raise TypeError("open_subject needs a name, or all of model=, tokenizer=, sae= and layer=")
     from harness.running.doors import reader_of
 
-    return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post"), **reading)
+    return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post", sinks), **reading)
 
 
 def prompt_set(reference: str, root: Path | str = ".") -> tuple[Prompt, ...]:
@@ -162,7 +164,9 @@ def top_features(
     feature = pooled.features()[pooled.prompt == 0]
     value = pooled.value[pooled.prompt == 0]
     order = np.lexsort((feature, -value))[:n]
-    return Ranking("activation", tuple(_peak(codes, mask, int(feature[i]), float(value[i]), text) for i in order))
+    rows = tuple(_peak(codes, mask, int(feature[i]), float(value[i]), text) for i in order)
+    left_out = codes.left_out_sinks("all") & ~mask & (codes.prompt == 0)
+    return Ranking("activation", rows, int(np.count_nonzero(left_out)))
 
 
 def differential_features(positive: CodesLike, negative: CodesLike, n: int = 20, rank: Rank = "mean") -> Ranking:

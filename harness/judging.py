@@ -11,6 +11,7 @@ import numpy as np
 from harness.agreement import told_otherwise
 from harness.baselines import accepted_for
 from harness.calibration import own_noise
+from harness.codes import Kind
 from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim, Expectation
 from harness.expectations.choosing import best_feature
@@ -51,8 +52,11 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     verdict = _judge(spec, evidence, discovery)
     if verdict.outcome is Outcome.MET and needs_provenance(spec):
         verdict = with_provenance(spec, verdict, candidates(spec.expectation, evidence, spec.claim))
-    noted = (*warnings_of(spec), *_loose_alpha(spec), *as_read(spec), *_unlike_training(spec, evidence))
-    return verdict.with_(warnings=(*verdict.warnings, *noted))
+    begun = _begun_otherwise(spec, evidence)
+    warned = [line for line, is_warning in begun if is_warning]
+    noted = (*warnings_of(spec), *_loose_alpha(spec), *as_read(spec), *_unlike_training(spec, evidence), *warned)
+    details = {**verdict.details, **({"bos": [line for line, _ in begun]} if begun else {})}
+    return verdict.with_(warnings=(*verdict.warnings, *noted), details=details)
 
 
 def _loose_alpha(spec: Spec) -> tuple[str, ...]:
@@ -66,6 +70,24 @@ def _loose_alpha(spec: Spec) -> tuple[str, ...]:
 def as_read(spec: Spec) -> tuple[str, ...]:
     """A line for each subject that is read otherwise than its SAE was trained, with the owner's reason."""
     return tuple(f"{subject.name} is {told}" for subject in spec.subjects if (told := told_otherwise(subject)))
+
+
+def _begun_otherwise(spec: Spec, evidence: Evidence) -> tuple[tuple[str, bool], ...]:
+    """(a line, whether it is a warning) for each SAE that was trained with BOS where the tokenizer has none to put.
+
+    A loader of sae-lens says True for all of its SAEs (Qwen-Scope's, whose tokenizer has no BOS), so what the registry
+    alone says is a line of the record.
+    """
+    lines = dict[str, bool]()
+    for (_, name), codes in evidence.codes_of.items():
+        subject = spec.subject if name is None else spec.others.get(name)
+        training = subject.sae.training if subject is not None else None
+        if subject is None or training is None or not training.prepend_bos or subject.bos == "none":
+            continue
+        if not np.isin(codes.kind[codes.position == 0], [Kind.SPECIAL, Kind.IMAGE]).any():
+            line = f"SAE {subject.sae.name} was trained with BOS, and the tokenizer of {subject.name} has none"
+            lines[line] = "registry" not in training.source
+    return tuple(lines.items())
 
 
 def _unlike_training(spec: Spec, evidence: Evidence) -> tuple[str, ...]:

@@ -28,10 +28,19 @@ class RankedFeature:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Ranking:
-    """Features in order of `by`, best first; behaves as a sequence of rows."""
+    """Features in order of `by`, best first; behaves as a sequence of rows. sinks: attention sinks left out."""
 
     by: str
     rows: tuple[RankedFeature, ...]
+    sinks: int = 0
+
+    @property
+    def note(self) -> str:
+        """One line on the tokens that were left out; empty where none was."""
+        if not self.sinks:
+            return ""
+        tokens = "1 attention sink is" if self.sinks == 1 else f"{self.sinks} attention sinks are"
+        return f"{tokens} left out: a token whose norm is many times that of others"
 
     def __iter__(self) -> Iterator[RankedFeature]:
         return iter(self.rows)
@@ -49,14 +58,15 @@ class Ranking:
         return {name: values for name, values in columns.items() if any(v is not None for v in values)}
 
     def __str__(self) -> str:
-        return _table(self.columns()) if self.rows else f"no feature fires (ranked by {self.by})"
+        shown = _table(self.columns()) if self.rows else f"no feature fires (ranked by {self.by})"
+        return f"{shown}\n{self.note}" if self.note else shown
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         if not self.rows:
             return html.escape(str(self))
-        return table({name: [_cell(v) for v in values] for name, values in self.columns().items()})
+        return table({name: [_cell(v) for v in values] for name, values in self.columns().items()}, self.note)
 
 
 @dataclass(frozen=True, slots=True)

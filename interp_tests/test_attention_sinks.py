@@ -17,6 +17,7 @@ from harness.expectations.base import Claim
 from harness.expectations.evidence import Evidence
 from harness.expectations.fires_at import FiresAt
 from harness.expectations.reconstruction import Reconstruction
+from harness.explore import scan_tokens, top_features
 from harness.inputs import Corpus, ModelRef, Norms, Prompt, PromptSet, Reading, SaeRef, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key
 from harness.probe import TEXTS, pictures, probe_digest
@@ -249,3 +250,20 @@ def test_an_mlp_output_has_the_streams_sinks(planted, tmp_path, monkeypatch):
 def test_a_json_row_of_old_evidence_is_no_longer_asked_for():
     """The capture version rose with the flags, so that rows without them are other keys."""
     assert json.loads(code_parts(SUBJECT)["capture"]) >= 3
+
+
+def test_top_features_leave_the_sink_out_and_say_so(codes):
+    """Otherwise all that `interp top` lists are the features of the first token."""
+    one = split(codes)[0]
+    found, counting = top_features(one), top_features(one, counted=one.counted("text", "counted"))
+    assert [row.feature for row in found] == [1]
+    assert [row.feature for row in counting] == [0, 1]
+    assert (found.sinks, counting.sinks) == (1, 0)
+    assert str(found).endswith("1 attention sink is left out: a token whose norm is many times that of others")
+    assert "left out" not in str(counting)
+
+
+def test_a_scan_does_not_count_the_sink(codes):
+    """The contract of `interp scan --json`: `counted` is false on a sink."""
+    (row,) = scan_tokens(split(codes)[0], 1, PROMPTS[:1], split(codes)[0].counted())
+    assert [counted for _, _, counted in row.tokens] == [False] + [True] * (len(row.tokens) - 1)

@@ -141,10 +141,10 @@ def test_controls_do_not_depend_on_the_order_of_the_claims():
 
 
 def test_what_a_control_cannot_be_made_of_is_left_out():
-    """No comparison, no feature and no special token: nothing is claimed of them, and nothing is invalid."""
+    """No comparison, no feature, no special token and no sink: nothing is claimed of them, and nothing is invalid."""
     spec, evidence = toy_spec("reconstruction", {"fvu": {"at_most": 0.9}}, {"prompts": rows(12, COLOR, red=3)})
     codes = evidence.codes("prompts")
-    plain = replace(codes, kind=np.where(codes.kind == Kind.SPECIAL, Kind.TEXT, codes.kind))
+    plain = replace(codes, kind=np.where(codes.kind == Kind.SPECIAL, Kind.TEXT, codes.kind), sink=codes.sink & False)
     found = controls((spec, replace(evidence, codes_of={("prompts", None): plain})))
     assert found.keys() == {"toys of reconstruction"}
 

@@ -39,7 +39,9 @@ def plain_column(codes, feature, pool, row):
             for i in range(codes.indptr[token], codes.indptr[token + 1])
             if codes.index[i] == feature
         ]
-        values.append((codes.token[token], codes.kind[token] == Kind.TEXT, hits[0] if hits else 0.0))
+        values.append(
+            (codes.token[token], codes.kind[token] == Kind.TEXT and not codes.sink[token], hits[0] if hits else 0.0)
+        )
     counted = [v for _, counts, v in values if counts]
     return (max(counted) if pool == "max" else sum(counted) / len(counted)), values
 
@@ -65,7 +67,8 @@ def test_points_are_the_pooled_values(pool):
 
 
 def test_heat_maps_hold_every_token_of_the_strongest_and_the_weakest_prompt():
-    """Tokens in order with their values; what the claim does not count (<bos>, at 50) is marked, not left out."""
+    """Tokens in order with their values; what the claim does not count (<bos> and a sink, at 50) is marked, not left
+    out, and a sink is shown as one."""
     spec, evidence = compared(rows(5, TEXT, red=3), rows(5, TEXT))
     card, _ = card_of(spec, evidence)
     shown = card["sets"][0]["prompts"]
@@ -75,7 +78,8 @@ def test_heat_maps_hold_every_token_of_the_strongest_and_the_weakest_prompt():
         values = dict(zip(one["at"], one["values"], strict=True))
         assert one["tokens"] == [token for token, _, _ in plain]
         assert [values.get(i, 0) for i in range(len(plain))] == pytest.approx([v for _, _, v in plain], rel=1e-3)
-        assert one["quiet"] == [i for i, (_, counts, _) in enumerate(plain) if not counts] == [0]
+        assert one["quiet"] == [i for i, (_, counts, _) in enumerate(plain) if not counts] == [0, 1]
+        assert one["sinks"] == [1]
 
 
 def test_prompts_that_bear_on_the_verdict_are_shown_among_their_set():
@@ -94,7 +98,7 @@ def test_a_long_prompt_is_shown_around_its_peak():
     spec, evidence = compared([long] * 2, rows(5, TEXT))
     shown = card_of(spec, evidence)[0]["sets"][0]["prompts"][0]
     assert len(shown["tokens"]) == WINDOW
-    assert shown["before"] + WINDOW + shown["after"] == 5002
+    assert shown["before"] + WINDOW + shown["after"] == 5003
     assert [(shown["tokens"][at], value) for at, value in zip(shown["at"], shown["values"], strict=True)] == [
         ("here", 7.0)
     ]
@@ -125,7 +129,7 @@ def test_patches_are_the_image_tokens_in_reading_order():
     card, exhibits = card_of(spec, evidence)
     shown = card["sets"][0]["prompts"][0]
     assert shown["patches"] == values
-    assert shown["tokens"] == ["<bos>", "red"]
+    assert shown["tokens"] == ["<bos>", "<sink>", "red"]
     assert dense(card["sets"][0]) == [3.0]
     assert exhibits.pictures == {shown["picture"]: "images/a.png"} == {"d" * 64: "images/a.png"}
 

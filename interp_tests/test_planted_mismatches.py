@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+import torch
 
 from harness.reports.exhibits import Exhibits
 from harness.reports.html.page import page_html
@@ -21,7 +22,7 @@ from interp_tests.planted import CLAIM, Planted, is_plain_green, told
 from interp_tests.project import REPO
 from interp_tests.report_cases import STARTED
 from interp_tests.test_checkpoints import POINTER
-from interp_tests.tiny_random import edit_json
+from interp_tests.tiny_random import edit_json, make_tokenizer
 
 CENTRED = {"center_writing_weights": True}
 PAGE = REPO / "docs/reading-saes.md"
@@ -148,6 +149,38 @@ def moving(project):
     project.model = {"hub": "org/nowhere", "revision": "unpinned"}
 
 
+def without_token(project):
+    """The tokenizer has no BOS token at all, as Qwen's."""
+    project.says(prepend_bos=True)
+    tokenizer = make_tokenizer(bos=False)
+    tokenizer.bos_token = None
+    tokenizer.save_pretrained(project.root / "zoo/model")
+    path = project.root / "zoo/model/config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_type": "gemma2"}))
+
+
+def asking_for_bos(project):
+    """The same, and the subject asks for it."""
+    without_token(project)
+    project.subject["bos"] = "prepend"
+
+
+def writing_bos(project):
+    """A prompt has the BOS token in the middle of its text."""
+    project.sets["color"] = ["The <bos>red ball."]
+
+
+def unclear_sinks(project):
+    """One ordinary word has 10 times the median norm at the hook point."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = project.root / "zoo/model"
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    with torch.no_grad():
+        model.model.embed_tokens.weight[tokenizer(" the", add_special_tokens=False)["input_ids"]] *= 20
+    model.save_pretrained(folder)
+
+
 ROWS = [
     Row("another layer", stating(hook="blocks.2.hook_resid_post"), "sae_mismatch: SAE tiny was trained at blocks.1"),
     Row("before the layer, not behind it", stating(hook="blocks.1.hook_resid_pre"), "sae_mismatch"),
@@ -189,6 +222,11 @@ ROWS = [
     Row("texts beyond the model's positions, dynamic rope", configured(max_position_embeddings=8,
         rope_parameters={"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}), "prompt_too_long"),
     Row("a model of the hub whose commit is not known", moving, "weights_missing"),
+    Row("BOS that the tokenizer does not have", without_token, "and the tokenizer of tiny has none", "warning"),
+    Row("BOS asked for, and the tokenizer has none", asking_for_bos, "no_bos: tiny has `bos: prepend`"),
+    Row("BOS written in a prompt", writing_bos, "double_bos: the text"),
+    Row("sinks that norms do not show", unclear_sinks, "sinks_unclear: which tokens of tiny"),
+    Row("median norms of other weights", reading(median_norm={"text": 9000}), "norms_changed: specs/subjects.yaml"),
     Row("another model by its name", saying(model_name="org/other-1b"), '"sae_trained_on": "org/other-1b"', "record"),
     Row("fewer positions than a prompt has tokens", few_positions, "its model only 8 positions"),
     Row("a tokenizer wider than the embeddings", wider_tokenizer, "has the token 'zzzz' (id"),

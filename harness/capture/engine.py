@@ -330,11 +330,16 @@ def _must_begin_as_said(subject: Subject, sae: Encoder, loaded: LoadedModel) -> 
     if subject.bos == "prepend" and not has_token:
         text = f"{subject.name} has `bos: prepend`, and its tokenizer has no BOS token."
         raise EnvironmentFault("no_bos", text, "Take `bos` out of the subject in specs/subjects.yaml.")
-    said, read = trained_with_bos(sae), loaded.texts.begins(bos_rule(subject))
-    if subject.bos == "auto" and said is not None and said != read and (has_token or not said):
-        how, word = ("with", "prepend") if said else ("without", "none")
-        text = f"SAE {subject.sae.name} was trained {how} BOS, which was not known before its files were loaded."
-        raise EnvironmentFault("sae_mismatch", text, f"Write `bos: {word}` on {subject.name} in specs/subjects.yaml.")
+    said, reads = trained_with_bos(sae), bos_rule(subject)
+    if said is None or (said and not has_token):
+        return
+    asked = loaded.texts.bos_first if reads == "tokenizer" else reads == "prepend"
+    if said == asked or "bos" in dict(subject.read_otherwise):
+        return
+    how, word = ("with", "prepend") if said else ("without", "none")
+    text = f"SAE {subject.sae.name} was trained {how} BOS by its own files, and would be read otherwise."
+    fix = f"Write `bos: {word}` on {subject.name} in specs/subjects.yaml, or say why: `read_otherwise: {{bos: why}}`."
+    raise EnvironmentFault("sae_mismatch", text, fix)
 
 
 def _sae_of(subject: Subject, loaded: LoadedModel) -> Encoder:

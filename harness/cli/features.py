@@ -42,6 +42,8 @@ def top(text: str, subject: Subject, pool: PoolOption = "max", n: Count = 10, as
         raise SpecError(fault.code, f"{fault.message} {_MENDS[fault.code]}", COMMAND_LINE) from None
     rows = [{"feature": r.feature, "activation": r.score, "token": r.token, "position": r.position} for r in ranking]
     emit(rows, as_json, ["feature", "activation", "token", "position"])
+    if ranking.note and not as_json:
+        typer.echo(ranking.note)
 
 
 def diff(

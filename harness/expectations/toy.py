@@ -28,7 +28,7 @@ from harness.sums import Part, Sums
 
 Row = Sequence[tuple[str, float]]
 D_SAE, D_IN = 8, 4
-BOS, IMAGE, SINK = "<bos>", "<image>", "\n"
+BOS, IMAGE, SINK = "<bos>", "<image>", "<sink>"
 
 
 def row(text: str, **values: float) -> Row:

@@ -88,6 +88,8 @@ def _without_reason(subject: Subject, said: Training, meant: Iterable[str], node
 
 def _place(difference: Difference, node: Node, sae_node: Node) -> Node:
     """Where the wrong word stands: the subject's own hook, the SAE's, or the line that names the SAE."""
+    if difference.key == "bos":
+        return node.value["bos"]  # type: ignore[no-any-return]
     if difference.key == "hook":
         for holder in (node, sae_node):
             if "hook" in holder.value:

@@ -153,7 +153,9 @@ class Exhibits:
         places = np.flatnonzero(~image & (codes.kind[at] != Kind.PAD))
         shown = {
             "row": row,
-            **_windowed([texts[place] for place in places.tolist()], values[places], counted[at][places]),
+            **_windowed(
+                [texts[place] for place in places.tolist()], values[places], counted[at][places], codes.sink[at][places]
+            ),
         }
         if prompt.image is None:
             return shown
@@ -197,10 +199,10 @@ def _example(example: Example) -> dict[str, Any]:
     return {"why": escape(why), "text": escape(example.text), "value": _short(example.value), **shown}
 
 
-def _windowed(tokens: Sequence[str], values: Any, counted: Any) -> dict[str, Any]:
+def _windowed(tokens: Sequence[str], values: Any, counted: Any, sink: Any = None) -> dict[str, Any]:
     """The tokens around the peak with their values; `before` and `after` say how many more there are.
 
-    quiet: the tokens that the claim does not count.
+    quiet: the tokens that the claim does not count; sinks: those that are attention sinks, where there are some.
     """
     peak = int(np.argmax(np.where(counted, values, -np.inf))) if len(tokens) else 0
     left = max(0, min(peak - WINDOW // 2, len(tokens) - WINDOW))
@@ -211,6 +213,7 @@ def _windowed(tokens: Sequence[str], values: Any, counted: Any) -> dict[str, Any
         "at": firing.tolist(),
         "values": [_short(v) for v in values[kept][firing].tolist()],
         "quiet": np.flatnonzero(~counted[kept]).tolist(),
+        **({"sinks": np.flatnonzero(sink[kept]).tolist()} if sink is not None and sink[kept].any() else {}),
         "before": left,
         "after": max(0, len(tokens) - left - WINDOW),
     }

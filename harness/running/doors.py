@@ -10,7 +10,7 @@ from typing import Any
 from harness.codes import Codes
 from harness.digests import model_folder
 from harness.errors import EnvironmentFault
-from harness.inputs import Norms, Picture, Prompt, Reading, SaeRef, Subject
+from harness.inputs import Norms, Picture, Prompt, Reading, SaeRef, Sinks, Subject
 from harness.keys import resolve_device
 from harness.weights import Sample
 
@@ -35,12 +35,14 @@ def on_ray(workers: int) -> Engine:
     return RayEngine(workers)
 
 
-def reader_of(model: Any, tokenizer: Any, sae: Any, hook: str) -> Callable[[Sequence[Prompt]], Codes]:
+def reader_of(
+    model: Any, tokenizer: Any, sae: Any, hook: str, sinks: Sinks = "auto"
+) -> Callable[[Sequence[Prompt]], Codes]:
     """Reads prompts through objects that are in memory already; keeps nothing."""
     from harness.capture.loaded import LoadedModel
 
     loaded = LoadedModel(model, tokenizer, next(model.parameters()).device)
-    return lambda prompts: loaded.codes(prompts, sae, hook)
+    return lambda prompts: loaded.codes(prompts, sae, hook, sinks=sinks)
 
 
 def capture_stream(model: Any, layer: int, name: str) -> AbstractContextManager[dict[str, Any]]:

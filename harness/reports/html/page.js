@@ -95,12 +95,15 @@ function listing(set, column, texts) {
 function tokens(prompt, top) {
   const line = make("p", { class: "tokens", dir: "auto" });
   const values = new Map(prompt.at.map((at, i) => [at, prompt.values[i]])), quiet = new Set(prompt.quiet);
+  const sinks = new Set(prompt.sinks ?? []);
   if (prompt.before) line.append(`(${prompt.before} tokens) … `);
   prompt.tokens.forEach((text, at) => {
     const word = text.trimStart();
     const one = make("span", { class: "token" }, word || text);
-    if (quiet.has(at)) { one.classList.add("quiet"); one.title = "not counted"; }
-    if (values.has(at)) heat(one, values.get(at), top, quiet.has(at));
+    const note = [sinks.has(at) ? "attention sink" : "", quiet.has(at) ? "not counted" : ""].filter(Boolean).join(", ");
+    if (quiet.has(at)) one.classList.add("quiet");
+    if (note) one.title = note;
+    if (values.has(at)) heat(one, values.get(at), top, note);
     if (word) line.append(text.slice(0, text.length - word.length));
     line.append(one);
   });
@@ -108,11 +111,11 @@ function tokens(prompt, top) {
   return line;
 }
 
-function heat(one, value, top, quiet = false) {
+function heat(one, value, top, note = "") {
   one.classList.add("fires");
   one.dataset.value = value;
   one.dataset.shown = short(value);
-  one.title = quiet ? `${short(value)}, not counted` : short(value);
+  one.title = note ? `${short(value)}, ${note}` : short(value);
   one.style.setProperty("--share", Math.max(0, Math.min(1, value / top)).toFixed(3));
 }
 
