@@ -185,11 +185,17 @@ def _stamp(path: Path) -> _Stamp:
 
 def _recall(stamp: _Stamp) -> str | None:
     rows = _ask("SELECT sha256 FROM digests WHERE path=? AND size=? AND mtime_ns=? AND ctime_ns=? AND inode=?", stamp)
-    return str(rows[0][0]) if rows else None
+    digest, _, check = str(rows[0][0]).partition(" ") if rows else ("", "", "")
+    return digest if digest and check == _check(stamp, digest) else None
 
 
 def _remember(stamp: _Stamp, digest: str) -> None:
-    _ask("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", (*stamp, digest))
+    _ask("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", (*stamp, f"{digest} {_check(stamp, digest)}"))
+
+
+def _check(stamp: _Stamp, digest: str) -> str:
+    """A flipped bit in a remembered digest would say that weights are not the pinned ones."""
+    return hashlib.sha256(repr((stamp, digest)).encode()).hexdigest()[:16]
 
 
 def _ask(query: str, values: Iterable[object]) -> list[tuple[object, ...]]:
@@ -203,5 +209,10 @@ def _ask(query: str, values: Iterable[object]) -> list[tuple[object, ...]]:
                 " ctime_ns INTEGER, inode INTEGER, sha256 TEXT)"
             )
             return memory.execute(query, tuple(values)).fetchall()
-    except (sqlite3.Error, OSError, EnvironmentFault):
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            with suppress(OSError):  # or every file would be hashed again in every run
+                (folder / "digests.sqlite").replace(folder / "digests.sqlite.damaged")
+        return []
+    except (OSError, EnvironmentFault):
         return []

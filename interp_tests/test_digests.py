@@ -192,3 +192,19 @@ def test_a_hub_model_is_known_by_its_commit(tmp_path, monkeypatch):
     _write(repository / "snapshots" / ("c" * 40) / "config.json", b"{}")
     assert digests.hub_commit(model) == "c" * 40
     assert digests.model_folder(model) == repository / "snapshots" / ("c" * 40)
+
+
+def test_a_damaged_memory_of_digests_is_moved_aside(tmp_path, monkeypatch):
+    """The file is hashed again, and remembered again; a digest with a flipped letter is not believed."""
+    monkeypatch.setenv("INTERP_CACHE", str(tmp_path / "cache"))
+    stamp = ("file", 1, 2, 3, 4)
+    digests._remember(stamp, "a" * 64)
+    assert digests._recall(stamp) == "a" * 64
+    memory = tmp_path / "cache/digests.sqlite"
+    memory.write_bytes(memory.read_bytes().replace(b"a" * 64, b"a" * 63 + b"b"))
+    assert digests._recall(stamp) is None
+    memory.write_bytes(memory.read_bytes()[:100] + bytes(len(memory.read_bytes()) - 100))
+    assert digests._recall(stamp) is None
+    assert (tmp_path / "cache/digests.sqlite.damaged").exists()
+    digests._remember(stamp, "c" * 64)
+    assert digests._recall(stamp) == "c" * 64
