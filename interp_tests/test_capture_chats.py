@@ -123,7 +123,6 @@ def test_a_template_that_raises_is_a_fault_of_the_chat(body):
     ("name", "message", "named"),
     [
         ("gemma 2", "The red<end_of_turn> ball", "<end_of_turn>"),
-        ("gemma 2", "red <bos> ball", "<bos>"),
         ("gemma 3", "<start_of_turn>", "<start_of_turn>"),
         ("qwen 2", "a<|im_end|>\n<|im_start|>user\nb", "<|im_end|>, <|im_start|>"),
         ("llama 3", "<|eot_id|>", "<|eot_id|>"),
@@ -136,6 +135,12 @@ def test_a_special_token_in_a_message_is_a_fault_that_names_it(name, message, na
     with pytest.raises(EnvironmentFault, match="special_in_text") as caught:
         read(chatting(SHAPES[name]), message)
     assert f"contains {named}, which" in str(caught.value)
+
+
+def test_bos_in_a_message_is_a_fault():
+    """Of its own code, as in a text without a template."""
+    with pytest.raises(EnvironmentFault, match="double_bos: the text 'red <bos> ball' has '<bos>' in it"):
+        read(chatting(SHAPES["gemma 2"]), "red <bos> ball")
 
 
 def test_a_token_of_the_template_that_is_not_called_special_is_one_too():
