@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.attention_sinks import NO_SINKS, OVER, Probed, SinkRule, rule_of, written_norms
 from harness.capture.engine import read_model
+from harness.capture.training.fidelity import fidelity
 from harness.codes import Kind, concat, split
 from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim
@@ -24,7 +25,7 @@ from harness.probe import TEXTS, pictures, probe_digest
 from harness.store.packing import pack_codes, unpack_codes
 from harness.sums import Part, concat_sums
 from harness.verdict import Outcome
-from interp_tests.tiny_random import Kept, make_tokenizer
+from interp_tests.tiny_random import Kept, make_jumprelu, make_tokenizer
 
 D_IN, HOOK = 32, "blocks.1.hook_resid_post"
 WORDS = "the red ball bounced on grass she wore a blue dress to work and three apples in basket".split()
@@ -267,3 +268,15 @@ def test_a_scan_does_not_count_the_sink(codes):
     """The contract of `interp scan --json`: `counted` is false on a sink."""
     (row,) = scan_tokens(split(codes)[0], 1, PROMPTS[:1], split(codes)[0].counted())
     assert [counted for _, _, counted in row.tokens] == [False] + [True] * (len(row.tokens) - 1)
+
+
+def test_a_training_card_has_fvu_with_and_without_sinks():
+    """One token of a thousand times the norm: left out of FVU, tokens and dead features, and in a number of its own."""
+    h = torch.from_numpy(np.random.default_rng(0).normal(size=(50, 32)).astype(np.float32))
+    h[7] *= 1000
+    sae, rule = make_jumprelu(), SinkRule(OVER, Norms(5.6))
+    alone, found = (fidelity("x", sae, [part], rule) for part in (h[[i for i in range(50) if i != 7]], h))
+    assert (found.tokens, found.sinks, alone.sinks) == (49, 1, 0)
+    assert (found.fvu, found.l0, found.dead) == pytest.approx((alone.fvu, alone.l0, alone.dead))
+    assert found.fvu_with_sinks == pytest.approx(fidelity("x", sae, [h]).fvu)
+    assert abs(found.fvu_with_sinks - found.fvu) > 0.1 * found.fvu

@@ -34,7 +34,7 @@ def probe(loaded: LoadedModel, streams: Sequence[str], max_tokens: int, bos: boo
 
     Texts are cut at max_tokens, and those that this model cannot read are left out. bos: whether texts begin with BOS;
     None is as the tokenizer does it. Neither the shapes that the model computes in nor the count of its batches change.
-    Raises EnvironmentFault `not_finite` where nothing of the probe can be read.
+    Raises EnvironmentFault `sinks_unclear` where nothing of the probe can be read.
     """
     with tempfile.TemporaryDirectory(prefix="interp-probe-") as folder:
         prompts = [Prompt(text, truncate=True) for text in TEXTS]
@@ -77,7 +77,8 @@ def _read(loaded: LoadedModel, texts: Sequence[Tokenized], streams: Sequence[str
 def _joined(texts: Sequence[Tokenized], norms: Mapping[int, Any]) -> Probed:
     read = sorted(norms)
     if not read:
-        raise EnvironmentFault("not_finite", "none of the fixed probe texts can be read by this model.")
+        text = "none of the fixed probe texts can be read by this model, so its median norm is not known."
+        raise EnvironmentFault("sinks_unclear", text, "Write `sinks: none` on the subject in specs/subjects.yaml.")
     return Probed(
         norm=np.concatenate([norms[i] for i in read]),
         kind=np.concatenate([texts[i].kind for i in read]),

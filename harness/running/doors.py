@@ -79,7 +79,14 @@ def train(subject: Subject, corpus: tuple[Path, ...], out: Path, **asked: Any) -
         raise EnvironmentFault("training_config", f"SAEs are trained at hook_resid_post, not at {subject.hook}.")
     device = resolve_device(subject.device)
     config = TrainConfig(
-        model=_checkpoint(subject), layer=subject.layer, corpus=corpus, out=out, device=device, **asked
+        model=_checkpoint(subject),
+        layer=subject.layer,
+        corpus=corpus,
+        out=out,
+        device=device,
+        bos=subject.bos,
+        sinks=subject.sinks,
+        **asked,
     )
     return train_sae(config).finished
 

@@ -69,8 +69,14 @@ def _training(config: TrainConfig, curve: Sequence[dict[str, float]]) -> dict[st
 
 
 def _held_out(measured: Sequence[Fidelity]) -> str:
-    rows = [f"| {m.domain} | {m.tokens:,} | {m.fvu:.3f} | {m.l0:.1f} | {m.dead:.1%} |" for m in measured]
-    head = "## Held-out documents\n\n| domain | tokens | FVU | L0 | features that never fire |\n|---|---|---|---|---|\n"
+    rows = [
+        f"| {m.domain} | {m.tokens:,} | {m.fvu:.3f} | {m.l0:.1f} | {m.dead:.1%} | {m.sinks:,} "
+        f"| {m.fvu_with_sinks:.3f} |"
+        for m in measured
+    ]
+    columns = ("domain", "tokens", "FVU", "L0", "features that never fire", "sinks", "FVU with sinks")
+    table = f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+    head = f"## Held-out documents\n\nAttention sinks count in the last column only.\n\n{table}"
     return head + "\n".join(rows) if rows else "## Held-out documents\n\nNone: the corpus is too small."
 
 

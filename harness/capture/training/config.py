@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from harness.errors import EnvironmentFault
+from harness.inputs import Bos, Sinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class TrainConfig:
     buffer_tokens: tokens harvested at once and shuffled, all that is held in memory:
     buffer_tokens * d_in * 4 bytes (168 MB at 65,536 x 640). precision: of the model's forward passes
     and the SAE's matrix products while training (bfloat16 is autocast); what is measured at the end is
-    always float32. weights: on disk; vectors stay float32.
+    always float32. weights: on disk; vectors stay float32. bos: whether each context begins with BOS; auto is as the
+    tokenizer does it. sinks: which tokens are attention sinks, for the card; they are trained on.
     """
 
     model: Path
@@ -47,6 +50,8 @@ class TrainConfig:
     weights: Literal["bfloat16", "float32"] = "float32"
     checkpoint_every: int = 100
     device: str = "cpu"
+    bos: Bos = "auto"
+    sinks: Sinks = "auto"
     name: str = ""
     about: str = ""
 
@@ -86,7 +91,17 @@ class TrainConfig:
     def fingerprint(self) -> str:
         """Digest of all that decides the weights: every field but `out`, `name`, `about` and `checkpoint_every`,
         with the corpus files by content; a stopped run resumes only under the same one."""
-        left_out = ("out", "name", "about", "checkpoint_every", "model", "corpus", "held_out", "held_out_tokens")
+        left_out = (
+            "sinks",
+            "out",
+            "name",
+            "about",
+            "checkpoint_every",
+            "model",
+            "corpus",
+            "held_out",
+            "held_out_tokens",
+        )
         fields: dict[str, object] = {k: v for k, v in asdict(self).items() if k not in left_out}
         fields["corpus"] = [sha256_of(p) for p in self.corpus]
         fields["held_out"] = bool(self.held_out)
@@ -96,13 +111,18 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How an SAE does on held-out tokens of one domain: STATISTICS' fvu, mean l0, share of features that never fire."""
+    """How an SAE does on held-out tokens of one domain: fvu, mean l0, share of features that never fire.
+
+    sinks: attention sinks among them, left out of these numbers; fvu_with_sinks: with them.
+    """
 
     domain: str
     tokens: int
     fvu: float
     l0: float
     dead: float
+    sinks: int = 0
+    fvu_with_sinks: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

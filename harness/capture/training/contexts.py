@@ -16,6 +16,7 @@ from harness.capture.specials import special_ids
 from harness.capture.tokens import begins_with_bos
 from harness.capture.training.config import TrainConfig
 from harness.errors import EnvironmentFault
+from harness.inputs import Bos
 
 Context = NDArray[np.int32]
 T = TypeVar("T")
@@ -76,19 +77,26 @@ def _shuffled(items: list[T], seed: int) -> list[T]:
     return [items[i] for i in np.random.default_rng(seed).permutation(len(items))]
 
 
-def contexts(texts: Sequence[str], tokenizer: Any, length: int, limit: int) -> list[Context]:
-    """`texts` cut into contexts of at most `length` tokens, BOS first in each where the tokenizer sets one; as many
-    texts as it takes to hold `limit` tokens beside the BOS."""
-    bos = [tokenizer.bos_token_id] if begins_with_bos(tokenizer) else []
+def contexts(texts: Sequence[str], tokenizer: Any, length: int, limit: int, bos: Bos = "auto") -> list[Context]:
+    """`texts` cut into contexts of at most `length` tokens, BOS first in each by `bos`; as many texts as it takes to
+    hold `limit` tokens beside the BOS."""
+    first = [tokenizer.bos_token_id] if has_bos(tokenizer, bos) else []
     found, cut = 0, []
     for text in texts:
         if found >= limit:
             break
         ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         found += len(ids)
-        step = length - len(bos)
-        cut += [np.array([*bos, *ids[i : i + step]], dtype=np.int32) for i in range(0, len(ids), step)]
+        step = length - len(first)
+        cut += [np.array([*first, *ids[i : i + step]], dtype=np.int32) for i in range(0, len(ids), step)]
     return cut
+
+
+def has_bos(tokenizer: Any, bos: Bos) -> bool:
+    """Whether contexts begin with BOS. Raises EnvironmentFault `no_bos` where it is asked for and there is none."""
+    if bos == "prepend" and tokenizer.bos_token_id is None:
+        raise EnvironmentFault("no_bos", "`bos: prepend`, and the tokenizer has no BOS token.", "Take `bos` away.")
+    return begins_with_bos(tokenizer) if bos == "auto" else bos == "prepend"
 
 
 def chunks(config: TrainConfig, tokenizer: Any) -> list[Chunk]:
@@ -99,7 +107,7 @@ def chunks(config: TrainConfig, tokenizer: Any) -> list[Chunk]:
     """
     texts = _shuffled(trained_documents(config), config.seed)
     spare = config.tokens // 50 + 4 * config.buffer_tokens  # remainders of chunks, special tokens in texts
-    cut = contexts(texts, tokenizer, config.context_length, config.tokens + spare)
+    cut = contexts(texts, tokenizer, config.context_length, config.tokens + spare, config.bos)
     planned = list(_full(config, iter(_shuffled(cut, config.seed + 1)), special_ids(tokenizer)))
     steps = sum(chunk.steps for chunk in planned)
     if steps < config.steps:

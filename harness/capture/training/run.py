@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from harness.attention_sinks import NO_SINKS
 from harness.capture.specials import special_ids
-from harness.capture.tokens import begins_with_bos
 from harness.capture.training import artefacts, trainer
 from harness.capture.training.config import TrainConfig, Trained
-from harness.capture.training.contexts import Chunk, chunks
-from harness.capture.training.fidelity import measure
+from harness.capture.training.contexts import Chunk, chunks, has_bos
+from harness.capture.training.fidelity import measure, sinks_of
 from harness.capture.training.harvest import Read, harvest, reader
 from harness.capture.training.progress import Progress
 from harness.capture.training.stopping import stop_on_signal
@@ -43,10 +43,11 @@ def train_sae(
     planned = chunks(config, tokenizer)
     with stop_on_signal() as request:
         width = model.config.get_text_config().hidden_size
-        state = trainer.new_state(config, width, prepend_bos=begins_with_bos(tokenizer))
+        state = trainer.new_state(config, width, prepend_bos=has_bos(tokenizer, config.bos))
         if trainer.restore(state, config):
             progress.say(f"going on from step {state.steps} of {config.steps}")
         run = _Run(config, state, tokenizer, read, progress, lambda: bool(request) or stop(state.steps))
+        run.sinks = sinks_of(config, model, tokenizer)
         if all(run.train_on(chunk) for chunk in planned[state.chunk :]):
             return run.finish()
         return run.pause()
@@ -87,6 +88,7 @@ class _Run:
     ) -> None:
         self.config, self.state, self.tokenizer = config, state, tokenizer
         self.read, self.progress, self.asked = read, progress, asked
+        self.sinks = NO_SINKS
 
     def train_on(self, chunk: Chunk) -> bool:
         """Take the chunk's remaining steps; False where the run was asked to stop before its last."""
@@ -137,7 +139,7 @@ class _Run:
         trainer.save(self.state, config)  # a run that breaks off from here on writes its results again, and no more
         trainer.write_sae(self.state, config)
         self.progress.say("measuring on held-out documents")
-        found = measure(config, self.tokenizer, self.read)
+        found = measure(config, self.tokenizer, self.read, self.sinks)
         artefacts.write_curve(curve, config.out)
         artefacts.write_figure(curve, config.out)
         artefacts.write_card(config, curve, found)
