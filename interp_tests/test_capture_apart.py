@@ -79,6 +79,7 @@ def test_only_the_batch_that_failed_is_tried_again(tiny, breaking):
     """One pass each for its texts, in the same shape; none for other batches."""
     passes = breaking(RuntimeError("no"), BAD)
     read(reading(tiny.subject(), [*PROMPTS, BAD]))
+    passes = [one for one in passes if one[0] < 64]  # longer ones look for attention sinks
     lengths = [length for length, _ in passes]
     assert [n for length, n in passes if lengths.count(length) == 1] == [1] * sum(
         lengths.count(n) == 1 for n in lengths
