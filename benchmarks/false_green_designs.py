@@ -312,7 +312,7 @@ def rates() -> Iterator[Case]:
             "activation", "true median 2.7, bound 1", "true", size, one(n, 1.0, 1.0), {"median": {"at_least": 1.0}}
         )
         by_rank = {"among": 10, "rate": {"at_least": 0.5}}
-        make = one(n, 1.0, than=1.0)
+        make = one(n, 1.0, than=0.0)
         yield Case("top_feature", "truth on the bound", "bound", size, make, by_rank, d=20, evidences=10)
 
 
