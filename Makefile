@@ -39,7 +39,7 @@ zoo: $(STAMP)
 	$(BIN)/python -m harness.zoo.gemma3_270m.build
 
 bench: $(STAMP)
-	for script in capture gate check census auroc memory growth wall_times report_page; do \
+	for script in capture proofs gate check census auroc memory growth wall_times report_page; do \
 		$(BIN)/python benchmarks/$$script.py || exit 1; done
 	$(BIN)/python benchmarks/capture.py --workload
 
