@@ -15,9 +15,9 @@ import numpy as np
 from harness.codes import Floats, Pool
 from harness.errors import SpecError
 from harness.expectations.base import Claim
-from harness.expectations.checks import length_confound
 from harness.expectations.comparing import FEWEST, Comparison, compared, set_design
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound
 from harness.heldout import Half
 from harness.judging import before_running
 from harness.language.writing import COMMAND_LINE, entry, suite_text

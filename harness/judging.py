@@ -18,6 +18,7 @@ from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import NOISES, closest, noise_of
 from harness.expectations.nulls import candidates, gates, null_of
+from harness.expectations.shortcuts import said, shortcut_to
 from harness.heldout import Leak, leaks
 from harness.independence import split_copies
 from harness.inputs import PromptSet
@@ -140,7 +141,8 @@ def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | 
     if verdict.outcome not in _DECIDED:
         return verdict
     verdict = _with_null(verdict, spec.expectation, evidence, claim)
-    return _with_weaknesses(verdict, spec.expectation, evidence, claim)
+    verdict = _with_weaknesses(verdict, spec.expectation, evidence, claim)
+    return _with_shortcut(verdict, spec, evidence, claim)
 
 
 def _with_fragile(verdict: Verdict, claim: Claim) -> Verdict:
@@ -190,6 +192,22 @@ def _with_weaknesses(verdict: Verdict, expectation: Expectation, evidence: Evide
         for why in expectation.weaknesses(evidence, claim):
             verdict = saying_little(verdict, Reason.VACUOUS, why)
     return verdict
+
+
+def _with_shortcut(verdict: Verdict, spec: Spec, evidence: Evidence, claim: Claim) -> Verdict:
+    """A met comparison with the trivial predictor that does as well, named in the finding."""
+    contrast = spec.expectation.contrast()
+    if verdict.outcome is not Outcome.MET or contrast is None or claim.scope == "sample" or claim.feature is None:
+        return verdict
+    first, second, bound = contrast
+    found = shortcut_to(evidence, claim, (first, second), claim.feature, bound)
+    if found is None:
+        return verdict
+    finding = f"{verdict.finding}; {found.what} tells these sets apart just as well"
+    named = verdict.with_(finding=finding, details={**verdict.details, "shortcut": found.what})
+    if spec.shortcut_accepted:
+        return named.with_(warnings=(*named.warnings, f"{found.what}: accepted, {spec.shortcut_accepted}"))
+    return saying_little(named, Reason.SHORTCUT, said(found, claim.feature))
 
 
 def _judge_together(spec: Spec, evidence: Evidence) -> Verdict:

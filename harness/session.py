@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from harness.answers import answers
+from harness.balanced import ruled_out_elsewhere
 from harness.cachedir import cache_dir
 from harness.controls import Control, run_controls
 from harness.errors import EnvironmentFault, guarded
@@ -179,7 +181,16 @@ class SpecSession:
         verdict = self._judged_now(spec) if found is None else self._judged_before(spec, found)
         if self.mutate != "no" and verdict.outcome is Outcome.MET:
             verdict = with_trials(verdict, try_mutants(spec, verdict, self._read_or_not), spec.expectation.rivals)
+        with suppress(Missing):
+            verdict = ruled_out_elsewhere(spec, verdict, self.selected, self._beside)
         return failing_vacuous(verdict) if self.fail_vacuous else verdict
+
+    def _beside(self, spec: Spec) -> tuple[Verdict, Evidence]:
+        """A claim's verdict on another one's behalf, and its evidence."""
+        early = self._before(spec)
+        evidence, discovery = self._read(spec)
+        found = self.kept.find(spec) if early is None else None
+        return early or (judge(spec, evidence, discovery) if found is None else found.verdict), evidence
 
     def _judged_before(self, spec: Spec, found: KeptVerdict) -> Verdict:
         self.exhibits.put_back(spec, found.card)

@@ -68,7 +68,8 @@ class Spec:
     `together`, or Best; empty for kinds that read no feature. `discovered_on`: the prompts that the feature was
     found on; testing on them is a leak. `attributed_to`: the source that its number is from. `text`: the YAML lines of
     the claim, for failure texts. `baseline`: what was accepted for it, for kinds that take one. `calibration`: the
-    subject's own noise. `loosened_because`: why its bar is lower than it was. `family`: the claims that it is corrected
+    subject's own noise. `loosened_because`: why its bar is lower than it was. `shortcut_accepted`:
+    why a trivial predictor that does as well is accepted. `family`: the claims that it is corrected
     with, at `q`, which None leaves to the other members.
     """
 
@@ -97,6 +98,7 @@ class Spec:
     baseline: Baseline | None = None
     calibration: Calibration | None = None
     loosened_because: str = ""
+    shortcut_accepted: str = ""
 
     @property
     def kind(self) -> str:

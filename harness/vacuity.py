@@ -20,6 +20,15 @@ def saying_little(verdict: Verdict, reason: Reason, why: str) -> Verdict:
     return verdict.with_(warnings=(*verdict.warnings, why), details={**verdict.details, WEAK: found})
 
 
+def without(verdict: Verdict, reason: Reason, because: str) -> Verdict:
+    """Return the verdict without this reason, with a line that says why it does not count."""
+    gone = {why for given, why in reasons(verdict) if given is reason}
+    kept = [one for one in verdict.details.get(WEAK, ()) if one["why"] not in gone]
+    details = {key: value for key, value in verdict.details.items() if key != WEAK} | ({WEAK: kept} if kept else {})
+    warnings = tuple(line for line in verdict.warnings if line not in gone)
+    return verdict.with_(warnings=(*warnings, because), details=details)
+
+
 def says_little(verdict: Verdict) -> bool:
     """Return whether there is a reason why the verdict says little."""
     return bool(verdict.details.get(WEAK))

@@ -55,7 +55,7 @@ FLOORS = [
         "claimed",
         "provenance",
     },
-    {"language", "capture", "judging", "answers", "rechecking"},
+    {"language", "capture", "judging", "balanced", "answers", "rechecking"},
     {"planning", "mutants", "controls", "reports", "history", "accepting", "loosening", "remeasured", "untrusted"},
     {"running"},
     {

@@ -150,10 +150,11 @@ def test_what_cannot_be_drafted_writes_nothing(args, code, says, project, monkey
     enter(project, monkeypatch)
     folder = project.root / "specs/prompts"
     (folder / "few.txt").write_text("A red ball.\nA blue door.\nA green hat.\n")
-    frame = "The {} ball that lay in the garden rolled down the hill and over the bridge to the old house of her aunt."
-    (folder / "long.txt").write_text("".join(frame.format(f"{i}th") + "\n" for i in range(30)))
-    (folder / "twins.txt").write_text("".join(f"The {'x' * i} ball.\n" for i in range(1, 80, 2)))
-    (folder / "others.txt").write_text("".join(f"The {'x' * i} ball.\n" for i in range(2, 81, 2)))
+    words = "the ball garden hill bridge house aunt lay rolled down over old red cat sun road tree".split()
+    drawn = np.random.default_rng(0).choice(words, (30, 24))
+    (folder / "long.txt").write_text("".join(" ".join(line) + "\n" for line in drawn))
+    (folder / "twins.txt").write_text("".join(f"{'x' * i}\n" for i in range(1, 80, 2)))
+    (folder / "others.txt").write_text("".join(f"{'x' * i}\n" for i in range(2, 81, 2)))
     before = sorted((project.root / "specs").rglob("*.yaml"))
     found, _, err = interp(capsys, "draft", *args, "--subject", "tiny")
     assert (found, says in err) == (code, True), err
@@ -221,7 +222,7 @@ def test_a_feature_chosen_in_advance_reaches_its_bound_on_other_prompts(shift):
 
 def test_halves_are_those_of_the_hash_and_appending_moves_none(tmp_path):
     """Both halves make up the set, agree with `heldout.split`, and stay where they were when prompts are appended."""
-    texts = [f"The {word} ball." for word in "red blue green old new big small odd".split()]
+    texts = [f"The {word} ball." for word in "red blue green old new big small odd round flat".split()]
 
     def half(name, known):
         return [p.text for p in prompts_of(tmp_path, f"{{use: all, half: {name}}}\n  all: {json.dumps(known)}")]
@@ -256,6 +257,7 @@ def test_the_documented_draft_is_what_comes_out(tmp_path, monkeypatch, capsys):
     (command,) = re.findall(r"^    interp (draft .*)$", page, re.MULTILINE)
     shutil.copytree(REPO / "specs/prompts", tmp_path / "specs/prompts")
     shutil.copyfile(REPO / "specs/subjects.yaml", tmp_path / "specs/subjects.yaml")
+    shutil.copytree(REPO / "harness/zoo/tiny_gemma2", tmp_path / "harness/zoo/tiny_gemma2")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INTERP_STORE", str(tmp_path / "store.sqlite"))
     code, _, err = interp(capsys, *shlex.split(command))

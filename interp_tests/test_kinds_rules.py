@@ -164,19 +164,54 @@ def test_near_copies_count_once(snapshot):
     assert claimed("fires_more", evidence).outcome is Outcome.MET
 
 
+def of_lengths(text, words, lengths, fires):
+    """Rows of so many more words each; `fires` on the named one."""
+    return [row(" ".join([text, *words[:n], f"no{i}"]), **fires) for i, n in enumerate(lengths)]
+
+
+MORE = [f"more{i}" for i in range(60)]
+
+
 def test_longer_prompts_are_a_confound_in_the_direction_that_helps(snapshot):
-    """Pool max grows with length: 1.5 times is refused, the other direction and other pools are not."""
-    long, plain = "the red ball rolled over the hill and away again", "the old ball rolled"
-    evidence = evidence_of_rows(prompts=rows(10, long, red=3), than=rows(10, plain))
-    assert claimed("fires_more", evidence).reason is Reason.LENGTH_CONFOUND
-    assert claimed("fires_more", evidence, dataclasses.replace(CLAIM, pool="mean")).outcome is Outcome.MET
-    assert claimed("fires_more", evidence, SAMPLE).outcome is Outcome.MET
-    swapped = evidence_of_rows(prompts=rows(10, COLOR, red=3), than=rows(10, long.replace("red", "old")))
+    """Pool max grows with length, however many prompts are long: eleven of 24 at 60 tokens have the median of the rest.
+    The other direction helps no maximum."""
+    eleven = [55] * 11 + [2] * 13
+    long = [row(f"the {'red ' * (n > 2)}ball rolled off no{i}", red=3) for i, n in enumerate(eleven)]
+    evidence = evidence_of_rows(
+        prompts=[(*r, *((w, 0.0) for w in MORE[:n])) for r, n in zip(long, eleven, strict=True)],
+        than=of_lengths(PLAIN, MORE, [2] * 24, {}),
+    )
+    refused = claimed("fires_more", evidence, auroc={"at_least": 0.51})
+    assert refused.reason is Reason.LENGTH_CONFOUND
+    assert refused.finding == snapshot
+    assert claimed("fires_more", evidence, SAMPLE, auroc={"at_least": 0.51}).outcome is Outcome.MET
+    swapped = evidence_of_rows(prompts=rows(10, COLOR, red=3), than=of_lengths(PLAIN, MORE, [9] * 10, {}))
     assert claimed("fires_more", swapped).outcome is Outcome.MET
-    longer = evidence_of_rows(prompts=rows(10, COLOR + " far", red=3), than=rows(10, PLAIN))
-    assert claimed("fires_more", longer).warnings == ()
-    warned = evidence_of_rows(prompts=rows(10, COLOR + " far off", red=3), than=rows(10, PLAIN))
-    assert claimed("fires_more", warned).warnings[0] == snapshot
+    assert claimed("fires_more", swapped).warnings == ()
+
+
+def test_shorter_prompts_are_a_confound_of_a_mean(snapshot):
+    """A feature that fires once a prompt has a mean of its value over the length: 10 against 15 tokens met .98 under
+    the null. Longer prompts help no mean, and nobody is sent to another pool."""
+    mean = dataclasses.replace(CLAIM, pool="mean")
+    short, long = of_lengths(COLOR, MORE, [5] * 20, {"red": 3}), of_lengths(COLOR, MORE, [10] * 20, {"red": 3})
+    refused = claimed("fires_more", evidence_of_rows(prompts=short, than=long), mean)
+    assert refused.reason is Reason.LENGTH_CONFOUND
+    assert refused.finding == snapshot
+    assert "mean" not in refused.finding.partition("pool mean")[2]
+    assert claimed("fires_more", evidence_of_rows(prompts=long, than=short), mean).outcome is Outcome.UNMET
+    assert claimed("fires_more", evidence_of_rows(prompts=short, than=long)).reason is not Reason.LENGTH_CONFOUND
+
+
+def test_a_claim_that_holds_among_prompts_of_like_length_is_warned_only(snapshot):
+    """Twelve of 24 are longer, and the feature tells the others apart just as well."""
+    lengths = [20] * 12 + [5] * 12
+    evidence = evidence_of_rows(
+        prompts=of_lengths(COLOR, MORE, lengths, {"red": 3}), than=of_lengths(PLAIN, MORE, [5] * 24, {})
+    )
+    found = claimed("fires_more", evidence)
+    assert found.outcome is Outcome.MET
+    assert found.warnings[0] == snapshot
 
 
 def test_four_firing_prompts_are_too_sparse():

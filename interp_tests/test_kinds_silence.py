@@ -167,11 +167,12 @@ def test_short_prompts_are_a_confound_where_silence_is_claimed(snapshot):
     assert verdict.finding == snapshot
     assert claimed("silent_on", evidence, dataclasses.replace(CLAIM, pool="mean")).outcome is Outcome.MET
     sample = claimed("silent_on", evidence, SAMPLE)
-    assert (sample.outcome, "8 times as long" in sample.warnings[0]) == (Outcome.MET, True)
+    assert (sample.outcome, sample.warnings[0]) == (Outcome.MET, snapshot)
     other = evidence_of_rows(prompts=rows(14, long.replace("red", "old")), but_fires_on=rows(5, "the red", red=3))
     assert (claimed("silent_on", other).outcome, claimed("silent_on", other).warnings) == (Outcome.MET, ())
-    near = evidence_of_rows(prompts=rows(14, PLAIN), but_fires_on=rows(5, COLOR + " far off", red=3))
-    assert claimed("silent_on", near).warnings[0] == snapshot
+    some = [*rows(7, COLOR, red=3), *rows(7, COLOR + " far off", red=3)]
+    near = claimed("silent_on", evidence_of_rows(prompts=rows(14, PLAIN), but_fires_on=some))
+    assert (near.outcome, near.warnings[0]) == (Outcome.MET, snapshot)
 
 
 def test_pooled_values_that_are_all_zero_compare_nothing():

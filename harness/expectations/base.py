@@ -56,6 +56,9 @@ class UsedSet(BaseModel):
     truncate: bool = Field(
         False, description="Cut prompts at the subject's max_tokens; without it a longer prompt is an error."
     )
+    code: bool = Field(
+        False, description="Its prompts are code: punctuation and case tell two of them apart. A .txt file is code."
+    )
     attention: Attention | None = Field(
         None, description="causal (the default for text) or prefix (for pictures): which tokens see which."
     )
@@ -240,6 +243,11 @@ class Expectation(BaseModel):
     def excludes_nothing(self) -> Iterator[tuple[str, str]]:
         """Yield (field, message) of what else in the claim every evidence meets; bounds are compared in scales.py."""
         yield from ()
+
+    def contrast(self) -> tuple[str, str, float] | None:
+        """(the role on which the feature fires more, the other one, the least AUROC that the claim needs) of a claim
+        that compares two sets, which a shortcut could explain; None for other claims."""
+        return None
 
     def weaknesses(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
         """Yield why the claim, met on this evidence, says little, beside its null: one line each, with what to do."""

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 from harness.codes import Floats, Mask, concat
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound, claims_more, more_than
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
+from harness.expectations.checks import broken, dead, feature_of, left_out, no_units
 from harness.expectations.comparing import (
     FEWEST,
     compared,
@@ -23,9 +23,11 @@ from harness.expectations.comparing import (
     too_sparse,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound, length_warning
 from harness.expectations.noise import Measure
 from harness.expectations.rates import within_bound
 from harness.expectations.results import Part, bound_text, limits_text, part, short, too_few, verdict_of
+from harness.expectations.shortcuts import KEPT
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import row, rows
@@ -98,6 +100,9 @@ class BeatsKeywords(Expectation):
 
     def needs_residuals(self, role: str = "prompts") -> bool:
         return self.and_diffmean
+
+    def contrast(self) -> tuple[str, str, float]:
+        return "prompts", "than", KEPT
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         design = set_design(sets, *_ROLES, over=claim.over)

@@ -9,12 +9,9 @@ from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim
 from harness.expectations.bounds import Bound
 from harness.expectations.evidence import Evidence
-from harness.expectations.results import short
 from harness.spelling import spelled_alone
 from harness.stats.firing import live_of_all, not_finite_tokens
 from harness.verdict import Measurement, Reason, Verdict, inconclusive
-
-WARN_LENGTHS, REFUSE_LENGTHS = 1.2, 1.5
 
 
 def feature_of(claim: Claim, d_sae: int) -> int:
@@ -128,38 +125,4 @@ def no_units(evidence: Evidence, claim: Claim, roles: tuple[str, ...]) -> Verdic
         Reason.TOO_FEW_PROMPTS,
         f"no prompt of {' or '.join(empty)} has a counted token: look at `tokens` ({claim.tokens}) and at the set.",
         measurement=Measurement("counted tokens", 0, sum(len(evidence.prompts(role)) for role in roles)),
-    )
-
-
-def length_ratio(evidence: Evidence, claim: Claim, longer: str, shorter: str) -> float:
-    """Median counted length of one set over that of the other; 1 for pools that do not grow with length."""
-    if claim.pool not in ("max", "any"):
-        return 1.0
-    lengths = [evidence.pooled(role, claim).lengths for role in (longer, shorter)]
-    medians = [float(np.median(n[n > 0])) if (n > 0).any() else np.nan for n in lengths]
-    return medians[0] / medians[1]
-
-
-def length_warning(evidence: Evidence, claim: Claim, longer: str, shorter: str) -> tuple[str, ...]:
-    ratio = length_ratio(evidence, claim, longer, shorter)
-    if not ratio > WARN_LENGTHS:
-        return ()
-    text = (
-        f"are {short(ratio)} times as long as those of {evidence.prompts(shorter).name}, which helps pool {claim.pool}"
-    )
-    return (f"prompts of {evidence.prompts(longer).name} {text}",)
-
-
-def length_confound(evidence: Evidence, claim: Claim, longer: str, shorter: str) -> Verdict | None:
-    """Inconclusive where length alone could make the claim true: 20 against 8 tokens gives 12-85 % false
-    positives under pool max or any. `scope: sample` is warned only."""
-    ratio = length_ratio(evidence, claim, longer, shorter)
-    if claim.scope == "sample" or not ratio > REFUSE_LENGTHS:
-        return None
-    return inconclusive(
-        Reason.LENGTH_CONFOUND,
-        f"prompts of {evidence.prompts(longer).name} are {short(ratio)} times as long as those of "
-        f"{evidence.prompts(shorter).name} (medians of counted tokens; {REFUSE_LENGTHS} is the most allowed), and "
-        f"pool {claim.pool} grows with length: make the sets alike, or use `pool: mean` or `last`.",
-        measurement=Measurement("length ratio", ratio, sum(len(evidence.prompts(r)) for r in (longer, shorter))),
     )

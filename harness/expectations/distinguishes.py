@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
+from harness.expectations.checks import broken, dead, feature_of, left_out, no_units
 from harness.expectations.comparing import (
     Comparison,
     compared,
@@ -23,7 +23,9 @@ from harness.expectations.comparing import (
     too_sparse,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound, length_warning
 from harness.expectations.results import Part, only, short, verdict_of
+from harness.expectations.shortcuts import KEPT
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
@@ -69,6 +71,9 @@ class Distinguishes(Expectation):
 
     def side(self) -> Side:
         return "high"
+
+    def contrast(self) -> tuple[str, str, float]:
+        return "prompts", "than", KEPT
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if claim.scope == "sample":

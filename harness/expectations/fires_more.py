@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import Bound, ShareBound, claims_more, more_than
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
+from harness.expectations.checks import broken, dead, feature_of, left_out, no_units
 from harness.expectations.comparing import (
     Comparison,
     auroc_outlook,
@@ -24,6 +24,7 @@ from harness.expectations.comparing import (
     too_sparse,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound, length_warning
 from harness.expectations.noise import Measure
 from harness.expectations.outlook import Outlook
 from harness.expectations.results import (
@@ -87,6 +88,9 @@ class FiresMore(Expectation):
     def _claims_more(cls, bound: Bound) -> Bound:
         return claims_more(bound, "fires_more", 0.5, "; for less, use silent_on")
 
+    def contrast(self) -> tuple[str, str, float]:
+        return "prompts", "than", self.auroc.low
+
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         if claim.scope == "sample":
             return None
@@ -148,7 +152,7 @@ class FiresMore(Expectation):
         sparse = too_sparse(found, feature_of(claim, len(found.auroc)), claim)
         if sparse is not None:
             return sparse.with_(examples=_examples(evidence, claim))
-        return length_confound(evidence, claim, "prompts", "than")
+        return length_confound(evidence, claim, "prompts", "than", self.auroc.low)
 
     def _parts(self, found: Comparison, feature: int, claim: Claim) -> list[Part]:
         n, limits = found.design.n, found.auroc_limits(feature, claim.alpha)

@@ -12,9 +12,10 @@ from pydantic import Field, model_validator
 from harness.codes import Floats, Mask
 from harness.expectations.base import Claim, Expectation, KindExample, SetRef, Side
 from harness.expectations.bounds import ShareBound
-from harness.expectations.checks import broken, dead, feature_of, left_out, length_confound, length_warning, no_units
+from harness.expectations.checks import broken, dead, feature_of, left_out, no_units
 from harness.expectations.comparing import sets_key, units_in
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound, length_warning
 from harness.expectations.noise import Measure
 from harness.expectations.rates import (
     best_text,
@@ -26,6 +27,7 @@ from harness.expectations.rates import (
     within_bound,
 )
 from harness.expectations.results import Part, against, fewest, limits_text, part, reachable, short, too_few, verdict_of
+from harness.expectations.shortcuts import KEPT
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
@@ -106,6 +108,9 @@ class Selective(Expectation):
     def _longer_shorter(self) -> tuple[str, str]:
         """The set whose length helps the claim, first: that of `than` helps a precision to be low."""
         return ("than", "prompts") if side_of(self.precision) == "low" else ("prompts", "than")
+
+    def contrast(self) -> tuple[str, str, float] | None:
+        return ("prompts", "than", KEPT) if self.side() == "high" else None
 
     def beforehand(self, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         return self._too_few(sets, claim, units_in(sets, "prompts", claim.over), units_in(sets, "than", claim.over))

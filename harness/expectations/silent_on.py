@@ -15,12 +15,11 @@ from harness.expectations.checks import (
     broken,
     feature_of,
     left_out,
-    length_confound,
-    length_warning,
     no_units,
     outcompeted,
 )
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound, length_warning
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
     firing_rates,

@@ -10,9 +10,10 @@ from pydantic import Field
 from harness.codes import Floats, Mask, Pooled
 from harness.expectations.base import Claim, Expectation, KindExample, OptionalSetRef, SetRef, Side, Unfit
 from harness.expectations.bounds import ShareBound
-from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out, length_confound, length_warning
+from harness.expectations.checks import broken, dead_at_rest, feature_of, left_out
 from harness.expectations.comparing import sets_key
 from harness.expectations.evidence import Evidence
+from harness.expectations.lengths import length_confound, length_warning
 from harness.expectations.outlook import Outlook
 from harness.expectations.rates import (
     out_of,

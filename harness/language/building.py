@@ -131,6 +131,7 @@ class Parts:
             family=keys.family,
             q=keys.q,
             loosened_because=keys.loosened_because or "",
+            shortcut_accepted=keys.shortcut_accepted or "",
             text=text,
         )
 

@@ -1,4 +1,5 @@
-"""White space at the edges of texts, and texts that a comma cut in two: right as YAML, and hardly ever meant.
+"""White space at the edges of texts, words of two scripts, and texts that a comma cut in two: right as YAML, and hardly
+ever meant.
 
 A model reads a line break or a space at the end of a text as a token. A set of which half ends so is told apart from
 its other half by that token alone, with an AUROC of 1.
@@ -7,6 +8,7 @@ its other half by that token alone, with an AUROC of 1.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,10 +17,11 @@ from harness.errors import SpecError
 from harness.inputs import PromptSet
 from harness.language.nodes import Node, is_list, is_mapping, is_text, shortened
 from harness.language.scalars import in_quotes
+from harness.sametext import mixed_words
 
 _HALF = 0.5
 _ENDS_A_SENTENCE = re.compile(r"[.!?:;…\"')\]]$")
-_KEYS_WITH_PROSE = frozenset({"why", "owner", "xfail", "loosened_because", "title", "about"})
+_KEYS_WITH_PROSE = frozenset({"why", "owner", "xfail", "loosened_because", "shortcut_accepted", "title", "about"})
 
 
 def trailing_break(node: Node) -> SpecError | None:
@@ -69,6 +72,17 @@ def about_edges(placed: Sequence[Any], name: str, as_lines: bool = False) -> str
             shown = f"{first.source}: edge_spaces: {count}: {shortened(first.prompt.text)!r}"
             return f"{shown}; a model reads it as a token: take it off, or give it to all"
     return None
+
+
+def about_scripts(placed: Sequence[Any], name: str) -> str | None:
+    """A line where words mix scripts that look alike: a Cyrillic letter in an English word makes another token."""
+    found = [(one, words) for one in placed if (words := mixed_words(one.prompt.text))]
+    if not found:
+        return None
+    one, words = found[0]
+    letters = ", ".join(dict.fromkeys(f"{c} is {unicodedata.name(c).lower()}" for c in words[0] if not c.isascii()))
+    count = f"{len(found)} of the {len(placed)} texts of {name!r} have words that mix scripts"
+    return f"{one.source}: mixed_scripts: {count}: in {words[0]!r} {letters}; a model reads other tokens than you see"
 
 
 def about_compared(sets: Mapping[str, PromptSet], place: Node) -> str | None:

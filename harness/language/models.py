@@ -118,6 +118,11 @@ class SpecKeys(_Strict):
         "fail", description="warn: a claim that does not hold is a line in the summary; the steering gate still blocks."
     )
     xfail: Text | None = Field(None, description="The reason why this claim is known not to hold (strict; unmet only).")
+    shortcut_accepted: Text | None = Field(
+        None,
+        description="Why it is accepted that a trivial predictor (length, a first token, punctuation) tells the sets "
+        "apart as well; without it `--fail-vacuous` fails the claim.",
+    )
     loosened_because: Text | None = Field(
         None, description="Why this claim's bar is lower than it was: `interp check --against` asks for it."
     )

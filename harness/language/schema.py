@@ -35,6 +35,8 @@ _READ: Schema = {
     "attention": {"enum": [*ATTENTIONS], "description": "Which tokens see which; causal for text, prefix for pictures."}
 }
 _CHAT: Schema = {"enum": [*CHATS], "description": "Said by this role, inside the model's own chat template."}
+_CODE: Schema = {"type": "boolean", "description": "Code: punctuation and case tell two prompts apart."}
+_TEXT_ONLY: Schema = {"chat": _CHAT, "code": _CODE}
 _HALF: Schema = {
     "enum": [*HALVES],
     "description": "The half of its prompts, by hash, that features are found on (discovery) or tested on (test).",
@@ -184,8 +186,11 @@ def _set() -> Schema:
         "anyOf": [
             reference,
             texts,
-            _closed({"prompts": texts, "marks": _MARKS, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "prompts"),
-            _closed({"use": used, "half": _HALF, "truncate": _TRUNCATE, **_READ, "chat": _CHAT}, "use"),
+            _closed(
+                {"prompts": texts, "marks": _MARKS, "truncate": _TRUNCATE, **_READ, "chat": _CHAT, "code": _CODE},
+                "prompts",
+            ),
+            _closed({"use": used, "half": _HALF, "truncate": _TRUNCATE, **_READ, **_TEXT_ONLY}, "use"),
             _closed({"images": _FILES, "caption": _CAPTION, **_READ}, "images", "caption"),
             _closed({"folder": _FOLDER, "caption": _CAPTION, "per_folder": _PER_FOLDER, **_READ}, "folder", "caption"),
             _template(),

@@ -17,8 +17,8 @@ from harness.language.shelves import Shelf
 
 FORMS = {
     "template": None,
-    "use": ("use", "half", "truncate", "attention", "chat"),
-    "prompts": ("prompts", "marks", "truncate", "attention", "chat"),
+    "use": ("use", "half", "truncate", "attention", "chat", "code"),
+    "prompts": ("prompts", "marks", "truncate", "attention", "chat", "code"),
     "images": ("images", "caption", "attention"),
     "folder": ("folder", "caption", "per_folder", "attention"),
 }
@@ -42,6 +42,7 @@ class How:
     attention: Attention | None = None
     chat: str | None = None
     half: Half | None = None
+    code: bool = False
 
     def named(self, name: str) -> str:
         """The name of a set that is read so."""
@@ -70,6 +71,7 @@ class How:
             truncate=self.truncate or prompt.truncate,
             attention=self.attention or prompt.attention,
             chat=self.chat or prompt.chat,
+            code=self.code or prompt.code,
         )
 
 
@@ -79,7 +81,7 @@ _AS_THEY_ARE = How()
 def how(node: Node) -> How:
     """What a mapping that names a set says of which prompts are read, and how."""
     attention, chat = _one_of(node, "attention", ATTENTIONS), _one_of(node, "chat", CHATS)
-    return How(flag(node, "truncate"), attention, chat, _one_of(node, "half", HALVES))
+    return How(flag(node, "truncate"), attention, chat, _one_of(node, "half", HALVES), flag(node, "code"))
 
 
 def _one_of(node: Node, key: str, valid: tuple[str, ...]) -> Any:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
 from harness.inputs import Prompt, PromptSet
 from harness.language import pictures, templates
-from harness.language.edges import about_edges, about_split, mixed_breaks
+from harness.language.edges import about_edges, about_scripts, about_split, mixed_breaks
 from harness.language.loader import read_text, read_yaml
 from harness.language.mistakes import Mistakes, gathered
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
@@ -135,7 +135,7 @@ class Library:
             try:
                 file = read_text(path, self.folder.shown(path))
                 self._files[path] = placed = read_txt(file) if path.suffix == ".txt" else read_jsonl(file)
-                self.note(about_edges(placed, path.name, as_lines=True))
+                self.note(about_edges(placed, path.name, as_lines=True), about_scripts(placed, path.name))
             except (SpecError, Mistakes) as error:
                 self._files[path] = _as_mistakes(error)
         return _or_raise(self._files[path])
@@ -208,7 +208,7 @@ class Library:
                 if not placed:
                     raise node.error("empty_set", f"the set {name!r} holds no prompts")
                 if not is_text(node):
-                    self.note(about_edges(placed, name))
+                    self.note(about_edges(placed, name), about_scripts(placed, name))
                 self._placed[key] = placed
                 self._spent[shelf.path] += len(placed)
             except (SpecError, Mistakes) as error:
