@@ -18,7 +18,7 @@ from harness.codes import Mask
 from harness.heldout import Prompts, by_identity
 from harness.inputs import Prompt
 from harness.nearcopies import near_copies
-from harness.sametext import same_text, shared_start
+from harness.sametext import same_text, shared_opening, shared_start
 from harness.stats.units import (
     LEFT_OUT,
     Design,
@@ -190,6 +190,13 @@ def split_copies(prompts: Prompts) -> tuple[Prompt, Prompt] | None:
         if other.group != prompt.group:
             return other, prompt
     return None
+
+
+@by_identity
+def opening_of(prompts: Prompts) -> str:
+    """The sentences that all prompts of a set begin with; "" where there are none."""
+    texts = [p.text for p in prompts if p.image is None]
+    return texts[0][: shared_opening(texts)].strip() if len(texts) == len(prompts) and texts else ""
 
 
 def unit_name(prompts: Prompts, over: Over = "templates") -> str:

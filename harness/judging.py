@@ -20,7 +20,7 @@ from harness.expectations.noise import NOISES, closest, noise_of
 from harness.expectations.nulls import candidates, gates, null_of
 from harness.expectations.shortcuts import said, shortcut_to
 from harness.heldout import Leak, leaks
-from harness.independence import split_copies
+from harness.independence import counted_in_words, opening_of, split_copies, unit_name
 from harness.inputs import PromptSet
 from harness.provenance import needs_provenance, with_provenance
 from harness.spec import Spec
@@ -28,6 +28,7 @@ from harness.vacuity import reasons, saying_little, says_little
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 MOST_ALPHA = 0.1
+MOST_OF_AN_OPENING = 60  # characters of it that a warning shows
 _DECIDED = (Outcome.MET, Outcome.UNMET)
 _WORST_FIRST = (Outcome.NOT_RUN, Outcome.UNMET, Outcome.INCONCLUSIVE, Outcome.MET)
 
@@ -140,7 +141,7 @@ def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | 
     verdict = _with_fragile(spec.expectation.judge(evidence, claim).with_(feature=feature), claim)
     if verdict.outcome not in _DECIDED:
         return verdict
-    verdict = _with_null(verdict, spec.expectation, evidence, claim)
+    verdict = _over_words(_with_null(verdict, spec.expectation, evidence, claim), spec)
     verdict = _with_weaknesses(verdict, spec.expectation, evidence, claim)
     return _with_shortcut(verdict, spec, evidence, claim)
 
@@ -192,6 +193,13 @@ def _with_weaknesses(verdict: Verdict, expectation: Expectation, evidence: Evide
         for why in expectation.weaknesses(evidence, claim):
             verdict = saying_little(verdict, Reason.VACUOUS, why)
     return verdict
+
+
+def _over_words(verdict: Verdict, spec: Spec) -> Verdict:
+    """`over: words` says of which frames: words counted in these say nothing of others."""
+    sets = [s for s in spec.sets.values() if unit_name(s.prompts, spec.claim.over) == "words"]
+    said = [f"{s.name}: {counted_in_words(s.prompts, spec.claim.over)}" for s in sets]
+    return verdict.with_(finding=f"{verdict.finding}; in these frames only ({', '.join(said)})") if said else verdict
 
 
 def _with_shortcut(verdict: Verdict, spec: Spec, evidence: Evidence, claim: Claim) -> Verdict:
@@ -294,4 +302,13 @@ def warnings_of(spec: Spec) -> tuple[str, ...]:
         f"groups of {name} split near copies, which then count as two: {one.shown!r} and {other.shown!r}"
         for name, (one, other) in pairs
     ]
-    return (*nearly, *splits)
+    return (*nearly, *splits, *_openings(spec))
+
+
+def _openings(spec: Spec) -> Iterator[str]:
+    """A line for each set whose prompts all begin with the same sentences, where another set of the claim does not."""
+    begins = {found.name: opening_of(found.prompts) for found in spec.sets.values()}
+    for name, opening in begins.items():
+        if opening and (len(begins) == 1 or set(begins.values()) != {opening}):
+            shown = opening if len(opening) <= MOST_OF_AN_OPENING else f"{opening[:MOST_OF_AN_OPENING]}..."
+            yield f"all prompts of {name} begin with {shown!r}: a feature of these words fires on every one of them"
