@@ -179,7 +179,7 @@ def test_residual_cosine_is_printed_where_asked_and_needs_activations():
 def test_other_tokens_are_a_fault_that_names_them():
     """Models with other tokenizers are not compared; the message has the text and both tokens."""
     with pytest.raises(EnvironmentFault, match=r"different_tokens: .*token 2 is 'red' here, 'blue' in adapted"):
-        transfers(rows(5, TEXT, red=3), rows(5, TEXT.replace("red", "blue"), red=3), "stable")
+        transfers(rows(10, TEXT, red=3), rows(10, TEXT.replace("red", "blue"), red=3), "stable")
 
 
 def test_other_widths_are_a_fault():

@@ -324,7 +324,8 @@ def test_sample_scope_takes_the_numbers_themselves():
     ("n_text", "n_images", "wanted"),
     [
         (1, 99, set()),
-        (2, 0, {"stable", "rescaled", "shifted"}),
+        (9, 0, set()),
+        (10, 0, {"stable", "rescaled", "shifted"}),
         (24, 15, {"stable", "rescaled", "shifted"}),
         (58, 60, {"stable", "rescaled", "shifted"}),
         (59, 1, {"stable", "rescaled", "shifted", "lost", "new_text"}),

@@ -12,6 +12,7 @@ from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, aligned
 from harness.stats.transfer.conditions import condition, rates_of_all
 from harness.stats.transfer.ratio import RATIO_CLASSES, ratio_of_means
 from harness.stats.transfer.reach import can_be_silent, can_fire, reachable_classes
+from interp_tests.plain_twins import transfer as twin
 
 pytestmark = pytest.mark.filterwarnings("error")
 SHARES = AlignedRule(limits=False)
@@ -192,10 +193,10 @@ def test_what_a_number_of_prompts_can_show(n, rule, fire, silent):
     assert (can_fire(n, rule), can_be_silent(n, rule)) == (fire, silent)
 
 
-def test_a_scale_needs_two_prompts_unless_shares_stand_for_themselves():
+def test_a_pattern_needs_ten_prompts_unless_shares_stand_for_themselves():
     one_fires = AlignedRule(alpha=0.3)
-    assert reachable_classes(1, 0, one_fires) == {"shifted"}
-    assert reachable_classes(2, 0, one_fires) == {"stable", "rescaled", "shifted"}
+    assert reachable_classes(9, 0, one_fires) == frozenset()
+    assert reachable_classes(10, 0, one_fires) == {"stable", "rescaled", "shifted"}
     assert {"stable", "rescaled"} <= reachable_classes(1, 0, SHARES)
     assert reachable_classes(1, 0) == frozenset()
     assert reachable_classes(0, 0, SHARES) == frozenset()
@@ -208,3 +209,39 @@ def test_the_ratio_of_two_silent_means_is_nought():
         found = ratio_of_means(made([[0.0, 1.0]]), made([[0.0, 1.0]]), made([[0.0, 0.0]]))
         classes = [RATIO_CLASSES[number] for number in found.classes]
         assert classes[0] not in ("shared", "stable"), classes
+
+
+def test_a_pattern_is_decided_by_its_limits_over_prompts():
+    """14 of 20 in common is a Jaccard of .7 whose lower limit is under .6: neither alike nor surely not so; 140 of 200
+    is alike."""
+    rule = AlignedRule(alike=(0.6, -2.0), unlike=(0.3, -2.0))
+    sides = [(firing_on(n, 2 * n), firing_on(n * 7 // 10, 2 * n)) for n in (20, 200)]
+    few, many = (aligned(*map(made, side), rule=rule) for side in sides)
+    assert few.jaccard[0] == many.jaccard[0] == 0.7
+    assert [bool(mask[0]) for mask in (few.alike, few.not_alike)] == [False, False]
+    assert [bool(mask[0]) for mask in (many.alike, many.not_alike)] == [True, False]
+    values = [[row[0] for row in side] for side in sides[0]]
+    (_, error), (_, r_error), n = twin.pattern(*values, range(40), range(40))
+    assert (few.pattern.jaccard.error[0], few.pattern.pearson.error[0]) == pytest.approx((error, r_error))
+    assert few.pattern.jaccard.low(0.05)[0] == pytest.approx(0.7 - 1.729133 * error)  # t on 19 degrees of freedom
+    assert few.pattern.jaccard.n[0] == n == 20
+
+
+def test_limits_of_a_pattern_are_over_prompts_and_not_over_tokens():
+    """Ten tokens of one prompt are one piece of evidence: the same tokens in one prompt each have narrower limits."""
+    dense = [np.array(firing_on(140, 200)), np.array(firing_on(98, 200))]
+    rng = np.random.default_rng(0)
+    order = rng.permutation(200)
+    alone = aligned(*(made(one[order]) for one in dense))
+    rows = np.repeat(np.arange(20), 10)
+    together = aligned(*(made(one, rows) for one in dense))
+    assert alone.jaccard[0] == together.jaccard[0]
+    assert alone.pattern.jaccard.error[0] < together.pattern.jaccard.error[0] / 2
+
+
+@pytest.mark.parametrize(("n", "finite"), [(9, False), (10, True)])
+def test_a_pattern_takes_ten_firing_prompts(n, finite):
+    """Nine firing prompts among a hundred have no finite limits, whatever the others do."""
+    found = aligned(made(firing_on(n, 100)), made(firing_on(n, 100)))
+    assert found.pattern.jaccard.n[0] == n
+    assert np.isfinite(found.pattern.jaccard.low(0.05)[0]) == finite

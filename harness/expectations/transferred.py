@@ -14,8 +14,10 @@ from harness.expectations.results import measured, short
 from harness.expectations.showing import examples_at
 from harness.stats.intervals import rate_limits
 from harness.stats.transfer.aligned import AlignedTransfer, Firing
+from harness.stats.transfer.pattern import FEWEST_FIRING, Likeness
 from harness.verdict import Example, Measurement, Reason
 
+_TAIL = 0.025  # of each of the limits that are shown, which are two-sided at 95 %
 _WORDS = {"new_text": "new on text", "new_vision": "new on images"}
 
 
@@ -30,9 +32,9 @@ def refuted(found: AlignedTransfer, feature: int, wanted: str, name: str) -> boo
         return True
     both = found.base.fires[feature] and found.adapted.fires[feature]
     if wanted in ("stable", "rescaled"):
-        return bool(both and not found.alike[feature] and math.isfinite(found.pearson[feature]))
+        return bool(both and found.not_alike[feature])
     if wanted == "shifted":
-        return bool(both and not found.unlike[feature] and math.isfinite(found.pearson[feature]))
+        return bool(both and found.not_unlike[feature])
     quiet = {"lost": (found.adapted,), "new_text": (found.base,), "new_vision": (found.base, found.adapted)}[wanted]
     return any(one.fires[feature] for one in quiet)
 
@@ -43,12 +45,14 @@ def undecided(found: AlignedTransfer, feature: int, wanted: str) -> tuple[Reason
     asked = loud.get(wanted, (found.base, found.adapted))
     if any(one is not None and not one.fires[feature] for one in asked):
         return Reason.TOO_SPARSE, "it does not surely fire where it should"
+    n = int(found.pattern.jaccard.n[feature])
+    if wanted not in loud and found.pattern.jaccard.has_limits and n < FEWEST_FIRING:
+        return Reason.TOO_SPARSE, f"it fires on {n} prompts, and a pattern takes {FEWEST_FIRING}"
     if wanted in ("stable", "rescaled") and found.alike[feature]:
         return Reason.UNDERPOWERED, "the limits of its scale lie on both sides"
-    return (
-        Reason.UNDERPOWERED,
-        "it is not surely silent where it should be" if wanted in loud else "its pattern is unclear",
-    )
+    if wanted in loud:
+        return Reason.UNDERPOWERED, "it is not surely silent where it should be"
+    return Reason.UNDERPOWERED, "the limits of its pattern lie on both sides"
 
 
 def facts(found: AlignedTransfer, feature: int) -> str:
@@ -61,11 +65,19 @@ def facts(found: AlignedTransfer, feature: int) -> str:
     if found.images is not None:
         told.append(f"on {fires(found.images)} pictures")
     if math.isfinite(found.jaccard[feature]):
-        told.append(f"Jaccard {short(float(found.jaccard[feature]))}, Pearson {short(float(found.pearson[feature]))}")
+        alike = (("Jaccard", found.pattern.jaccard), ("Pearson", found.pattern.pearson))
+        told.append(", ".join(f"{name} {_with_limits(one, feature)}" for name, one in alike))
     if found.scale.n[feature]:
         mean, low, high = (_times(v[feature]) for v in (found.scale.mean, found.scale.low, found.scale.high))
         told.append(f"scale {mean} [{low}, {high}]" if found.scale.n[feature] > 1 else f"scale {mean}")
     return "; ".join(told)
+
+
+def _with_limits(one: Likeness, feature: int) -> str:
+    """`.81 [.7, .92]`, without brackets where there are no limits."""
+    value, low, high = (float(v[feature]) for v in (one.value, one.low(_TAIL), one.high(_TAIL)))
+    bare = not (one.has_limits and math.isfinite(low) and math.isfinite(high))
+    return short(value) if bare else f"{short(value)} [{short(low)}, {short(high)}]"
 
 
 def _times(log: float) -> str:
@@ -83,12 +95,20 @@ def numbers(found: AlignedTransfer, feature: int, claim: Claim, to: str) -> tupl
         )
         for name, one in sides
     ]
-    pairs = [("jaccard", found.jaccard), ("pearson", found.pearson), ("overlap of activations", found.overlap)]
-    alike = [Measurement(name, float(v[feature]), found.n_pairs) for name, v in pairs if math.isfinite(v[feature])]
+    patterns = [("jaccard", found.pattern.jaccard), ("pearson", found.pattern.pearson)]
+    alike = [_likeness(name, one, feature, found.n_pairs) for name, one in patterns]
+    alike.append(Measurement("overlap of activations", float(found.overlap[feature]), found.n_pairs))
+    alike = [one for one in alike if math.isfinite(one.value)]
     n = int(found.scale.n[feature])
     limits = [math.exp(v[feature]) for v in (found.scale.low, found.scale.high)] if n > 1 else [None, None]
     scale = [Measurement("scale", math.exp(found.scale.mean[feature]), n, low=limits[0], high=limits[1])] if n else []
     return (*rates, *alike, *scale)
+
+
+def _likeness(name: str, one: Likeness, feature: int, n_pairs: int) -> Measurement:
+    low, high = (float(v[feature]) for v in (one.low(_TAIL), one.high(_TAIL)))
+    known = one.has_limits and math.isfinite(low) and math.isfinite(high)
+    return Measurement(name, float(one.value[feature]), n_pairs, "", *((low, high) if known else (None, None)))
 
 
 def telling(numbers: tuple[Measurement, ...], wanted: str) -> Measurement:

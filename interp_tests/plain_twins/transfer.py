@@ -5,7 +5,7 @@ from functools import cache
 
 import torch
 
-from interp_tests.plain_twins.limits import clopper_pearson
+from interp_tests.plain_twins.limits import clopper_pearson, jackknife_error
 
 limits = cache(clopper_pearson)
 
@@ -105,6 +105,22 @@ def mean_limits(values, tail, quantile):
     return mean, mean - reach, mean + reach
 
 
+def pattern(x, y, prompt, template):
+    """(Jaccard, its error), (Pearson, its error) by leaving out one unit at a time, and the units that fire."""
+    units = {}
+    for a, b, p in zip(x, y, prompt, strict=True):
+        units.setdefault(template[p], []).append((a, b))
+    blocks = list(units.values())
+    found = []
+    for statistic in (jaccard, pearson):
+
+        def of(some, statistic=statistic):
+            return statistic(*zip(*[pair for block in some for pair in block], strict=True)) if some else math.nan
+
+        found.append((of(blocks), jackknife_error(of, blocks)))
+    return *found, sum(any(a != 0 or b != 0 for a, b in block) for block in blocks)
+
+
 def by_alignment(x, y, prompt, template, images=None, alpha=0.05, quantile=t_quantile):
     """The class of one feature from its values on the same tokens of both models.
 
@@ -121,10 +137,15 @@ def by_alignment(x, y, prompt, template, images=None, alpha=0.05, quantile=t_qua
     if not (any_x or any_y or any_i):
         return "dead"
     if fires_x and fires_y:
-        j, r = jaccard(x, y), pearson(x, y)
-        if j < 0.3 or r < 0.5:
+        (j, j_error), (r, r_error), n = pattern(x, y, prompt, template)
+        reach = [quantile(1 - tail, n - 1) if n >= 10 else math.inf for tail in (alpha, alpha / 2)]
+
+        def limit(value, error, sign, tail):
+            return value + sign * reach[tail] * error if reach[tail] < math.inf else sign * math.inf
+
+        if limit(j, j_error, 1, 1) < 0.3 or limit(r, r_error, 1, 1) < 0.5:
             return "shifted"
-        if j >= 0.6 and r >= 0.8:
+        if limit(j, j_error, -1, 0) >= 0.6 and limit(r, r_error, -1, 0) >= 0.8:
             _, low, high = mean_limits(log_ratios(x, y, prompt, template), alpha, quantile)
             if math.log(0.8) <= low and high <= math.log(1.25):
                 return "stable"

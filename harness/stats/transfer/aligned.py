@@ -12,6 +12,7 @@ from harness.codes import Floats, Mask
 from harness.stats.auroc import SignedCodes
 from harness.stats.transfer.conditions import Condition, Rates, rates_of_all
 from harness.stats.transfer.pairs import Scale, aligned_tokens, pair_sums, scale_of_all
+from harness.stats.transfer.pattern import Pattern, pattern_of_all
 
 ALIGNED_CLASSES = ("stable", "rescaled", "shifted", "lost", "new_text", "new_vision", "indeterminate", "dead")
 
@@ -46,23 +47,32 @@ class Firing:
 class AlignedTransfer:
     """Per feature, [d_sae]: its class (index into ALIGNED_CLASSES) and what it rests on; n_pairs: tokens compared.
 
-    alike, unlike: the pattern is the same, is different; neither in between. kept, moved: the scale is surely inside
-    the range, surely outside.
+    alike, unlike: the pattern is surely the same, surely different. not_alike, not_unlike: surely not so; none of these
+    where its limits lie on both sides. kept, moved: the scale is surely inside the range, surely outside.
     """
 
     classes: NDArray[np.int8]
     base: Firing
     adapted: Firing
     images: Firing | None
-    jaccard: Floats
-    pearson: Floats
+    pattern: Pattern
     overlap: Floats
     scale: Scale
     alike: Mask
     unlike: Mask
+    not_alike: Mask
+    not_unlike: Mask
     kept: Mask
     moved: Mask
     n_pairs: int
+
+    @property
+    def jaccard(self) -> Floats:
+        return self.pattern.jaccard.value
+
+    @property
+    def pearson(self) -> Floats:
+        return self.pattern.pearson.value
 
 
 def aligned(
@@ -81,10 +91,10 @@ def aligned(
     scale = scale_of_all(base, adapted, pairs, rule.alpha, rule.limits)
     here, there = (_firing(one, rule) for one in (base, adapted))
     seen = _firing(images, rule) if images is not None else None
-    jaccard, pearson = sums.jaccard(), sums.pearson()
+    pattern = pattern_of_all(base, adapted, pairs, sums, rule.limits)
     with np.errstate(invalid="ignore"):
-        alike = (jaccard >= rule.alike[0]) & (pearson >= rule.alike[1])
-        unlike = (jaccard < rule.unlike[0]) | (pearson < rule.unlike[1])
+        alike, not_unlike = (_both_over(pattern, bounds, rule.alpha) for bounds in (rule.alike, rule.unlike))
+        not_alike, unlike = (_either_under(pattern, bounds, rule.alpha) for bounds in (rule.alike, rule.unlike))
         low, high = (math.log(limit) for limit in rule.scale)
         kept = (scale.low >= low) & (scale.high <= high)
         moved = (scale.low > high) | (scale.high < low)
@@ -93,16 +103,27 @@ def aligned(
         base=here,
         adapted=there,
         images=seen,
-        jaccard=jaccard,
-        pearson=pearson,
+        pattern=pattern,
         overlap=sums.overlap(),
         scale=scale,
         alike=alike,
         unlike=unlike,
+        not_alike=not_alike,
+        not_unlike=not_unlike,
         kept=kept,
         moved=moved,
-        n_pairs=sums.n,
+        n_pairs=len(pairs.base),
     )
+
+
+def _both_over(pattern: Pattern, bounds: tuple[float, float], alpha: float) -> Mask:
+    """Both measures surely reach their bounds: each at alpha, as both must (intersection-union)."""
+    return np.asarray((pattern.jaccard.low(alpha) >= bounds[0]) & (pattern.pearson.low(alpha) >= bounds[1]))
+
+
+def _either_under(pattern: Pattern, bounds: tuple[float, float], alpha: float) -> Mask:
+    """One of the measures is surely under its bound: each at alpha / 2, as either would do (Bonferroni)."""
+    return np.asarray((pattern.jaccard.high(alpha / 2) < bounds[0]) | (pattern.pearson.high(alpha / 2) < bounds[1]))
 
 
 def _classes(

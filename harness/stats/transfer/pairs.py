@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -35,12 +36,13 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class PairSums:
-    """Sums over n pairs of activations x (base) and y (adapted), per feature, [d_sae]; additive over tokens.
+    """Sums over n pairs of activations x (base) and y (adapted), per feature, [d_sae], or per unit and feature,
+    [n_units, d_sae] with n [n_units, 1]; additive over tokens.
 
     kx, ky, kxy: pairs on which x, y, both fire. smaller, larger: sums of min(x, y) and max(x, y).
     """
 
-    n: int
+    n: int | Ints
     sx: Floats
     sy: Floats
     sxx: Floats
@@ -54,6 +56,13 @@ class PairSums:
 
     def __add__(self, other: PairSums) -> PairSums:
         return PairSums(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: PairSums) -> PairSums:
+        return PairSums(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
+    def of(self, part: slice) -> PairSums:
+        """The sums of some features."""
+        return PairSums(self.n, *(getattr(self, f.name)[part] for f in fields(self)[1:]))
 
     def jaccard(self) -> Floats:
         """Tokens on which both fire over tokens on which either does; NaN where neither ever does."""
@@ -123,18 +132,41 @@ class _Entries:
 def pair_sums(base: Condition, adapted: Condition, pairs: Pairs) -> PairSums:
     """The sums of every feature over these pairs."""
     d_sae = base.codes.d_sae
-    x, y = _entries(base.codes, pairs.base), _entries(adapted.codes, pairs.adapted)
-    both, in_x, in_y = np.intersect1d(x.key, y.key, assume_unique=True, return_indices=True)
-    vx, vy = x.value[in_x], y.value[in_y]
 
     def total(key: Ints, values: Floats | None = None) -> Floats:
         return np.bincount(key % d_sae, weights=values, minlength=d_sae).astype(np.float64)
 
+    return _summed(_entries(base.codes, pairs.base), _entries(adapted.codes, pairs.adapted), total, len(pairs.base))
+
+
+def sums_of_units(base: Condition, adapted: Condition, pairs: Pairs, part: slice) -> PairSums:
+    """The sums of each unit by itself, [n_units, features of `part`]; a prompt that is no unit's own has none."""
+    d_sae, units = base.codes.d_sae, base.n_units
+    unit = base.unit[base.codes.prompt[pairs.base]]
+    width = part.stop - part.start
+
+    def within(entries: _Entries) -> _Entries:
+        feature = entries.key % d_sae
+        use = (feature >= part.start) & (feature < part.stop) & (unit[entries.key // d_sae] >= 0)
+        return _Entries(entries.key[use], entries.value[use])
+
+    def total(key: Ints, values: Floats | None = None) -> Floats:
+        at = unit[key // d_sae] * width + key % d_sae - part.start
+        return np.bincount(at, weights=values, minlength=units * width).astype(np.float64).reshape(units, width)
+
+    n = np.bincount(unit[unit >= 0], minlength=units)[:, None]
+    x, y = (within(_entries(one.codes, tokens)) for one, tokens in ((base, pairs.base), (adapted, pairs.adapted)))
+    return _summed(x, y, total, n)
+
+
+def _summed(x: _Entries, y: _Entries, total: Callable[..., Floats], n: int | Ints) -> PairSums:
+    both, in_x, in_y = np.intersect1d(x.key, y.key, assume_unique=True, return_indices=True)
+    vx, vy = x.value[in_x], y.value[in_y]
     sx, sy = total(x.key, x.value), total(y.key, y.value)
     # One side silent: min is 0 and max the other's value, which must then be 0 or more.
     smaller = total(both, np.minimum(vx, vy))
     return PairSums(
-        n=len(pairs.base),
+        n=n,
         sx=sx,
         sy=sy,
         sxx=total(x.key, x.value**2),
@@ -198,5 +230,5 @@ def _t_limits(feature: Ints, value: Floats, d_sae: int, alpha: float, limits: bo
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
-    out: Floats = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+    out: Floats = np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=whole != 0)
     return out

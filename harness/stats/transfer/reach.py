@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from harness.stats.transfer.aligned import AlignedRule
+from harness.stats.transfer.pattern import FEWEST_FIRING
 
-FEWEST_FOR_SCALE = 2  # a t interval needs two units
 _MOST = 10_000
 
 
@@ -26,10 +26,11 @@ def reachable_classes(n_text: int, n_images: int, rule: AlignedRule | None = Non
     """The classes that a feature can come out as on n_text prompts (or templates) and n_images pictures."""
     rule = rule or AlignedRule()
     fires, silent = can_fire(n_text, rule), can_be_silent(n_text, rule)
+    pattern = fires and (n_text >= FEWEST_FIRING or not rule.limits)
     found = {
-        "stable": fires and (n_text >= FEWEST_FOR_SCALE or not rule.limits),
-        "rescaled": fires and (n_text >= FEWEST_FOR_SCALE or not rule.limits),
-        "shifted": fires,
+        "stable": pattern,
+        "rescaled": pattern,
+        "shifted": pattern,
         "lost": fires and silent,
         "new_text": fires and silent,
         "new_vision": silent and can_fire(n_images, rule),
