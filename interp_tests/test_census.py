@@ -137,7 +137,7 @@ def test_a_census_between_open_subjects_reads_both(codes):
 
         return OpenSubject(read)
 
-    texts = [f"{TEXT} no{i}" for i in range(60)]
+    texts = [" ".join(f"w{i}x{j}" for j in range(9)) for i in range(60)]  # no near copies: 60 units
     found = census(reads("base", codes[0]), reads("adapted", codes[1], codes[2]), texts, images=["a"] * 6)
     assert sorted(asked) == [("adapted", 6), ("adapted", 60), ("base", 60)]
     assert found.counts == census_of(*codes).counts
