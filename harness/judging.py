@@ -118,6 +118,7 @@ def _judge(spec: Spec, evidence: Evidence, discovery: Evidence | None) -> Verdic
         spec = replace(spec, claim=replace(spec.claim, accepted=accepted_for(spec)))
     noise, words = own_noise(spec.subject, spec.calibration)
     spec = replace(spec, claim=replace(spec.claim, measured_noise=noise, noise_is=words))
+    evidence = replace(evidence, discovery=discovery)
     if spec.best is not None and discovery is not None:
         return _judge_best(spec, evidence, discovery)
     if not spec.features:

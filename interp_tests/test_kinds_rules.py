@@ -461,7 +461,7 @@ def test_a_baseline_below_chance_is_a_coin():
             for _ in "ab"
         )
         verdict = claimed("beats_keywords", evidence_of_rows(prompts=a, than=b))
-        rival = verdict.also[1]
+        rival = next(m for m in verdict.also if m.name.startswith("auroc of a bag"))
         assert rival.value >= 0.5
         below += "at chance" in rival.name
         beaten.append(verdict.outcome is Outcome.MET)
@@ -469,10 +469,63 @@ def test_a_baseline_below_chance_is_a_coin():
     assert sum(beaten) <= 5
 
 
+def in_context(n=20):
+    """The same words on both sides; the feature reads them in one order only, so no list of words tells them apart."""
+    a = [row(f"s{i} w{i} x{i}", **{f"x{i}": 3 + i}) for i in range(n)]
+    return evidence_of_rows(prompts=a, than=[row(f"x{i} s{i} w{i}") for i in range(n)])
+
+
+def listed(n, per_word=1):
+    """A feature that is a list of n words: 3 on each, whatever stands around it."""
+    words = [f"word{i // per_word}" for i in range(n * per_word)]
+    a = [row(f"s{i} t{i} {w} u{i}", **{w: 3.0}) for i, w in enumerate(words)]
+    return evidence_of_rows(prompts=a, than=[row(f"p{i} q{i} v{i} z{i}") for i in range(n * per_word)])
+
+
+@pytest.mark.parametrize("per_word", [1, 2])
+def test_a_list_of_thirty_words_beats_no_list(per_word):
+    """Not even where each word is seen once, so that no bag can learn it; the words of one context are beaten."""
+    verdict = claimed("beats_keywords", listed(30, per_word))
+    assert verdict.outcome is not Outcome.MET
+    assert "+0 over a list of its own words at 1" in verdict.finding
+    seen_once = 30 if per_word == 1 else 0
+    assert any(f"on {seen_once} of the {30 * per_word} prompts" in line for line in verdict.warnings)
+    context = claimed("beats_keywords", in_context())
+    assert context.outcome is Outcome.MET, context.finding
+    assert context.warnings == ()
+
+
+def test_a_bag_is_fitted_on_the_prompts_that_chose_the_feature():
+    """It knows a word that each tested prompt has for itself; without them the finding says what it was fitted on."""
+    evidence, other = in_context(), in_context()
+    alone = claimed("beats_keywords", evidence)
+    assert "the bag is fitted on the other tested prompts" in alone.finding
+    told = {"prompts": [row(f"s{i} cue{i}", s0=1) for i in range(20)], "than": [row(f"s{i} o{i}") for i in range(20)]}
+    found = evidence_of_rows(**told)
+    knows = claimed("beats_keywords", dataclasses.replace(other, discovery=found))
+    assert knows.outcome is Outcome.MET
+    assert "the bag is fitted on" not in knows.finding
+    cued = [row(f"cue{i} w{i} x{i}", **{f"x{i}": 3 + i}) for i in range(20)]
+    than = [row(f"o{i} x{i} w{i}") for i in range(20)]
+    tested = evidence_of_rows(prompts=cued, than=than)
+    assert claimed("beats_keywords", tested).outcome is Outcome.MET
+    beaten = claimed("beats_keywords", dataclasses.replace(tested, discovery=found, cache={}))
+    assert beaten.outcome is not Outcome.MET
+    assert "over a bag of the discovery prompts' tokens at 1" in beaten.finding
+
+
+@pytest.mark.parametrize("rival", [{"keywords": [f"W{i}  X{i}" for i in range(20)]}, {"pattern": r"^S\d+ w"}])
+def test_keywords_that_do_as_well_are_not_beaten(rival):
+    """Whole words in any case, and a pattern anywhere; words of both sides are no rival."""
+    verdict = claimed("beats_keywords", in_context(), **rival)
+    assert verdict.outcome is not Outcome.MET, verdict.finding
+    assert f"+0 over the {next(iter(rival))}" in verdict.finding
+    assert claimed("beats_keywords", in_context(), keywords=["w1", "w2"], pattern="w").outcome is Outcome.MET
+
+
 def test_diffmean_is_a_second_rival():
     """With and_diffmean both must be beaten, and activations are asked for."""
-    a = [row(f"s{i} w{i} x{i}", **{f"x{i}": 3 + i}) for i in range(20)]
-    evidence = evidence_of_rows(prompts=a, than=[row(f"t{i} v{i} y{i}") for i in range(20)])
+    evidence = in_context()
     verdict = claimed("beats_keywords", evidence, and_diffmean=True)
     assert (
         kinds()["beats_keywords"].model_validate({"prompts": "a", "than": "b", "and_diffmean": True}).needs_residuals()

@@ -72,6 +72,7 @@ BEYOND = {
     "duplicate_prompt": "across sets and files; within one list the schema sees it",
     "empty_set": "the file that is referred to is empty; an empty list the schema sees",
     "feature_out_of_range": "d_sae stands in specs/subjects.yaml",
+    "keywords_match_nothing": "words are looked for in the prompts",
     "list_of_sets": "names are texts like any other",
     "no_pictures": "what sets hold is not seen",
     "no_set_named": "a reference is a text",

@@ -11,6 +11,7 @@ from harness.stats.detectors import (
     RIDGE,
     diffmean_scores,
     folds_of,
+    own_word_scores,
     paired_auroc,
     ridge_scores,
     token_bags,
@@ -143,6 +144,20 @@ def test_a_paired_difference_needs_both_sides():
     """Only positives cannot be told from anything."""
     with pytest.raises(ValueError, match="both sides"):
         paired_auroc(np.ones(3), np.ones(3), np.ones(3, bool))
+
+
+@SETTINGS
+@given(st.lists(PROMPT, min_size=1, max_size=6), st.sampled_from(["max", "mean", "last"]), st.data())
+def test_a_list_of_own_words_is_fitted_on_other_units(rows, pool, data):
+    """Against going through every token; words of one unit only keep their own activation."""
+    codes, _ = toy_codes(rows)
+    unit = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows))))
+    value, counted = codes.token_column(0).astype(np.float64), codes.counted()
+    found, once = own_word_scores(value, codes, counted, unit, pool)
+    plain = twin_detectors.own_words(value, codes.token_id, codes.prompt, counted, unit, pool)
+    assert found == pytest.approx(plain, abs=1e-8)
+    if len(set(unit.tolist())) == 1:
+        assert once.all()
 
 
 @pytest.mark.parametrize("seed", range(4))

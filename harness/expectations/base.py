@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Side = Literal["high", "low", "none"]
 Scope = Literal["population", "sample"]
+Misfit = Literal["prompts", "construction", "keywords"]
 Shared = Literal["nothing", "sae", "sae or model"]
 
 
@@ -144,14 +145,12 @@ class KindExample:
 
 class Unfit(ValueError):
     """A claim that its own prompts do not fit. at: the keys and indices inside the kind that lead to what is wrong.
-    what: that is the prompts, or an edit that makes the claim true by construction."""
+    what: that is the prompts, an edit that makes the claim true by construction, or keywords that the prompts lack."""
 
-    def __init__(
-        self, at: Sequence[str | int], message: str, what: Literal["prompts", "construction"] = "prompts"
-    ) -> None:
+    def __init__(self, at: Sequence[str | int], message: str, what: Misfit = "prompts") -> None:
         super().__init__(message)
         self.at = tuple(at)
-        self.what: Literal["prompts", "construction"] = what
+        self.what: Misfit = what
 
 
 class Expectation(BaseModel):

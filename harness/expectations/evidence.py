@@ -27,6 +27,7 @@ class Evidence:
     the activations, [n_tokens, d_in] fp32. promotions: what decoder directions promote, for kinds that read them.
     cache: shared by all specs of a run, so that what is computed for all features at once is
     computed once per pair of sets.
+    discovery: the evidence of the two sets that `best` chose the feature on; None for a feature that was named.
     ask: reads more prompts through the spec's own subject, for a kind that searches; None where it could not. Without
     it there is no model to ask.
     """
@@ -37,6 +38,7 @@ class Evidence:
     residuals_of: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
     promotions: Promotions | None = None
     cache: dict[Any, Any] = field(default_factory=dict)
+    discovery: Evidence | None = None
     ask: Callable[[Sequence[Prompt]], Codes | None] | None = None
 
     def codes(self, role: str, subject: str | None = None) -> Codes:

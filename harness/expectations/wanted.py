@@ -12,7 +12,7 @@ from harness.codes import Mask
 from harness.expectations.base import Expectation
 from harness.expectations.telling import listed
 
-_LONGEST_PATTERN, _LONGEST_TOKEN = 200, 64
+LONGEST_PATTERN, _LONGEST_TOKEN = 200, 64
 _MEMORY = 1 << 20  # bytes that a compiled pattern may take
 PROBES = (
     "a",
@@ -43,7 +43,7 @@ class WantedTokens(Expectation):
     pattern: str | None = Field(
         None,
         min_length=1,
-        max_length=_LONGEST_PATTERN,
+        max_length=LONGEST_PATTERN,
         description="Or a regular expression (RE2's: no look-around, no back-references) that a whole token must "
         "match, without the space before it.",
     )

@@ -30,7 +30,11 @@ from harness.spec import Attribution, Best, Broken, Spec
 
 _ID = re.compile(SPEC_ID)
 _OWN = frozenset(SpecKeys.model_fields)
-_CODES = {"prompts": "unfit_prompts", "construction": "true_by_construction"}
+_CODES = {
+    "prompts": "unfit_prompts",
+    "construction": "true_by_construction",
+    "keywords": "keywords_match_nothing",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from harness.errors import EnvironmentFault, guarded, in_short
 from harness.expectations.choosing import best_feature
@@ -82,10 +83,10 @@ def _reaches_its_bound(variant: Variant) -> bool:
     """False where the effect alone is outside the bound, so that no p and no resamples are needed to see it: they
     were 3/4 of the time that tiny-gemma2's mutants took."""
     spec, best = variant.spec, variant.spec.best
-    features = spec.features
+    features, evidence = spec.features, replace(variant.evidence, discovery=variant.discovery)
     if best is not None and variant.discovery is not None:
         features = (best_feature(variant.discovery, spec.claim, best.by).feature,)
-    mask = spec.expectation.meeting(variant.evidence, spec.claim) if features else None
+    mask = spec.expectation.meeting(evidence, spec.claim) if features else None
     if mask is None:
         return True
     reach = [bool(mask[feature]) for feature in features]

@@ -1,4 +1,4 @@
-"""A feature held against other detectors of the same concept: a bag of tokens, and DiffMean.
+"""A feature compared with other detectors of its concept: a bag of tokens, its own list of words, and DiffMean.
 
 The baselines are fitted with the tested prompts left out (stratified folds, a template never split). The bag
 of tokens is a ridge regression in its dual form: it has a closed form, so no seed, no iterations and no
@@ -56,15 +56,45 @@ def ridge_scores(X: Floats, is_positive: Mask, fold: Ints) -> Floats:
     """
     scores = np.zeros(len(X))
     for k in np.unique(fold):
-        train, test = fold != k, fold == k
-        y, weight = _balanced(is_positive[train])
-        centre = (X[train] * weight[:, None]).sum(0) / weight.sum()
-        A, B = X[train] - centre, X[test] - centre
-        K = A @ A.T
-        ridge = RIDGE * max(float(np.mean(np.diag(K))), 1e-12)
-        a = np.linalg.solve(K + ridge * np.diag(1 / weight), y)
-        scores[test] = (B @ A.T @ a) / max(float(np.std(K @ a)), 1e-12)
+        scores[fold == k] = ridge_scores_of(X[fold != k], is_positive[fold != k], X[fold == k])
     return scores
+
+
+def ridge_scores_of(X: Floats, is_positive: Mask, asked: Floats) -> Floats:
+    """The scores of other rows, [len(asked)], from a class-balanced ridge fitted on X and its sides."""
+    y, weight = _balanced(is_positive)
+    centre = (X * weight[:, None]).sum(0) / weight.sum()
+    A, B = X - centre, asked - centre
+    K = A @ A.T
+    ridge = RIDGE * max(float(np.mean(np.diag(K))), 1e-12)
+    a = np.linalg.solve(K + ridge * np.diag(1 / weight), y)
+    return np.asarray((B @ A.T @ a) / max(float(np.std(K @ a)), 1e-12), np.float64)
+
+
+def own_word_scores(value: Floats, codes: Codes, counted: Mask, unit: Ints, pool: Pool = "max") -> tuple[Floats, Mask]:
+    """Each prompt's score by a list of the feature's own words, [n_prompts], pooled as the feature is.
+
+    The list gives a token the mean activation of its token id in the other units, and that of its own unit where no
+    other unit holds it: a word that is seen once cannot be told from its context. value: [n_tokens] the feature.
+    Second, [n_prompts]: whether the token of the highest score is such a word. Prompts without a counted token are NaN.
+    """
+    _, token = np.unique(codes.token_id[counted], return_inverse=True)
+    n_tokens = int(token.max(initial=0)) + 1
+    pairs, pair = np.unique(unit[codes.prompt[counted]] * n_tokens + token, return_inverse=True)
+    total, n = np.bincount(token, weights=value[counted]), np.bincount(token)
+    own, n_own = np.bincount(pair, weights=value[counted]), np.bincount(pair)
+    of = pairs % n_tokens
+    elsewhere = n[of] - n_own
+    mean = np.where(elsewhere > 0, (total[of] - own) / np.maximum(elsewhere, 1), own / n_own)
+    along, once = np.zeros(len(codes.prompt)), np.zeros(len(codes.prompt))
+    along[counted] = np.round(mean, 9)[pair]  # sums less a part of theirs: 1e-16 would break ties at 0
+    once[counted] = (elsewhere == 0)[pair]
+    strongest = [_strongest(along, once, counted & (codes.prompt == i)) for i in range(codes.n_prompts)]
+    return _pool(along, codes, counted, pool), np.array(strongest, bool)
+
+
+def _strongest(along: Floats, once: Floats, of: Mask) -> bool:
+    return bool(of.any() and once[of][np.argmax(along[of])])
 
 
 def diffmean_scores(

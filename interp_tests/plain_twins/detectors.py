@@ -33,3 +33,18 @@ def diffmean(h, prompt, counted, positive, fold, pool):
         own = [(h[t] - middle) @ direction / spread for t in range(len(h)) if counted[t] and prompt[t] == p]
         scores.append({"max": max, "mean": lambda x: sum(x) / len(x), "last": lambda x: x[-1]}[pool](own))
     return np.array(scores)
+
+
+def own_words(value, token, prompt, counted, unit, pool):
+    """For each prompt: each token has the mean of the feature on that token in other units, or else in its own."""
+    scores = []
+    for p in range(len(unit)):
+        row = []
+        for t in range(len(token)):
+            if prompt[t] == p and counted[t]:
+                same = [s for s in range(len(token)) if counted[s] and token[s] == token[t]]
+                others = [value[s] for s in same if unit[prompt[s]] != unit[p]]
+                here = [value[s] for s in same if unit[prompt[s]] == unit[p]]
+                row.append(sum(others) / len(others) if others else sum(here) / len(here))
+        scores.append({"max": max, "mean": lambda x: sum(x) / len(x), "last": lambda x: x[-1]}[pool](row))
+    return np.array(scores)
