@@ -631,3 +631,19 @@ def test_a_second_set_of_the_same_shape_is_not_mistaken_for_the_first():
 def test_numbers_are_short(value, text):
     """Two or three digits, as a tired reader wants them."""
     assert short(value) == text
+
+
+def test_a_mean_difference_of_heavy_tails_is_warned_of():
+    """One prompt that holds most of the sum makes t limits too narrow; even activations and the AUROC alone do not."""
+    even = [row(f"a w{i} n{i}", **{f"w{i}": 3 + i / 10}) for i in range(20)]
+    heavy = [*even[:19], row("a w19 n19", w19=90)]
+    silent = [row(f"b v{i} m{i}") for i in range(20)]
+
+    def warned(prompts, **fields):
+        verdict = claimed("fires_more", evidence_of_rows(prompts=prompts, than=silent), **fields)
+        return [line for line in verdict.warnings if "heavy tail" in line]
+
+    assert len(warned(heavy, mean_difference={"at_most": 20})) == 1
+    assert warned(even, mean_difference={"at_most": 20}) == []
+    assert warned(heavy, mean_difference={"at_least": 1}) == []
+    assert warned(heavy) == []

@@ -42,9 +42,13 @@ from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prom
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
-from harness.stats.intervals import rate_limits
+from harness.stats.intervals import rate_limits, skewness
 from harness.stats.permutation import P
 from harness.verdict import Example, Measurement, Outcome, Verdict
+
+ROLES = ("prompts", "than")
+HEAVY = 1.0
+"""Skewness of a side from which Welch's limits are said to be too narrow (docs/statistics.md)."""
 
 
 class FiresMore(Expectation):
@@ -132,7 +136,7 @@ class FiresMore(Expectation):
             p=p.value if p else None,
             also=_also(evidence, claim, found, feature, self.mean_difference is None),
             examples=_examples(evidence, claim),
-            warnings=self._warnings(evidence, claim, p),
+            warnings=(*self._warnings(evidence, claim, p), *self._heavy_tails(evidence, claim, found, feature)),
             details={"p_exact": p.exact} if p else {},
         )
 
@@ -186,6 +190,20 @@ class FiresMore(Expectation):
             *left_out(evidence, claim, ("prompts", "than")),
             *length_warning(evidence, claim, "prompts", "than"),
             *inexact_warning(p),
+        )
+
+    def _heavy_tails(self, evidence: Evidence, claim: Claim, found: Comparison, feature: int) -> tuple[str, ...]:
+        """A line where t limits of the mean difference are too narrow on the side that the bound is on."""
+        bound = self.mean_difference
+        if bound is None or claim.scope == "sample":
+            return ()
+        sides = zip(ROLES, found.rows(feature), (bound.high, bound.low), strict=True)
+        heavy = [(role, skewness(side)) for role, side, limit in sides if np.isfinite(limit)]
+        return tuple(
+            f"activations on {evidence.prompts(role).name} have a heavy tail (skewness {short(skew)}): the limits of "
+            "the mean difference are too narrow, and its bound is met more often than alpha"
+            for role, skew in heavy
+            if skew > HEAVY
         )
 
 

@@ -93,6 +93,13 @@ def auroc_needed(low: float, high: float, n_pos: int, n_neg: int, tail: float) -
     return least, most
 
 
+def skewness(values: Floats) -> float:
+    """The third central moment over the third power of the standard deviation; 0 where nothing varies."""
+    apart = values - values.mean() if len(values) else values
+    spread = float(np.sqrt(np.mean(apart**2))) if len(values) else 0.0
+    return float(np.mean(apart**3)) / spread**3 if spread > 0 else 0.0
+
+
 def _quantile(tail: float) -> float:
     """The standard normal value with `tail` above it."""
     from scipy.special import ndtri

@@ -1,5 +1,7 @@
 """Baselines fitted the long way: primal ridge by normal equations, DiffMean with loops."""
 
+import math
+
 import numpy as np
 
 
@@ -48,3 +50,30 @@ def own_words(value, token, prompt, counted, unit, pool):
                 row.append(sum(others) / len(others) if others else sum(here) / len(here))
         scores.append({"max": max, "mean": lambda x: sum(x) / len(x), "last": lambda x: x[-1]}[pool](row))
     return np.array(scores)
+
+
+def paired_limits(first, second, positive, limits_of):
+    """(difference, low, high) by Zou's method, DeLong's covariance by loops; limits_of(auroc): those of one AUROC."""
+    pos, neg = [i for i, p in enumerate(positive) if p], [i for i, p in enumerate(positive) if not p]
+
+    def over(x, i, j):
+        return 1.0 if x[i] > x[j] else 0.5 if x[i] == x[j] else 0.0
+
+    def aurocs(x):
+        by_pos = [sum(over(x, i, j) for j in neg) / len(neg) for i in pos]
+        return by_pos, [sum(over(x, i, j) for i in pos) / len(pos) for j in neg]
+
+    def covariance(x, y):
+        total = 0.0
+        for u, v in zip(aurocs(x), aurocs(y), strict=True):
+            a, b = sum(u) / len(u), sum(v) / len(v)
+            total += sum((p - a) * (q - b) for p, q in zip(u, v, strict=True)) / (len(u) - 1) / len(u)
+        return total
+
+    a, b = (sum(aurocs(x)[0]) / len(pos) for x in (first, second))
+    spread = math.sqrt(max(covariance(first, first), 0) * max(covariance(second, second), 0))
+    r = covariance(first, second) / spread if spread > 1e-12 else 0.0
+    (la, ua), (lb, ub) = limits_of(a), limits_of(b)
+    low = a - b - math.sqrt(max(0, (a - la) ** 2 - 2 * r * (a - la) * (ub - b) + (ub - b) ** 2))
+    high = a - b + math.sqrt(max(0, (ua - a) ** 2 - 2 * r * (ua - a) * (b - lb) + (b - lb) ** 2))
+    return a - b, low, high

@@ -40,6 +40,17 @@ def newcombe(auroc, m, n, z):
     return min(inside, default=auroc), max(inside, default=auroc)
 
 
+def auroc_needed(low, high, m, n, z):
+    """The lowest and highest AUROC on a fine grid whose `newcombe` limits lie inside [low, high]."""
+    grid = [a / 200 for a in range(201)]
+    inside = []
+    for a in grid:
+        least, most = newcombe(a, m, n, z)
+        if least >= low - 1e-4 and most <= high + 1e-4:
+            inside.append(a)
+    return min(inside, default=math.inf), max(inside, default=-math.inf)
+
+
 def jackknife_error(statistic, blocks):
     """The standard error from leaving out one block at a time, recomputing from the raw data."""
     n = len(blocks)
