@@ -98,8 +98,8 @@ def test_a_pattern_in_between_refutes_both_stable_and_shifted():
     for name in ("stable", "shifted"):
         verdict = transfers(one, both, name)
         assert verdict.outcome is Outcome.UNMET
-        assert verdict.details["class"] == "indeterminate"
-        assert f"is not {name}" in verdict.finding
+        assert verdict.details["class"] == "between"
+        assert "is in between" in verdict.finding
 
 
 def test_too_few_prompts_are_known_before_running(snapshot):

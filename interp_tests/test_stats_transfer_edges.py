@@ -196,7 +196,7 @@ def test_what_a_number_of_prompts_can_show(n, rule, fire, silent):
 def test_a_pattern_needs_ten_prompts_unless_shares_stand_for_themselves():
     one_fires = AlignedRule(alpha=0.3)
     assert reachable_classes(9, 0, one_fires) == frozenset()
-    assert reachable_classes(10, 0, one_fires) == {"stable", "rescaled", "shifted"}
+    assert reachable_classes(10, 0, one_fires) == {"stable", "rescaled", "shifted", "between"}
     assert {"stable", "rescaled"} <= reachable_classes(1, 0, SHARES)
     assert reachable_classes(1, 0) == frozenset()
     assert reachable_classes(0, 0, SHARES) == frozenset()

@@ -21,12 +21,12 @@ from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedTransfer
 from harness.stats.transfer.ratio import RATIO_CLASSES
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
-_BOUNDED = ("stable", "rescaled", "shifted", "lost", "new_text", "new_vision", "undecided")
+_BOUNDED = ("stable", "rescaled", "shifted", "between", "lost", "new_text", "new_vision", "undecided")
 _UNDECIDED = {"aligned": "indeterminate", "ratio_of_means": "unclassified"}
 
 
 class TransferCensus(Transferring):
-    """So large a share of all features is stable, rescaled, shifted, lost, new_text or new_vision.
+    """So large a share of all features is stable, rescaled, shifted, between, lost, new_text or new_vision.
 
     It describes these prompts, without limits, and prints how many features could not be decided. More prompts decide
     more of them, so shares compare between models only on the same prompts.
@@ -42,6 +42,7 @@ class TransferCensus(Transferring):
     stable: ShareBound | None = Field(None, description="Bound on the share of features that are stable.")
     rescaled: ShareBound | None = Field(None, description="Bound on the share that only change in strength.")
     shifted: ShareBound | None = Field(None, description="Bound on the share that fire elsewhere.")
+    between: ShareBound | None = Field(None, description="Bound on the share that change in part: neither of those.")
     lost: ShareBound | None = Field(None, description="Bound on the share that fall silent.")
     new_text: ShareBound | None = Field(None, description="Bound on the share that begin to fire on text.")
     new_vision: ShareBound | None = Field(None, description="Bound on the share that fire on image tokens only.")

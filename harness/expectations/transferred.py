@@ -18,7 +18,7 @@ from harness.stats.transfer.pattern import FEWEST_FIRING, Likeness
 from harness.verdict import Example, Measurement, Reason
 
 _TAIL = 0.025  # of each of the limits that are shown, which are two-sided at 95 %
-_WORDS = {"new_text": "new on text", "new_vision": "new on images"}
+_WORDS = {"between": "in between (neither alike nor shifted)", "new_text": "new on text", "new_vision": "new on images"}
 
 
 def word(name: str) -> str:

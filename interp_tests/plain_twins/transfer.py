@@ -150,7 +150,9 @@ def by_alignment(x, y, prompt, template, images=None, alpha=0.05, quantile=t_qua
             if math.log(0.8) <= low and high <= math.log(1.25):
                 return "stable"
             return "rescaled" if low > math.log(1.25) or high < math.log(0.8) else "indeterminate"
-        return "indeterminate"
+        not_alike = limit(j, j_error, 1, 1) < 0.6 or limit(r, r_error, 1, 1) < 0.8
+        not_unlike = limit(j, j_error, -1, 0) >= 0.3 and limit(r, r_error, -1, 0) >= 0.5
+        return "between" if not_alike and not_unlike else "indeterminate"
     if fires_x and silent_y:
         return "lost"
     if fires_y and silent_x:

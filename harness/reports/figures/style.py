@@ -14,6 +14,7 @@ CATEGORY_COLORS = {
     "stable": "#0072B2",
     "rescaled": "#56B4E9",
     "shifted": "#E69F00",
+    "between": "#F0E442",
     "lost": "#D55E00",
     "new_text": "#CC79A7",
     "new_vision": "#009E73",

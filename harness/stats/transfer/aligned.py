@@ -14,7 +14,17 @@ from harness.stats.transfer.conditions import Condition, Rates, rates_of_all
 from harness.stats.transfer.pairs import Scale, aligned_tokens, pair_sums, scale_of_all
 from harness.stats.transfer.pattern import Pattern, pattern_of_all
 
-ALIGNED_CLASSES = ("stable", "rescaled", "shifted", "lost", "new_text", "new_vision", "indeterminate", "dead")
+ALIGNED_CLASSES = (
+    "stable",
+    "rescaled",
+    "shifted",
+    "between",
+    "lost",
+    "new_text",
+    "new_vision",
+    "indeterminate",
+    "dead",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +90,10 @@ def aligned(
 ) -> AlignedTransfer:
     """Class of every feature. `images`: the image tokens of the adapted model on pictures.
 
-    stable: fires in both, alike, scale kept. rescaled: the same, scale moved. shifted: fires in both, unlike. lost,
-    new_text: fires in one, silent in the other. new_vision: fires on images, silent on the text of both. dead: fires
-    nowhere here. Else indeterminate. Raises Misaligned where the tokens differ, SignedCodes for values under 0.
+    stable: fires in both, alike, scale kept. rescaled: the same, scale moved. shifted: fires in both, unlike. between:
+    fires in both, surely neither alike nor unlike. lost, new_text: fires in one, silent in the other. new_vision: fires
+    on images, silent on the text of both. dead: fires nowhere here. Else indeterminate. Raises Misaligned where the
+    tokens differ, SignedCodes for values under 0.
     """
     rule = rule or AlignedRule()
     _check(base, adapted, images)
@@ -99,7 +110,7 @@ def aligned(
         kept = (scale.low >= low) & (scale.high <= high)
         moved = (scale.low > high) | (scale.high < low)
     return AlignedTransfer(
-        classes=_classes(here, there, seen, (alike, unlike), (kept, moved)),
+        classes=_classes(here, there, seen, (alike, unlike, not_alike & not_unlike), (kept, moved)),
         base=here,
         adapted=there,
         images=seen,
@@ -127,16 +138,17 @@ def _either_under(pattern: Pattern, bounds: tuple[float, float], alpha: float) -
 
 
 def _classes(
-    here: Firing, there: Firing, seen: Firing | None, pattern: tuple[Mask, Mask], scale: tuple[Mask, Mask]
+    here: Firing, there: Firing, seen: Firing | None, pattern: tuple[Mask, Mask, Mask], scale: tuple[Mask, Mask]
 ) -> NDArray[np.int8]:
     """No two of the conditions hold at once, so their order does not matter."""
     both, nowhere = here.fires & there.fires, np.zeros(len(here.fires), bool)
-    (alike, unlike), (kept, moved) = pattern, scale
+    (alike, unlike, between), (kept, moved) = pattern, scale
     anywhere = [one.rates.share > 0 for one in (here, there, seen) if one is not None]
     conditions = {
         "stable": both & alike & kept,
         "rescaled": both & alike & moved,
         "shifted": both & unlike,
+        "between": both & between,
         "lost": here.fires & there.silent,
         "new_text": there.fires & here.silent,
         "new_vision": seen.fires & here.silent & there.silent if seen is not None else nowhere,

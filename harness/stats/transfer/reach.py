@@ -31,6 +31,7 @@ def reachable_classes(n_text: int, n_images: int, rule: AlignedRule | None = Non
         "stable": pattern,
         "rescaled": pattern,
         "shifted": pattern,
+        "between": pattern,
         "lost": fires and silent,
         "new_text": fires and silent,
         "new_vision": silent and can_fire(n_images, rule),
