@@ -11,6 +11,8 @@ A key is the sha256 of canonical JSON of named fields. What is left out of them,
 - device_map: which part of a model lies on which device of one class changes no value;
 - why something is read otherwise than the SAE was trained (`read_otherwise`): what is read so is in, the reason moves
   no value;
+- what `bos: auto` comes to: it follows from what the SAE says of its training, which its digest, or a release's name
+  and the version of sae-lens, has. So an imported pack is a hit where the SAE's own files are not;
 - what subjects.yaml states of an SAE's shape and form: it is compared with the SAE itself, read or stored;
 - a subject's, model's or SAE's name, and where its files lie: the digests say what they are;
 - the median norms by which sinks are told, where they are not pinned: they follow from the weights, the hook point,
@@ -29,7 +31,6 @@ from importlib import metadata
 from pathlib import Path
 
 from harness.attention_sinks import OVER, written_norms
-from harness.bos import bos_rule
 from harness.digests import (
     MODEL_FILES,
     TOKENIZER_FILES,
@@ -81,7 +82,7 @@ def code_parts(subject: Subject) -> dict[str, str]:
         "dtype": subject.dtype,
         "device": resolve_device(subject.device),
         "attention": ATTENTION,
-        "bos": bos_rule(subject),
+        "bos": subject.bos,
         "sinks": _sinks(subject),
         "max_tokens": str(subject.max_tokens),
         "capture": CAPTURE_VERSION,

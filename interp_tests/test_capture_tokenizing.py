@@ -29,7 +29,7 @@ def texts(tiny):
 
 
 def wanted(prompts, max_tokens=128):
-    return {(prompt_key(prompt), max_tokens): prompt for prompt in prompts}
+    return {(prompt_key(prompt), max_tokens, "tokenizer"): prompt for prompt in prompts}
 
 
 def told(texts, prompts, max_tokens=128):
@@ -77,10 +77,10 @@ def test_what_nobody_foresaw_in_the_thread_is_a_fault_of_its_text(texts, monkeyp
     """The other texts have their tokens."""
     real = Texts.tokenize
 
-    def broken(self, prompt, max_tokens):
+    def broken(self, prompt, max_tokens, bos=None):
         if prompt == PROMPTS[3]:
             raise ZeroDivisionError
-        return real(self, prompt, max_tokens)
+        return real(self, prompt, max_tokens, bos)
 
     monkeypatch.setattr(Texts, "tokenize", broken)
     with tokenizing(texts, wanted(PROMPTS)) as tokens:
@@ -105,10 +105,10 @@ def test_weights_load_while_texts_are_tokenized(tiny, monkeypatch):
         loaded.set()
         return model
 
-    def tokenize(self, prompt, max_tokens):
+    def tokenize(self, prompt, max_tokens, bos=None):
         if prompt == PROMPTS[2]:
             waited.append(loaded.wait(60))
-        return real_tokenize(self, prompt, max_tokens)
+        return real_tokenize(self, prompt, max_tokens, bos)
 
     monkeypatch.setattr(engine, "load_model", load)
     monkeypatch.setattr(Texts, "tokenize", tokenize)

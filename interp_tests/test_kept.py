@@ -60,6 +60,7 @@ OTHERS = {
     "baseline": Baseline("rate", 0.5, 8, "", 17, "2026-01-01", "run", "d" * 64, {}, Source("b.yaml", 1, 1)),
     "calibration": Calibration("2026-01-01", 8, 80, NOISE, "bfloat16", NOISE, {}),
     "loosened_because": "it was too tight",
+    "shortcut_accepted": "both sets end without a period",
 }
 SAYS_NOTHING = {"source", "severity", "why", "owner", "tags", "family", "q", "text", "loosened_because"}
 VERDICT = Verdict(Outcome.MET, "fires more", Measurement("AUROC", 0.9, 16, low=float("-inf"), high=1.0), p=0.01)
@@ -111,8 +112,8 @@ def test_a_prompt_read_or_grouped_otherwise_is_another_key(tmp_path, prompt):
 
 @pytest.mark.parametrize("kind", [Claim, Prompt, Subject, Corpus, Baseline, Calibration, Noise])
 def test_what_is_put_into_words_says_all_of_itself(kind):
-    """The key takes these by their repr, from which no field may be missing."""
-    assert all(field.repr for field in fields(kind))
+    """The key takes these by their repr, from which no field that makes two of them different may be missing."""
+    assert all(field.repr for field in fields(kind) if field.compare)
 
 
 def test_other_code_and_other_libraries_are_another_key(tmp_path, monkeypatch):
@@ -269,8 +270,8 @@ BROKEN = """
 from dataclasses import replace
 from harness.expectations.fires_more import FiresMore
 from harness.verdict import Outcome
-honest = FiresMore._auroc_part
-FiresMore._auroc_part = lambda self, *given: replace(honest(self, *given), outcome=Outcome.MET)
+honest = FiresMore._parts
+FiresMore._parts = lambda self, *given: [replace(part, outcome=Outcome.MET) for part in honest(self, *given)]
 """
 
 
