@@ -175,3 +175,13 @@ def test_over_words_counts_words_and_says_in_which_frames(snapshot):
     found = judge(over, there)
     assert (found.outcome, found.measurement.n) == ("met", 16)
     assert found.finding == snapshot
+
+
+def test_eight_marks_in_one_frame_are_too_few_for_fires_at():
+    """They are near copies, so one unit: the mark cannot be told from its slot."""
+    words = "red blue green black white pink brown gray".split()
+    prompts = tuple(Prompt(f"The {word} ball rolled away.", marks=((4, 4 + len(word)),)) for word in words)
+    claim = kinds()["fires_at"].model_validate({"prompts": "one-frame", "auroc": {"at_least": 0.51}})
+    found = claim.beforehand({"prompts": PromptSet("one-frame", prompts)}, Claim(feature=0))
+    assert found is not None
+    assert found.measurement.value == 1

@@ -165,7 +165,7 @@ def paired_limits(first: Floats, second: Floats, is_positive: Mask, alpha: float
     is how far the first lies above its lower limit, q how far the second lies below its upper one, and r the
     correlation of the two AUROCs by DeLong's placements (0 where one of them does not vary). Source: Zou, Psychological
     Methods 2007;12:399. Under equal AUROCs at alpha .05 the lower limit is over 0 in at most .08 of draws at 10
-    and 20 a side (interp_tests/test_stats_within.py draws them), and in more at 5, so a verdict wants the exact p as well.
+    and 20 a side (interp_tests/test_stats_within.py draws them), so a verdict wants the exact p as well.
     """
     one, two = (_placements(score, is_positive) for score in (first, second))
     a, b = float(one[0].mean()), float(two[0].mean())
