@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 .PHONY: specs test long snapshots lint zoo bench mutation browser clean
 
 specs: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --fail-vacuous
 
 test: $(STAMP) browser
 	$(BIN)/python -m pytest interp_tests -m "not slow" --ignore=interp_tests/test_specs.py -n 2 -q

@@ -49,6 +49,7 @@ def with_trials(verdict: Verdict, trials: Sequence[Trial], rivals: Collection[st
     if met:
         return saying_little(verdict, Reason.VACUOUS, f"a rival, {met[0]}, meets the claim as well: tighten the bound")
     if not unread and not score(trials).applicable:
-        why = "no mutant can change what it is judged from, so nothing shows that it could fail"
+        notes = "; ".join(dict.fromkeys(trial.note for trial in trials if trial.note)) or "none is declared"
+        why = f"no mutant applies, so nothing shows that it could fail ({notes})"
         return saying_little(verdict, Reason.VACUOUS, why)
     return verdict
