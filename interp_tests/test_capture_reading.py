@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.capture import corpora
+from harness.capture import corpora, proving
 from harness.capture import loaded as loaded_module
 from harness.capture.checks import must_be_finite
 from harness.capture.engine import read_model
@@ -320,7 +320,8 @@ def with_little_memory(monkeypatch):
 
     def limit(rows):
         real = loaded_module.decoder_of
-        monkeypatch.setattr(loaded_module, "decoder_of", lambda model: LittleMemory(real(model), rows))
+        for place in (loaded_module, proving):
+            monkeypatch.setattr(place, "decoder_of", lambda model: LittleMemory(real(model), rows))
 
     return limit
 

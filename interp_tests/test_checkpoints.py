@@ -131,7 +131,7 @@ def test_check_and_doctor_name_weights_that_are_never_read(tiny, tmp_path, kind)
     assert [(error.code, error.source.line) for error in found.errors][:1] == [
         ("adapter_beside_weights" if kind == "adapter" else "quantized_weights", 2)
     ]
-    assert found.subjects == {}
+    assert fault_of(lambda: verify(found.subjects["tiny"])).code == found.errors[0].code
 
 
 def test_doctor_names_pointers(tiny, tmp_path):

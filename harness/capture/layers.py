@@ -61,11 +61,24 @@ def holder_of(model: nn.Module) -> nn.Module:
 
 
 def find_site(model: nn.Module, hook: str) -> Site:
-    """The module that `blocks.L.hook_*` names, in TransformerLens' terms.
+    """The module that `blocks.L.hook_*` names, in TransformerLens' terms, proven by a short pass the first time.
+
+    Raises EnvironmentFault `site_unproven` (harness/capture/proving.py), and what named_site does.
+    """
+    from harness.capture.proving import prove
+
+    site = named_site(model, hook)
+    prove(model, hook)
+    return site
+
+
+def named_site(model: nn.Module, hook: str) -> Site:
+    """The module that has the right name.
 
     resid_pre and resid_post are what enters and leaves layer L. mlp_out is what the MLP adds to the residual stream,
     so where a norm stands between them (Gemma 2 and 3, GLM-4), it is that norm's output. Names only suggest the module:
-    harness/capture/proving.py shows that it is the right one, or refuses it.
+    harness/capture/proving.py shows that it is the right one, or refuses it. Raises EnvironmentFault
+    `layers_not_found`, `layer_out_of_range`, `site_not_found`.
     """
     layer, site = parse_hook(hook)
     layers = decoder_layers(model)

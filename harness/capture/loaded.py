@@ -21,7 +21,7 @@ from harness.capture.layers import decoder_of, find_site
 from harness.capture.limits import Limits
 from harness.capture.passes import Failed, Passes, too_large
 from harness.capture.probing import norms_of, probe
-from harness.capture.proving import probe_ids, prove
+from harness.capture.proving import PROBE_TOKENS, prove
 from harness.capture.tokens import Texts, Tokenized
 from harness.capture.visual import Visual
 from harness.codes import Codes, concat
@@ -64,7 +64,6 @@ class LoadedModel:
     visual: Visual | None = None
     batches: int = 0
     texts: Texts = field(init=False)
-    _proven: set[str] = field(default_factory=set)
     _rules: dict[tuple[str, int, bool, Sinks], SinkRule] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -130,15 +129,10 @@ class LoadedModel:
     def prove(self, hook: str) -> None:
         """Show that `hook` reads what its name says in this model, once; raises EnvironmentFault `site_unproven`,
         `site_not_found`, `layer_out_of_range` or `layers_not_found`."""
-        if hook in self._proven:
-            return
-        ids = probe_ids(self.model)
-        tokens = self._sent(torch.tensor([ids]))
         try:
-            prove(self.model, hook, (1, len(ids)), self._pass_of([ids], tokens, torch.ones_like(tokens)))
+            prove(self.model, hook)
         except torch.OutOfMemoryError as error:
-            raise too_large(len(ids), self.device) from error
-        self._proven.add(hook)
+            raise too_large(PROBE_TOKENS, self.device) from error
 
     def read(
         self,

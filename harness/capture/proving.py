@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
 from harness.capture.hooks import first_tensor, given_to
-from harness.capture.layers import decoder_layers, find_site, holder_of
+from harness.capture.layers import decoder_layers, decoder_of, holder_of, named_site
 from harness.errors import EnvironmentFault
 from harness.inputs import parse_hook
 
@@ -40,16 +41,21 @@ class _Call:
     gave: torch.Tensor | None = None
 
 
-def prove(model: nn.Module, hook: str, shape: tuple[int, int], forward: Callable[[], Any]) -> None:
-    """Raise EnvironmentFault unless `hook` reads what its name says in this model.
+_PROVEN: WeakKeyDictionary[nn.Module, set[str]] = WeakKeyDictionary()
 
-    forward: runs the whole decoder on [texts, tokens] = `shape` tokens, two different numbers.
-    Raises `site_unproven`, `not_finite`, or what find_site raises.
+
+def prove(model: nn.Module, hook: str) -> None:
+    """Raise EnvironmentFault unless `hook` reads what its name says in this model; asked again, it takes no time.
+
+    Raises `site_unproven`, `not_finite`, or what named_site raises.
     """
+    if hook in _PROVEN.get(model, ()):
+        return
     layer, site = parse_hook(hook)
-    find_site(model, hook)
+    named_site(model, hook)
     with torch.inference_mode():
         try:
+            shape, forward = _probe(model)
             calls = _around(model, layer, forward)
             _prove_stream(model, hook, shape, calls)
             if site == "hook_mlp_out":
@@ -59,6 +65,15 @@ def prove(model: nn.Module, hook: str, shape: tuple[int, int], forward: Callable
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             first = (str(error).strip().splitlines() or [""])[0][:200]
             raise _unproven(model, hook, f"the proof failed: {type(error).__name__}: {first}") from error
+    _PROVEN.setdefault(model, set()).add(hook)
+
+
+def _probe(model: nn.Module) -> tuple[tuple[int, int], Callable[[], Any]]:
+    """([texts, tokens], a pass of the whole decoder over them). Texts and tokens are two different numbers."""
+    device = next((one.device for one in model.parameters() if not one.is_meta), torch.device("cpu"))
+    ids = torch.tensor([probe_ids(model)], device=device)
+    decoder, mask = decoder_of(model), torch.ones_like(ids)
+    return (1, ids.shape[1]), lambda: decoder(input_ids=ids, attention_mask=mask, use_cache=False)
 
 
 def probe_ids(model: nn.Module) -> list[int]:
@@ -127,7 +142,7 @@ def _prove_stream(model: nn.Module, hook: str, shape: tuple[int, int], calls: li
 def _prove_sum(model: nn.Module, hook: str, calls: list[_Call]) -> None:
     layer = decoder_layers(model)[parse_hook(hook)[0]]
     call = next(call for call in calls if call.module is layer)
-    name = next(name for name, module in layer.named_modules() if module is find_site(model, hook).module)
+    name = next(name for name, module in layer.named_modules() if module is named_site(model, hook).module)
     twin = _in_float32(layer)
     mlp = twin.get_submodule(name)
     parts = [module for path, module in twin.named_children() if path != name and module is not mlp]

@@ -176,7 +176,8 @@ class _Reader:
             self.unpinned.append(f"model {name}")
         if entry.path is not None:
             _inside_repository(entry.path, node.value["path"])
-            _check_kind(self.folder.root / entry.path, node.value["path"])
+            with gathered(self.errors):  # a subject of it is refused where it is read, with the same words
+                _check_kind(self.folder.root / entry.path, node.value["path"])
         pins = (entry.revision, entry.digest, entry.tokenizer_digest)
         return ModelRef(name, source, getattr(entry, source), *pins, entry.modality, self.folder.root.absolute())
 
