@@ -15,7 +15,7 @@ from harness.expectations.toy import claim_of, codes_from_dense, evidence_of, ex
 from harness.heldout import split
 from harness.inputs import ModelRef, Prompt, PromptSet, SaeRef, Subject
 from harness.spec import Spec
-from interp_tests.project import make_project
+from interp_tests.project import PLAIN, make_project
 
 SUBJECT = Subject("s", ModelRef("m", "path", "m"), SaeRef("s", "path", "s"), "blocks.1.hook_resid_post")
 D_SAE, N = 12, 20
@@ -92,6 +92,17 @@ def test_every_kind_can_be_asked(kind, example):
     assert dataclasses.replace(given, cache={}).sets == given.sets
 
 
+# Of the project's own eight the hash puts all into one half, and then nothing is tried.
+MORE_PLAIN = [
+    *PLAIN,
+    "Our teacher read a long story to us.",
+    "It rained all night in the valley.",
+    "Two boats came back to the harbor late.",
+    "Nobody knew where the key was kept.",
+    "His brother fixed the roof in spring.",
+]
+
+
 def test_a_failure_names_what_would_have_met(tmp_path):
     """From YAML: a feature of actions is no feature of colors; the text says which are, and what fires instead."""
     project = make_project(tmp_path / "repo", tmp_path / "store.sqlite")
@@ -103,9 +114,10 @@ def test_a_failure_names_what_would_have_met(tmp_path):
           scope: sample
           fires_more: {prompts: color, than: plain}
         """,
+        prompts={"plain": MORE_PLAIN},
     )
     done = project.pytest("-q")
-    assert "would meet" in done.stdout
+    assert "would meet  " in done.stdout
     assert "prompts that it misses" in done.stdout
     details = project.results()["records"][0]["details"]
     assert re.search(r"\([1-9]\d* found on one half of the prompts", done.stdout)

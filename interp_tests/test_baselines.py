@@ -135,8 +135,8 @@ def upgrade(monkeypatch, factor):
 
     version, load_sae = keys.installed_version, engine.load_sae
 
-    def loaded(ref, d_model, device):
-        sae = load_sae(ref, d_model, device)
+    def loaded(*given):
+        sae = load_sae(*given)
         sae.W_dec.data[3, 0] *= factor
         return sae
 

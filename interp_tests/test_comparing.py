@@ -252,7 +252,7 @@ def test_only_prompts_of_both_runs_are_paired(store):
     found = compare(of(claimed(), FEATURE_0), of(claimed(TEXTS[:2], IN_HALF), FEATURE_0), (), store)
     (paired,) = found.pairs[0].prompts
     assert (paired.n, paired.only_then) == (2, 1)
-    assert [text.replace(" ", "") for _, _, text in paired.largest] == ["theredballno0"]
+    assert [text.replace(" ", "") for _, _, text in paired.largest] == ["<sink>theredballno0"]
 
 
 def test_the_same_evidence_is_not_read_again(store):

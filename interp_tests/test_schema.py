@@ -86,6 +86,7 @@ BEYOND = {
     "vacuous_bound": "a metric's scale, and the width of an SAE, are no part of a bound's grammar",
     "template_brace": "slots are named in the text of the template",
     "text_after_hash": "YAML dropped it before the schema looks",
+    "trailing_break": "a text may hold line breaks; whether its list writes them all alike is no shape",
     "text_only_subject": "models stand in specs/subjects.yaml",
     "too_many_prompts": "the product of the slots",
     "true_by_construction": "the pool stands beside the kind",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -129,7 +130,7 @@ class FiresMore(Expectation):
         found = compared(evidence, claim, "prompts", "than")
         feature = feature_of(claim, len(found.auroc))
         p = found.p(feature) if claim.scope == "population" else None
-        parts = self._parts(found, feature, claim)
+        parts = self._parts(found, feature, claim, p)
         return verdict_of(
             parts,
             self._finding(evidence, claim, found, parts, p),
@@ -158,9 +159,13 @@ class FiresMore(Expectation):
             return sparse.with_(examples=_examples(evidence, claim))
         return length_confound(evidence, claim, "prompts", "than", self.auroc.low)
 
-    def _parts(self, found: Comparison, feature: int, claim: Claim) -> list[Part]:
+    def _parts(self, found: Comparison, feature: int, claim: Claim, p: P | None) -> list[Part]:
         n, limits = found.design.n, found.auroc_limits(feature, claim.alpha)
-        parts = [part("auroc", limits, self.auroc, claim, n, measure=Measure.AUROC)]
+        area = part("auroc", limits, self.auroc, claim, n, measure=Measure.AUROC)
+        if p is not None and p.value > claim.alpha and area.outcome is Outcome.MET:
+            # For a bound near .5 the limit is an approximation of what p counts exactly.
+            area = replace(area, outcome=Outcome.INCONCLUSIVE)
+        parts = [area]
         if self.mean_difference is not None:
             difference = found.difference(feature, claim.alpha)
             means = sum(float(np.abs(side).mean()) for side in found.rows(feature))
