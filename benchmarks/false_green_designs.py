@@ -63,8 +63,8 @@ class Case:
     make: Callable[[Generator, int], Drawn]
     fields: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    d: int = 60
-    evidences: int = 2
+    d: int = 80
+    evidences: int = 1
 
 
 def all_of(sides: Sides, **mse: Floats) -> Drawn:
@@ -419,7 +419,7 @@ def fidelity() -> Iterator[Case]:
 
         for bound in ({"at_most": 1.0}, {"at_least": 1.0}):
             design = f"truth on the bound, {next(iter(bound)).replace('_', ' ')}"
-            yield Case("reconstruction", design, "bound", f"n={n}", make, {"mse": bound}, d=4, evidences=200)
+            yield Case("reconstruction", design, "bound", f"n={n}", make, {"mse": bound}, d=4, evidences=40)
 
         def live(rng: Generator, d: int, n: int = n, sigma: float = sigma) -> Drawn:
             rate = np.repeat(np.minimum(0.1 * np.exp(sigma * rng.standard_normal(n) - sigma**2 / 2), 1), 20)
@@ -428,7 +428,7 @@ def fidelity() -> Iterator[Case]:
 
         for bound in ({"at_most": 5.0}, {"at_least": 5.0}):
             design = f"truth on the bound, {next(iter(bound)).replace('_', ' ')}"
-            yield Case("sparsity", design, "bound", f"n={n}", live, {"l0": bound}, d=50, evidences=200)
+            yield Case("sparsity", design, "bound", f"n={n}", live, {"l0": bound}, d=50, evidences=40)
     for sigma, bound in itertools.product((0.3, 1.0), ({"at_most": 0.02}, {"at_least": 0.02})):
 
         def corpus(rng: Generator, d: int, sigma: float = sigma) -> Drawn:
