@@ -49,7 +49,11 @@ def refuse_pointers(what: str, folder: Path, patterns: Sequence[str]) -> None:
 
 def adapter_beside(folder: Path) -> str | None:
     """What is wrong with a folder that holds an adapter beside the weights, and the fix; None where none does."""
-    if not (folder / ADAPTER).is_file():
+    try:
+        is_there = (folder / ADAPTER).is_file()
+    except OSError:  # a name too long for this file system is no folder; what reads it says so
+        is_there = False
+    if not is_there:
         return None
     return (
         f"{ADAPTER} is beside the weights: applied where peft is installed, ignored elsewhere."

@@ -43,6 +43,7 @@ def in_a_repository(tmp_path, monkeypatch):
     suite = tmp_path / cases.BROKEN.source.path
     suite.parent.mkdir(parents=True)
     suite.write_text(cases.BROKEN_TEXT)
+    (tmp_path / "specs/subjects.yaml").touch()  # what makes a folder the repository
     monkeypatch.chdir(suite.parent)
 
 

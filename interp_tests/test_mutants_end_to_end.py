@@ -16,7 +16,8 @@ SCHEMA = json.loads((Path(harness.reports.__file__).parent / "results.schema.jso
 GOOD = """\
 - id: good
   feature: {best: {prompts: found, than: found_plain}}
-  fires_more: {prompts: color, than: plain}
+  fires_more: {prompts: color, than: plain, auroc: {at_least: .95}}
+  scope: sample
 """
 LOOSE = """\
 - id: loose
@@ -26,7 +27,7 @@ LOOSE = """\
 """
 FIDELITY = """\
 - id: reconstructs
-  reconstruction: {prompts: plain, fvu: {at_most: .9}}
+  reconstruction: {prompts: plain, fvu: {at_most: .3}}
   scope: sample
 """
 THINGS = ["car", "hat", "pen", "box", "cup", "bag"]
@@ -36,7 +37,7 @@ FOUND = {
     "found": [f"The {color} {thing} was here." for color, thing in zip(COLORS, THINGS, strict=True)],
     "found_plain": [f"The {other} {thing} was here." for other, thing in zip(OTHERS, THINGS, strict=True)],
 }
-VACUOUS = FIDELITY.replace("reconstructs", "vacuous").replace("fvu: {at_most: .9}", "cosine: {at_least: -.99}")
+VACUOUS = FIDELITY.replace("reconstructs", "vacuous").replace("fvu: {at_most: .3}", "cosine: {at_least: -.99}")
 LABELS = ("wrong_feature", "swapped_sets", "shuffled_labels")
 READ = ("shuffled_decoder", "random_sae", "one_layer_off")
 

@@ -160,7 +160,8 @@ class Expectation(BaseModel):
     number is held against an accepted one. gives_p: a population claim has a p, which a family can correct.
     p_decides: a random deal of its labels meets it in at most alpha of all draws. loosens:
     fields that lower the bar as they grow, beside the bounds. rivals: mutants that make the claim vacuous where they
-    meet it, whatever else it kills.
+    meet it, whatever else it kills. population_needs: optional sets that a claim about prompts in general cannot do
+    without.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -173,6 +174,7 @@ class Expectation(BaseModel):
     p_decides: ClassVar[bool] = False
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
+    population_needs: ClassVar[frozenset[str]] = frozenset()
     mutants: ClassVar[frozenset[str]] = frozenset()
     rivals: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[KindExample, ...]] = ()

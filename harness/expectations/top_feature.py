@@ -53,6 +53,7 @@ class TopFeature(Expectation):
 
     kind: ClassVar[str] = "top_feature"
     loosens: ClassVar[frozenset[str]] = frozenset({"among"})
+    population_needs: ClassVar[frozenset[str]] = frozenset({"than"})
     mutants: ClassVar[frozenset[str]] = frozenset(
         {"wrong_feature", "swapped_sets", "shuffled_labels", "random_sae", "one_layer_off"}
     )

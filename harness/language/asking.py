@@ -33,7 +33,7 @@ def askable() -> dict[str, dict[str, str]]:
 
 def _roles(kind: type[Expectation]) -> dict[str, str]:
     """`prompts` is where it should fire, `than` where it should not; silence is the other way round."""
-    needed = [name for name, info in kind.model_fields.items() if info.is_required()]
+    needed = [name for name, info in kind.model_fields.items() if info.is_required() or name in kind.population_needs]
     if not set(needed) <= set(kind.roles("prompts")):
         return {}
     fires_on = "but_fires_on" if "but_fires_on" in needed else "prompts"
