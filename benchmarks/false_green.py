@@ -143,7 +143,8 @@ def _rules(case: Case, drawn: Drawn) -> Iterator[tuple[str, Sequence[bool]]]:
             RULES[0],
             [judge(spec_of(sample, drawn, f), drawn.evidence).outcome is Outcome.MET for f in drawn.features],
         )
-    if {"prompts", "than"} <= drawn.evidence.sets.keys() and case.kind != "top_feature":
+    compares = {"prompts", "than"} <= drawn.evidence.sets.keys() and case.kind != "top_feature"
+    if compares and drawn.discovery is None:  # where the judge chooses the feature, the others have none to test
         yield from _comparing(drawn)
 
 

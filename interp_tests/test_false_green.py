@@ -36,7 +36,7 @@ def test_there_are_at_least_500_claims_over_the_kinds():
 
 @pytest.mark.parametrize(
     ("kind", "design"),
-    [("fires_more", "independent null"), ("fire_rate", "truth on the bound"), ("fires_at", "truth on the bound")],
+    [("fires_more", "independent null"), ("fire_rate", "truth on the bound"), ("fire_rate", "near copies")],
 )
 def test_false_claims_are_met_no_more_often_than_alpha(kind, design):
     """The judge's rate, on a few draws."""
