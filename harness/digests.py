@@ -73,7 +73,10 @@ def model_folder(model: ModelRef) -> Path | None:
     if model.source == "package":
         return None
     folder = located(model.location, model.root) if model.source == "path" else _snapshot(model)
-    return folder if folder is not None and folder.is_dir() else None
+    try:
+        return folder if folder is not None and folder.is_dir() else None
+    except OSError:  # a name that this file system cannot have
+        return None
 
 
 def hub_commit(model: ModelRef) -> str | None:

@@ -146,11 +146,11 @@ def test_many_mistakes_are_cut_and_counted():
     assert "and 30 more" in text
 
 
-def test_a_caret_stands_under_the_column_that_is_shown():
+def test_a_caret_stands_under_the_column_that_is_shown(tmp_path):
     """An escaped character before the mistake moves the caret along; a column far right is cut from the left."""
     source = Source(cases.BROKEN.source.path, 1, 0)
     quote = "a: \x1b" + "x" * 300
-    Path("far.yaml").write_text(quote)
+    (tmp_path / "far.yaml").write_text(quote)
     for column, before in ((5, r"a: \x1b"), (250, "..." + "x" * 100)):
         error = SpecError("c", "m", Source("far.yaml", 1, column))
         text = failure_text(Record.broken(Broken("f", "f", source, (error,))), RERUN)

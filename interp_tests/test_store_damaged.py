@@ -54,12 +54,15 @@ DAMAGES = {
     "a bit": flipped,
 }
 
+# Most noise lands in the values, where each row's checksum sees it and nothing has to be moved.
+TRIES = {"noise": 40}
+
 
 @pytest.mark.parametrize("kind", DAMAGES)
 def test_damage_anywhere_gives_no_wrong_evidence_and_no_error(tmp_path, whole, kind):
     """What comes back is what was written; what does not can be written again and is there; nothing is deleted."""
     draw, moved = random.Random(kind), 0
-    for i in range(8):
+    for i in range(TRIES.get(kind, 8)):
         path = tmp_path / f"{i}.sqlite"
         damaged = DAMAGES[kind](whole, draw)
         path.write_bytes(damaged)
