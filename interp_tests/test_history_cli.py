@@ -11,7 +11,7 @@ from harness.cli import app
 from harness.history.index import INDEX
 from harness.history.sparkline import ASCII
 from harness.store import Store
-from interp_tests.project import COLOR, make_project
+from interp_tests.project import COLOR, PLAIN, make_project
 
 CLAIMS = """\
 - id: beats
@@ -47,7 +47,7 @@ def raise_threshold(made, value):
 def runs(tmp_path_factory):
     """Two runs alike, one after a claim was edited and one added, and one with another SAE."""
     made = make_project(tmp_path_factory.mktemp("history"), tmp_path_factory.mktemp("evidence") / "store.sqlite")
-    suite = made.suite("page", CLAIMS)
+    suite = made.suite("page", CLAIMS, prompts={"plain": [f"{text[:-1]} again." for text in PLAIN]})  # as long as color
     made.alike = [run_specs(made), run_specs(made)]
     text = suite.read_text().replace("at_least: .75", "at_least: .8").replace(COLOR[0], "A red wall.")
     suite.write_text(text + "  - id: new\n    feature: 267\n    fire_rate: {prompts: color, rate: {at_least: .5}}\n")

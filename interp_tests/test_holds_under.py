@@ -156,7 +156,8 @@ def test_an_edit_that_leaves_the_activation_alone_makes_nothing_weaker():
 
 def test_a_pinned_counterexample_is_tried_first(snapshot):
     """It is the finding while it violates, whatever else does; once it does not, the search goes on as without it."""
-    pins = [{"prompt": "the red ball rolled no7", "edited": "the old ball rolled no7"}]
+    text = swapped(20, 9).prompts("prompts").prompts[7].text
+    pins = [{"prompt": text, "edited": text.replace("red", "old")}]
     assert kind(pinned=pins).judge(swapped(20, 9), CLAIM).finding == snapshot
     later = kind(pinned=pins).judge(swapped(20, 3), CLAIM)
     assert later.outcome is Outcome.UNMET
@@ -178,7 +179,8 @@ def test_without_a_model_the_smallest_that_was_read_is_shown_as_such():
     asked = []
     evidence.ask = answering(asked, lambda text: 0.0 if text.isupper() else 3.0)
     shrunk = claim.judge(evidence, CLAIM)
-    assert shrunk.details["pin"] == {"prompt": "the red ball rolled no0", "edited": "THE RED BALL ROLLED NO0"}
+    first = population.prompts[0].text
+    assert shrunk.details["pin"] == {"prompt": first, "edited": first.upper()}
     assert shrunk.details["asked"] == len(asked) > 0
     assert f"{len(asked)} more prompt" in shrunk.finding
 
@@ -218,7 +220,7 @@ def test_a_fault_in_the_numbers_comes_before_any_search():
     evidence = swapped(20, 5)
     codes = evidence.codes("drawn")
     hh = codes.hh.copy()
-    hh[np.flatnonzero(codes.kind == Kind.TEXT)[0]] = math.nan
+    hh[np.flatnonzero(codes.counted())[0]] = math.nan
     bad = {**evidence.codes_of, ("drawn", None): dataclasses.replace(codes, hh=hh)}
     assert kind().judge(dataclasses.replace(evidence, codes_of=bad), CLAIM).reason is Reason.NOT_FINITE
 

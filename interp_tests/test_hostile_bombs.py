@@ -207,11 +207,11 @@ resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 from pathlib import Path
 from typer.testing import CliRunner
 from harness.cli import app
-from harness.judging import _nearly_leaked
+from harness.judging import warnings_of
 from harness.language.specs import load
 with contextlib.chdir(sys.argv[1]):
     said = CliRunner().invoke(app, ["check", "specs/a.yaml"]).stdout
-    warned = [len(_nearly_leaked(spec)) for spec in load(Path.cwd(), [Path("specs/a.yaml")]).items]
+    warned = [len(warnings_of(spec)) for spec in load(Path.cwd(), [Path("specs/a.yaml")]).items]
 print(json.dumps({"letters": len(said), "last": said.splitlines()[-1], "judged": len(warned)}))
 """
 

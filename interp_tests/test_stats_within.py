@@ -91,8 +91,8 @@ def test_a_span_of_two_tokens_is_one_unit():
 def test_a_token_that_a_mark_touches_is_marked():
     """Tokens with a leading space overlap the mark of the word; the neighbours, and tokens without offsets, do not."""
     codes, _ = toy_codes([[("red", 1.0), ("ball", 0.0), ("rolled", 0.0)]])
-    assert marked_tokens(codes, [((4, 8),)]).tolist() == [-1, -1, 0, -1]
-    assert marked_tokens(codes, [((3, 5),)]).tolist() == [-1, -1, 0, -1]
+    assert marked_tokens(codes, [((4, 8),)]).tolist() == [-1, -1, -1, 0, -1]
+    assert marked_tokens(codes, [((3, 5),)]).tolist() == [-1, -1, -1, 0, -1]
     assert marked_tokens(codes, [((0, 5),)]).tolist() == [-1, 0, 0, -1]
 
 

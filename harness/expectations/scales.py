@@ -53,7 +53,9 @@ SCALES: dict[str, Scale] = {
     "l0_ratio": _FROM_ZERO,
     "live_features": _FROM_ZERO,
     "drop": Scale(),
-    **dict.fromkeys(("stable", "rescaled", "shifted", "between", "lost", "new_text", "new_vision", "undecided"), _SHARE),
+    **dict.fromkeys(
+        ("stable", "rescaled", "shifted", "between", "lost", "new_text", "new_vision", "undecided"), _SHARE
+    ),
 }
 RANKS = ("top", "among")
 
