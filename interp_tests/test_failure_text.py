@@ -1,7 +1,6 @@
 """The failure text, read line by line: each case has its snapshot."""
 
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from harness.capture.batching import CPU_TOKENS, Shapes, by_length
-from harness.codes import Kind
 from harness.errors import EnvironmentFault
 from harness.expectations.base import Claim, Unfit
 from harness.expectations.holds_under import HoldsUnder

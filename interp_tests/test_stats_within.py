@@ -93,7 +93,7 @@ def test_a_token_that_a_mark_touches_is_marked():
     codes, _ = toy_codes([[("red", 1.0), ("ball", 0.0), ("rolled", 0.0)]])
     assert marked_tokens(codes, [((4, 8),)]).tolist() == [-1, -1, -1, 0, -1]
     assert marked_tokens(codes, [((3, 5),)]).tolist() == [-1, -1, -1, 0, -1]
-    assert marked_tokens(codes, [((0, 5),)]).tolist() == [-1, 0, 0, -1]
+    assert marked_tokens(codes, [((0, 5),)]).tolist() == [-1, -1, 0, 0, -1]
 
 
 def test_the_token_after_a_mark_is_looked_at():
