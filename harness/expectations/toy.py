@@ -151,17 +151,20 @@ def codes_from_dense(
 
 
 def sums_of(codes: Codes) -> Sums:
-    """The same evidence as streaming sums, a block per prompt."""
+    """The same evidence as streaming sums, a block per prompt; without image tokens, which no corpus has."""
+    kept = codes.kind != Kind.IMAGE
     text = np.select([codes.kind == Kind.SPECIAL, codes.sink], [Part.SPECIAL, Part.SINK], Part.ORDINARY)
     row, n_rows = codes.prompt * len(Part) + text, codes.n_prompts * len(Part)
 
     def total(values: Any) -> Floats:
-        return np.bincount(row, weights=np.asarray(values, np.float64), minlength=n_rows).astype(np.float64)
+        weights = np.asarray(values, np.float64)[kept]
+        return np.bincount(row[kept], weights=weights, minlength=n_rows).astype(np.float64)
 
     token = np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr))
     fired, sum_h = np.zeros((n_rows, codes.d_sae), np.int64), np.zeros((n_rows, codes.d_in))
-    np.add.at(fired, (row[token], codes.index), 1)
-    sum_h[0 :: len(Part)] = codes.sum_h[:, [Kind.TEXT, Kind.IMAGE]].sum(1)
+    of_text = kept[token]
+    np.add.at(fired, (row[token[of_text]], codes.index[of_text]), 1)
+    sum_h[0 :: len(Part)] = codes.sum_h[:, Kind.TEXT]
     sum_h[2 :: len(Part)] = codes.sum_h[:, Kind.SPECIAL]
     np.add.at(sum_h, row[codes.sink], codes.sink_h)
     with np.errstate(divide="ignore", invalid="ignore"):
