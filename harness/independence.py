@@ -203,6 +203,11 @@ def unit_name(prompts: Prompts, over: Over = "templates") -> str:
     """What the units of a set are called: prompts, templates, groups or words."""
     if over == "words" and _slot_of_words(prompts) is not None:
         return "words"
+    return _declared_unit(prompts)
+
+
+@by_identity
+def _declared_unit(prompts: Prompts) -> str:
     if any(map(is_declared, prompts)):
         return "groups"
     return "templates" if any(p.group is not None for p in prompts) else "prompts"
@@ -245,6 +250,7 @@ def why_few(name: str, prompts: Prompts) -> str:
     return f"{text} Write a list in one frame as a template, on both sides, and its words are counted: {form}."
 
 
+@by_identity
 def words_of_slots(prompts: Prompts) -> frozenset[str]:
     """All words that fill the slots of templates; none where some prompt is written out."""
     if not all(p.filled for p in prompts):

@@ -101,7 +101,8 @@ def test_many_pairs_are_counted(tmp_path):
     assert lines(found[:20]) == [*map(str, found[:20])]
 
 
-RANGE = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)
+# From 0 to 1 is no claim: such a bound excludes nothing.
+RANGE = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted).filter(lambda ends: ends != [0, 20])
 
 
 @given(st.integers(11, 20), st.integers(11, 20))

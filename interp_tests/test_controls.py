@@ -15,6 +15,7 @@ from harness.expectations.evidence import Evidence
 from harness.expectations.toy import row, rows
 from harness.reports.json import content_digest
 from harness.stats.intervals import Limits, binomial_tail
+from harness.stats.permutation import P
 from harness.verdict import Outcome
 from interp_tests.mutant_cases import COLOR, MARKED, PLAIN, compared, toy_spec
 from interp_tests.project import make_project
@@ -39,8 +40,8 @@ def misbehaving(found):
 
 
 def outcome_always(monkeypatch, outcome):
-    honest = fires_more.part
-    monkeypatch.setattr(fires_more, "part", lambda *given, **more: replace(honest(*given, **more), outcome=outcome))
+    honest = fires_more.verdict_of
+    monkeypatch.setattr(fires_more, "verdict_of", lambda *given, **more: honest(*given, **more).with_(outcome=outcome))
 
 
 def test_an_honest_run_has_every_control_and_all_hold():
@@ -85,8 +86,11 @@ def test_a_judge_that_says_unmet_to_all_is_caught(monkeypatch):
 
 
 def test_a_limit_that_is_too_high_is_caught_by_permuted_labels(monkeypatch):
-    """Half of all deals have an AUROC of .5 or more; limits that lie .5 too high let them all be met."""
+    """Half of all deals have an AUROC of .5 or more; limits that lie .5 too high, and a p that never fails, let all of
+    them be met. With an honest p no deal is met by such limits alone."""
     monkeypatch.setattr(comparing, "auroc_limits", lambda auroc, *given: Limits(*[auroc + 0.5] * 5))
+    assert "permuted_labels" not in misbehaving(controls(*cases()))
+    monkeypatch.setattr(comparing.Comparison, "p", lambda self, feature: P(0.001, exact=True))
     assert "permuted_labels" in misbehaving(controls(*cases()))
 
 
@@ -200,11 +204,10 @@ MET = """\
   fires_more: {prompts: color, than: plain, auroc: {at_least: .6}}
 """
 ALWAYS_MET = """\
-from dataclasses import replace
 from harness.expectations import fires_more
 from harness.verdict import Outcome
-honest = fires_more.part
-fires_more.part = lambda *given, **more: replace(honest(*given, **more), outcome=Outcome.MET)
+honest = fires_more.verdict_of
+fires_more.verdict_of = lambda *given, **more: honest(*given, **more).with_(outcome=Outcome.MET)
 """
 
 

@@ -142,6 +142,7 @@ def test_a_broken_record_keeps_each_mistake(tmp_path, monkeypatch):
     suite = tmp_path / cases.BROKEN.source.path
     suite.parent.mkdir(parents=True)
     suite.write_text(cases.BROKEN_TEXT)
+    (tmp_path / "specs/subjects.yaml").touch()  # by it a repository is known
     monkeypatch.chdir(suite.parent)
     made = Record.broken(cases.BROKEN)
     assert [(e.code, e.source.line, e.nearest, e.quote) for e in made.errors] == [

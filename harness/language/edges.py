@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from harness.errors import SpecError
+from harness.heldout import Prompts, by_identity
 from harness.inputs import PromptSet
 from harness.language.nodes import Node, is_list, is_mapping, is_text, shortened
 from harness.language.scalars import in_quotes
@@ -87,7 +88,7 @@ def about_scripts(placed: Sequence[Any], name: str) -> str | None:
 
 def about_compared(sets: Mapping[str, PromptSet], place: Node) -> str | None:
     """A line where nearly all texts of one set of a claim end with white space, and nearly none of another."""
-    shares = {role: _share(prompts) for role, prompts in sets.items() if len(prompts)}
+    shares = {role: _share(prompts.prompts) for role, prompts in sets.items() if len(prompts)}
     if not shares:
         return None
     most, least = max(shares, key=lambda role: shares[role]), min(shares, key=lambda role: shares[role])
@@ -127,5 +128,6 @@ def _begins_open(text: str) -> bool:
     return text[:1].isspace() and "\n" not in text
 
 
-def _share(prompts: PromptSet) -> float:
-    return sum(_ends_open(prompt.text) for prompt in prompts.prompts) / len(prompts)
+@by_identity
+def _share(prompts: Prompts) -> float:
+    return sum(_ends_open(prompt.text) for prompt in prompts) / len(prompts)
