@@ -14,7 +14,8 @@ from typing import Literal
 
 from harness.digests import model_folder
 from harness.inputs import Bos, ModelRef, SaeRef, Subject, parse_hook
-from harness.trained import Training, standard_hook, training_of
+from harness.saefields import standard_hook
+from harness.trained import Training, training_of
 
 # What `read_otherwise` may name, and what is then done in place of what the SAE says.
 OTHERWISE = {
@@ -65,6 +66,10 @@ def of_shape(sae: SaeRef, said: Training) -> Iterator[Difference]:
         if stated is not None and is_so is not None and stated != is_so:
             message = f"specs/subjects.yaml says {key} {stated} of SAE {sae.name}, {said.source} says {is_so}"
             yield Difference(key, "sae_mismatch", message, f"Write `{key}: {is_so}`, or name the SAE that is meant.")
+    if said.unclear:
+        message = f"SAE {sae.name} cannot be read for certain, by {said.source}: {'; '.join(said.unclear)}"
+        fix = "Correct the file as the SAE was trained, or save it again with sae-lens."
+        yield Difference("unclear", "sae_unsupported", message, fix)
     yield from _of_form(sae, said)
 
 

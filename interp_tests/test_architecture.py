@@ -20,6 +20,7 @@ FLOORS = [
         "digests",
         "releases",
         "loaders",
+        "saefields",
         "trained",
         "agreement",
         "cachedir",

@@ -59,6 +59,26 @@ def topk(**entry):
     return lambda project: project.sae.update({"path": "zoo/sae-topk", **entry})
 
 
+def without_k(project):
+    """The TopK SAE's cfg.json has no k, for which sae-lens would take 100."""
+    topk()(project)
+    path = project.root / "zoo/sae-topk/cfg.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "k"}))
+
+
+def said_twice(field, in_metadata, at_the_top=None):
+    """The TopK SAE's `metadata` says one thing, the top of its cfg.json another."""
+
+    def plant(project):
+        topk()(project)
+        path = project.root / "zoo/sae-topk/cfg.json"
+        config = json.loads(path.read_text())
+        config["metadata"][field] = in_metadata
+        path.write_text(json.dumps(config if at_the_top is None else {**config, field: at_the_top}))
+
+    return plant
+
+
 def narrow(project):
     """The model's stream has another width than the SAE's, by its config.json."""
     path = project.root / "zoo/model/config.json"
@@ -205,6 +225,16 @@ ROWS = [
     Row("the form for training", saying(architecture="batchtopk"), "Save its inference form"),
     Row("a crosscoder", saying(architecture="crosscoder"), "cannot be read token by token"),
     Row("an SAE that writes elsewhere", saying(hook_name_out="blocks.1.hook_mlp_out"), "it is a transcoder"),
+    Row("BOS said in a word that means nothing", saying(prepend_bos="false"), "prepend_bos is 'false'"),
+    Row("a TopK SAE that says no k", without_k, "it is topk and has no k"),
+    Row("k said in two ways", said_twice("k", 7), "k is both 7 and 5"),
+    Row("BOS said in two ways", said_twice("prepend_bos", False, True), "prepend_bos is both False and True"),
+    Row("a hook point's name and its layer", saying(hook_layer=3), "hook_name is 'blocks.1.hook_resid_post' and hook_"),
+    Row("a hook point whose layer is left open", saying(hook_name="blocks.{layer}.hook_resid_post"), "blocks.{layer}"),
+    Row("centring said in a word that means nothing", saying(model_from_pretrained_kwargs={
+        "center_writing_weights": "yes"}), "center_writing_weights is 'yes'"),
+    Row("a transcoder from before sae-lens had them", saying(out_hook_point="blocks.1.hook_mlp_out"),
+        "it is a transcoder"),
     Row("a model of another width", narrow, "reads 32 dimensions, the stream of model tiny has 24"),
     Row("prompts longer than the texts of the training", saying(context_size=8), "longer than the 8 tokens", "warning"),
     Row("special tokens that it was not trained on", counting_specials, "trained without special tokens", "warning"),

@@ -63,6 +63,7 @@ def test_what_follows_from_names_is_what_the_loaders_derive(loader):
     for release, sae_id in pairs[:: max(1, len(pairs) // 400)]:
         loaded = training_of_config(theirs.load_sae_config_from_huggingface(release, sae_id), "theirs")
         assert same_fields(released(release, sae_id), loaded) == [], (release, sae_id)
+        assert loaded.unclear == ()
 
 
 def test_gemma_scope_2_is_what_its_loader_derives(monkeypatch):
@@ -136,8 +137,8 @@ def test_the_format_of_sae_lens_6(tmp_path):
     said = written(tmp_path, architecture="topk", k=12, d_in=32, d_sae=64, metadata=metadata)
     assert (said.layer, said.site, said.prepend_bos, said.is_centred) == (3, "hook_resid_post", False, True)
     assert (said.hook_head_index, said.seqpos_slice, said.architecture, said.k) == (3, (5, None), "topk", 12)
-    silent = written(tmp_path, architecture="topk", metadata={"sae_lens_version": "6.0.0"})
-    assert silent == Training("cfg.json", architecture="topk", is_whole=True)
+    silent = written(tmp_path, architecture="jumprelu", metadata={"sae_lens_version": "6.0.0"})
+    assert silent == Training("cfg.json", architecture="jumprelu", is_whole=True)
 
 
 def test_the_format_before_sae_lens_6(tmp_path):
@@ -184,6 +185,67 @@ def test_a_value_of_another_type_agrees_with_nothing(tmp_path, field, value, sai
     found = getattr(written(tmp_path, **{field: value}), field)
     assert found == (str(value) if said is None else said)
     assert found not in (None, "none")
+
+
+@pytest.mark.parametrize(
+    ("config", "unclear"),
+    [
+        ({"prepend_bos": "false"}, "prepend_bos is 'false', which has no meaning"),
+        ({"prepend_bos": False, "metadata": {"prepend_bos": True}}, "prepend_bos is both True and False"),
+        ({"k": 7, "metadata": {"k": 5}}, "k is both 5 and 7"),
+        ({"architecture": "topk", "k": 7, "activation_fn_kwargs": {"k": 5}}, "k is both 7 and 5"),
+        ({"architecture": "topk"}, "it is topk and has no k"),
+        ({"d_in": "32"}, "d_in is '32', which has no meaning"),
+        ({"d_sae": float("inf")}, "d_sae is inf, which has no meaning"),
+        ({"hook_name": "blocks.1.hook_resid_post", "hook_point": "blocks.2.hook_resid_post"},
+            "hook_name is both 'blocks.1.hook_resid_post' and 'blocks.2.hook_resid_post'"),
+        ({"hook_name": "blocks.1.hook_resid_post", "hook_layer": 3},
+            "hook_name is 'blocks.1.hook_resid_post' and hook_layer 3"),
+        ({"hook_point": "model.layers.1", "hook_point_layer": "1"}, "hook_name is 'model.layers.1' and hook_layer '1'"),
+        ({"normalize_activations": "none", "metadata": {"normalize_activations": "layer_norm"}},
+            "normalize_activations is both 'layer_norm' and 'none'"),
+        ({"model_from_pretrained_kwargs": {"center_writing_weights": 1}},
+            "center_writing_weights is 1, which has no meaning"),
+        ({"model_from_pretrained_kwargs": {"center_writing_weights": False},
+          "metadata": {"model_from_pretrained_kwargs": {"center_writing_weights": True}}},
+            "center_writing_weights is both True and False"),
+        ({"model_from_pretrained_kwargs": "centred"}, "model_from_pretrained_kwargs is 'centred', no object"),
+        ({"metadata": ["x"]}, "metadata is ['x'], no object"),
+        ({"hook_head_index": True}, "hook_head_index is True, which has no meaning"),
+        ({"apply_b_dec_to_input": "no"}, "apply_b_dec_to_input is 'no', which has no meaning"),
+        ({"is_transcoder": True}, "is_transcoder is true, and nothing says where it writes"),
+    ],
+)  # fmt: skip
+def test_what_is_said_in_two_ways_or_without_meaning_is_unclear(tmp_path, config, unclear):
+    """Whichever of the two sae-lens takes, the file is no word on how the SAE was trained."""
+    assert written(tmp_path, **config).unclear == (unclear,)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"d_in": 32.0, "metadata": {"d_in": 32}},
+        {"hook_name": "model.layers.1", "metadata": {"hook_name": "blocks.1.hook_resid_post", "hook_layer": 1}},
+        {"normalize_activations": False, "metadata": {"normalize_activations": "none"}},
+        {"hook_head_index": None, "seqpos_slice": [None], "metadata": {"hook_head_index": None, "seqpos_slice": None}},
+        {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 5}, "k": 5},
+        {"architecture": "jumprelu", "activation_fn_kwargs": {}, "model_from_pretrained_kwargs": {}},
+    ],
+)
+def test_the_same_said_twice_is_clear(tmp_path, config):
+    """A field may stand at the top and in `metadata`, in the words of two versions."""
+    assert written(tmp_path, **config).unclear == ()
+
+
+def test_a_layer_that_is_not_filled_in_agrees_with_no_place(tmp_path):
+    """`{layer}` without a layer is no word on the layer, and must not be taken for silence."""
+    assert written(tmp_path, hook_point="blocks.{layer}.hook_resid_pre").hook_name == "blocks.{layer}.hook_resid_pre"
+
+
+def test_an_old_transcoder_says_where_it_writes(tmp_path):
+    """Transcoders from before sae-lens had them name the place under names of their own."""
+    said = written(tmp_path, hook_point="blocks.8.ln2.hook_normalized", out_hook_point="blocks.8.hook_mlp_out")
+    assert said.hook_name_out == "blocks.8.hook_mlp_out"
 
 
 @pytest.mark.parametrize("everything", [[None], [0, None], [None, None, 1], [], None])

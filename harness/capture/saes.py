@@ -126,25 +126,26 @@ def _said_once_loaded(ref: SaeRef, sae: Any) -> Training:
     said = training_of(ref)
     if said.is_whole and ref.source == "path":
         return said
-    loaded = training_of_config(sae.cfg.to_dict(), _LOADED)
+    loaded, written = training_of_config(sae.cfg.to_dict(), _LOADED), _written(ref)
     known = {one.name: getattr(loaded, one.name) for one in fields(loaded) if getattr(loaded, one.name) is not None}
-    known["activation_fn"] = _written_activation(ref) or known.get("activation_fn", said.activation_fn)
+    known["activation_fn"] = written.activation_fn or known.get("activation_fn", said.activation_fn)
+    known["unclear"] = tuple(dict.fromkeys((*written.unclear, *loaded.unclear)))
     # A factor that was folded is in the weights now; one that was not leaves the normalization to be done.
     return replace(said, **{**known, "norm_scaling_factor": None})
 
 
-def _written_activation(ref: SaeRef) -> str | None:
-    """The activation function in a release's cfg.json, which sae-lens drops when it loads the file."""
+def _written(ref: SaeRef) -> Training:
+    """What a release's cfg.json says, of which sae-lens drops some when it loads the file."""
     from huggingface_hub import try_to_load_from_cache
 
     found = find_release(ref.location)
     if ref.source != "release" or (found is not None and found.loader != "sae_lens"):
-        return None
+        return Training()
     repository, path = (found.repository, found.paths[ref.sae_id or ""]) if found else (ref.location, ref.sae_id or "")
     cached = try_to_load_from_cache(repository, f"{path}/{SAE_FILES[0]}")
     if not isinstance(cached, str):
-        return None
-    return training_of_config(read_config(Path(cached).parent), SAE_FILES[0]).activation_fn
+        return Training()
+    return training_of_config(read_config(Path(cached).parent), SAE_FILES[0])
 
 
 def _refuse(ref: SaeRef, hook: str | None, said: Training, meant: Collection[str], bos: Bos) -> None:

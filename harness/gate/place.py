@@ -10,7 +10,7 @@ from typing import Any
 from harness.agreement import OTHERWISE
 from harness.gate.blocking import Reason, Why
 from harness.inputs import Subject
-from harness.trained import standard_hook
+from harness.saefields import standard_hook
 
 _SHOWN = 3
 # Hooks that libraries leave on a model for themselves: transformers' to collect hidden states, accelerate's to move
