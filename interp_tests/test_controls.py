@@ -36,7 +36,7 @@ def cases(n=3):
 
 
 def misbehaving(found):
-    return {name for name, control in found.items() if not control.holds}
+    return {name for name, control in found.items() if control.misbehaves}
 
 
 def outcome_always(monkeypatch, outcome):
@@ -123,15 +123,16 @@ def test_a_last_token_that_is_left_out_is_caught_by_the_planted_feature(monkeypa
     assert misbehaving(controls(*cases())) == {"planted"}
 
 
-def test_a_control_that_raises_has_not_held(monkeypatch):
-    """What broke it may have broken the verdicts, too; the others are still made."""
+def test_a_control_that_raises_gives_no_answer(monkeypatch):
+    """It has not held, it has not given a wrong answer either, and the others are still made."""
 
     def breaks(codes, *given):
         raise ZeroDivisionError("no such thing")
 
     monkeypatch.setattr("harness.controls.matching.tokens_fired", breaks)
     found = controls(*cases())
-    assert misbehaving(found) == {"equal_density"}
+    assert {name for name, control in found.items() if not control.holds} == {"equal_density"}
+    assert not misbehaving(found)
     assert "ZeroDivisionError: no such thing" in str(found["equal_density"])
 
 
@@ -237,6 +238,68 @@ def test_a_run_with_a_broken_judge_is_invalid_and_not_green(project, processes):
     assert project.results()["run"]["invalid"]
     head = (project.root / "reports/latest/summary.md").read_text().split("## ")[0]
     assert "This run is invalid" in head
+
+
+RAISES_AT_ONE = """\
+import harness.controls
+
+def planted(sample):
+    if sample.subject == "again":
+        raise IndexError("outside")
+
+harness.controls._PER_SUBJECT = (planted,)
+"""
+RAISES_AT_ONE_KIND = """\
+import harness.controls
+
+def toys(kind):
+    assert kind != "fires_more"
+
+harness.controls.toys = toys
+"""
+
+
+@pytest.mark.parametrize("kind", ["", "toys of fires_more"], ids=["subject", "kind"])
+def test_a_control_that_raises_fails_the_claims_beside_it_alone(project, kind):
+    """Of two subjects, or two kinds, the other's verdict counts: the run is not invalid, and not green."""
+    path = project.root / "specs/subjects.yaml"
+    path.write_text(path.read_text() + "  again: {model: tiny, sae: tiny, max_tokens: 100}\n")
+    sparse = "- {id: sparse, scope: sample, sparsity: {prompts: color, l0: {at_most: 900}}}"
+    project.suite("again", sparse if kind else MET, subjects="tiny" if kind else "again", prompts=FOUND)
+    conftest = project.root / "conftest.py"
+    conftest.write_text(conftest.read_text() + (RAISES_AT_ONE_KIND if kind else RAISES_AT_ONE))
+    done = project.pytest("-q", "--no-store")
+    results = project.results()
+    run, hurt = results["run"], "color" if kind else "again"
+    assert (done.returncode, run["invalid"]) == (1, [])
+    for record in results["records"]:
+        if record["suite"] == hurt:
+            assert (record["outcome"], record["details"]["faults"]) == ("not_run", ["control_failed"])
+            assert record["details"]["traceback"]
+        else:
+            assert record["outcome"] == "met"
+    assert "not judged: could not be controlled: control_failed: control " in done.stdout
+
+
+def test_a_family_with_an_uncontrolled_member_has_no_verdict():
+    """A corrected p says nothing where one of its members does not count; other families keep theirs."""
+    from harness.controls.base import raised
+    from harness.errors import Source
+    from harness.families import KIND
+    from harness.reports.record import Record
+    from harness.reports.uncontrolled import uncontrolled
+    from harness.verdict import Verdict
+
+    def record(name, subject, kind="fires_more", outcome=Outcome.MET, **details):
+        return Record(name, "s", Source("s.yaml"), Verdict(outcome, "so", details=details), kind, subject)
+
+    made = [record("a", "one"), record("b", "two"), record("c", "two", outcome=Outcome.INCONCLUSIVE)]
+    made += [record("f", "one, two", KIND, members={"a": {}, "b": {}}), record("g", "one", KIND, members={"a": {}})]
+    records = {one.id: one for one in made}
+    broken = raised("planted", "two", ValueError("x"))
+    found = uncontrolled(records, [broken])
+    assert {name for name, one in found.items() if one.verdict.outcome is Outcome.NOT_RUN} == {"b", "f"}
+    assert uncontrolled(records, [replace(broken, trace="")]) == records
 
 
 def test_nothing_of_an_invalid_run_is_accepted(project):

@@ -145,12 +145,15 @@ def test_guarded_lets_an_interrupt_and_a_fault_through():
 
 
 def test_a_control_that_raises_anything_did_not_hold(monkeypatch):
-    """SystemExit of a kind in its own toys makes the run invalid; it does not end it."""
+    """SystemExit of a kind in its own toys, or a fault, is a control without an answer; it does not end the run."""
     from harness.controls import _guarded
 
-    def control():
-        raise SystemExit(0)
+    for error, told in ((SystemExit(0), "SystemExit: 0 ("), (EnvironmentFault("cold", "gone."), "cold: gone")):
 
-    (found,) = _guarded("toys", "", control)
-    assert not found.holds
-    assert "SystemExit: 0 (" in found.finding
+        def control(error=error):
+            raise error
+
+        (found,) = _guarded("toys", "", control)
+        assert (found.holds, found.misbehaves) == (False, False)
+        assert told in found.finding
+        assert type(error).__name__ in found.trace

@@ -15,6 +15,7 @@ from harness.mutants import MUTANTS
 from harness.reports.limit import INVALID
 from harness.reports.mutation import hints, mutation_lines, suite_scores, survivors, trials
 from harness.reports.record import Record
+from harness.reports.uncontrolled import uncontrolled
 from harness.repository import repository
 from harness.session import default_store, open_session
 from harness.spec import Spec
@@ -42,7 +43,7 @@ def mutate(
     Example: interp mutate specs/tiny-gemma2
     """
     records, controls = _judged(paths or None, stored, fail_vacuous, as_json)
-    invalid = [str(control) for control in controls if not control.holds]
+    invalid = [str(control) for control in controls if control.misbehaves]
     if as_json:
         print_document(_document(records, invalid))
     else:
@@ -71,7 +72,7 @@ def _judged(
         decided = [s for s in specs if records[s.id].verdict.outcome in (Outcome.MET, Outcome.UNMET)]
         controls = session.controls(decided)
         session.keep(controls)
-        return list(records.values()), controls
+        return list(uncontrolled(records, controls).values()), controls
 
 
 def _document(records: list[Record], invalid: list[str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Controls: claims whose truth is known beforehand, put through the run's own judging (docs/statistics.md).
 
-A run whose controls misbehave shows nothing, whatever its claims say: it is invalid, and never green.
+A run with a control that gives the wrong answer shows nothing, whatever its claims say: it is invalid, and never green.
+A control that raises gives no answer: then the claims that it stands beside have no verdict (reports/uncontrolled.py).
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from harness.controls.base import Control, Sample, failed
+from harness.controls.base import Control, Sample, raised, toys_of
 from harness.controls.examples import toys
 from harness.controls.matching import equal_density
 from harness.controls.permuting import permuted_labels
 from harness.controls.planting import planted
 from harness.controls.specials import specials_differ
-from harness.errors import guarded, in_short
+from harness.errors import EnvironmentFault, guarded
 from harness.expectations.evidence import Evidence
 from harness.spec import Spec
 
@@ -39,7 +40,7 @@ def run_controls(judged: Sequence[Spec], read: Read, keep: Keep = anew) -> list[
     claims give the same controls in any order.
     """
     of_kinds, of_subjects = _by(judged, lambda spec: spec.kind), _by(judged, lambda spec: spec.subject.name)
-    made = [keep(f"toys of {kind}", specs, partial(_toys, kind)) for kind, specs in of_kinds]
+    made = [keep(toys_of(kind), specs, partial(_toys, kind)) for kind, specs in of_kinds]
     made += [keep(name, specs, partial(_of_subject, Sample(name, specs, read))) for name, specs in of_subjects]
     return [control for controls in made for control in controls]
 
@@ -49,7 +50,7 @@ def _by(judged: Sequence[Spec], named: Callable[[Spec], str]) -> list[tuple[str,
 
 
 def _toys(kind: str) -> list[Control]:
-    return list(_guarded(f"toys of {kind}", "", lambda: toys(kind)))
+    return list(_guarded(toys_of(kind), "", lambda: toys(kind)))
 
 
 def _of_subject(sample: Sample) -> list[Control]:
@@ -57,8 +58,10 @@ def _of_subject(sample: Sample) -> list[Control]:
 
 
 def _guarded(name: str, subject: str, control: Callable[[], Control | None]) -> Iterator[Control]:
-    """A control that raises, whatever it is, did not behave: what broke here may have broken the verdicts, too. None:
-    nothing in this run that it could be made of."""
-    found = guarded(control, lambda error: failed(name, subject, f"could not be judged ({in_short(error)})"))
+    """A control that raises, whatever it is, could not be judged. None: this run has nothing to make it of."""
+    try:
+        found = guarded(control, lambda error: raised(name, subject, error))
+    except EnvironmentFault as fault:
+        found = raised(name, subject, fault)
     if found is not None:
         yield found

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import traceback
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from harness.errors import in_short
 from harness.expectations.evidence import Evidence
 from harness.mutants import Case, settled
+from harness.redaction import redacted
 from harness.spec import Spec
 
+_LONGEST = 20_000  # letters of a traceback
 MOST_SPECS = 4  # of each subject: a bounded cost, whatever the run's size
 
 
@@ -18,7 +22,8 @@ MOST_SPECS = 4  # of each subject: a bounded cost, whatever the run's size
 class Control:
     """What became of one control. `met` of `tried` versions of it were met. finding: what was seen, in a sentence.
 
-    kept: it was made in an earlier run, beside the same claims, whose verdicts this run took from there.
+    kept: it was made in an earlier run, beside the same claims, whose verdicts this run took from there. trace: the
+    traceback of one that raised, which gave no answer at all: neither a right nor a wrong one.
     """
 
     name: str
@@ -28,6 +33,16 @@ class Control:
     tried: int = 0
     met: int = 0
     kept: bool = False
+    trace: str = ""
+
+    @property
+    def misbehaves(self) -> bool:
+        """Whether it gave the wrong answer."""
+        return not (self.holds or self.trace)
+
+    def stands_beside(self, subject: str, kind: str) -> bool:
+        """Whether it is about the judging of a claim of this subject and kind; those on toys are about their kind."""
+        return self.subject == subject if self.subject else self.name == toys_of(kind)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -39,6 +54,17 @@ class Control:
 
 def failed(name: str, subject: str, finding: str, tried: int = 0, met: int = 0) -> Control:
     return Control(name, subject, False, finding, tried, met)
+
+
+def raised(name: str, subject: str, error: BaseException) -> Control:
+    """A control that could not be judged."""
+    trace = "".join(traceback.format_exception(error))
+    return Control(name, subject, False, f"could not be judged ({in_short(error)})", trace=redacted(trace)[-_LONGEST:])
+
+
+def toys_of(kind: str) -> str:
+    """The name of a kind's control on its own examples."""
+    return f"toys of {kind}"
 
 
 @dataclass(frozen=True, slots=True)

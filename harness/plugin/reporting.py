@@ -38,6 +38,7 @@ from harness.reports.limit import INVALID, LIMIT_OF_A_GREEN_SUITE
 from harness.reports.mutation import mutation_lines
 from harness.reports.record import Record, Run
 from harness.reports.terminal import table_lines
+from harness.reports.uncontrolled import uncontrolled
 from harness.reports.unjudged import NOTHING_JUDGED, kept_lines, unjudged_lines
 from harness.reports.write import reports_dir
 from harness.runlog import RUN_LOG, RunLog
@@ -168,7 +169,8 @@ class Controller:
         judged = [r for r in self.records.values() if r.verdict.outcome is not Outcome.NOT_RUN]
         self.written = str(fault) if fault else ""
         self._hand_on(run)
-        if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or run.invalid):
+        unsure = run.invalid or any(not control.holds for control in self.controls)
+        if session.exitstatus == pytest.ExitCode.OK and (fault or not judged or unsure):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         settle()
 
@@ -205,6 +207,7 @@ class Controller:
         session = session_to_read_with(self.config)
         self.controls = session.controls(judged, self._earlier())
         session.keep(self.controls, self.judged_apart)
+        self.records = uncontrolled(self.records, self.controls)
 
     def _earlier(self) -> set[str]:
         """The claims for which this run judged nothing at all; mutants are judged."""

@@ -271,8 +271,8 @@ class Run:
 
     @property
     def invalid(self) -> tuple[str, ...]:
-        """A line for each control that misbehaved: with any, the run shows nothing, whatever its claims say."""
-        return tuple(str(control) for control in self.controls if not control.holds)
+        """A line for each control that gave the wrong answer: with any, the run shows nothing, whatever claims say."""
+        return tuple(str(control) for control in self.controls if control.misbehaves)
 
     @classmethod
     def now(

@@ -111,7 +111,7 @@ def _family(record: Record) -> dict[str, Any]:
 
 
 def _control(control: Control) -> tuple[str, str, str, str]:
-    stands = "holds" if control.holds else "MISBEHAVES"
+    stands = "holds" if control.holds else "MISBEHAVES" if control.misbehaves else "RAISED"
     return control.name.replace("_", " "), escape(control.subject), stands, one_line(control.finding, 400)
 
 
