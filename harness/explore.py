@@ -8,7 +8,6 @@ nothing. Neither makes a gate record. The functions at the end take codes or pla
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from harness.cachedir import run_folder
 from harness.census import Census, census_of
 from harness.codes import Codes, Mask, Pool, Pooled, Specials, Tokens
 from harness.errors import at_least_one, one_of
@@ -275,7 +275,7 @@ def _reader(subject: Subject) -> Callable[[Sequence[Prompt]], Codes]:
     from harness.session import default_store
     from harness.store import open_or_overlay
 
-    shared = Path(tempfile.mkdtemp(prefix="interp-explore-"))
+    shared, _ = run_folder("interp-explore-")
     try:
         runner = Runner(open_or_overlay(default_store(), shared / "evidence.sqlite")[0], RunLog(shared / RUN_LOG))
     except BaseException:

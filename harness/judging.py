@@ -75,7 +75,8 @@ def as_read(spec: Spec) -> tuple[str, ...]:
 
 
 def _begun_otherwise(spec: Spec, evidence: Evidence) -> tuple[tuple[str, bool], ...]:
-    """(a line, whether it is a warning) for each SAE that was trained with BOS where the tokenizer has none to put.
+    """(a line, whether it is a warning) for each subject whose texts begin as its SAE was trained, whatever its
+    tokenizer does by itself; a warning where that was with BOS, and the tokenizer has none to put.
 
     A loader of sae-lens says True for all of its SAEs (Qwen-Scope's, whose tokenizer has no BOS), so what the registry
     alone says is a line of the record.
@@ -84,10 +85,15 @@ def _begun_otherwise(spec: Spec, evidence: Evidence) -> tuple[tuple[str, bool], 
     for (_, name), codes in evidence.codes_of.items():
         subject = spec.subject if name is None else spec.others.get(name)
         training = subject.sae.training if subject is not None else None
-        if subject is None or training is None or not training.prepend_bos or subject.bos == "none":
+        if subject is None or training is None or training.prepend_bos is None or subject.bos != "auto":
             continue
-        if not np.isin(codes.kind[codes.position == 0], [Kind.SPECIAL, Kind.IMAGE]).any():
-            line = f"SAE {subject.sae.name} was trained with BOS, and the tokenizer of {subject.name} has none"
+        sae, first = subject.sae.name, codes.kind[codes.position == 0]
+        if not training.prepend_bos:
+            lines[f"texts of {subject.name} begin without BOS, as SAE {sae} was trained"] = False
+        elif np.isin(first, [Kind.SPECIAL, Kind.IMAGE]).any():
+            lines[f"texts of {subject.name} begin with BOS, as SAE {sae} was trained"] = False
+        else:
+            line = f"SAE {sae} was trained with BOS, and the tokenizer of {subject.name} has none"
             lines[line] = "registry" not in training.source
     return tuple(lines.items())
 

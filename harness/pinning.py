@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.attention_sinks import written_norms
+from harness.bos import bos_note
 from harness.checkpoints import adapter_beside, first_pointer, quantized
 from harness.digests import (
     MODEL_FILES,
@@ -53,18 +54,22 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a subject can be read on this machine, what is missing if not, and per lack what mends it."""
+    """Whether a subject can be read on this machine, what is missing if not, and per lack what mends it.
+
+    bos: how its texts begin, where its tokenizer or its SAE would have it otherwise (harness/bos.py).
+    """
 
     subject: str
     device: str
     dtype: str
     missing: tuple[str, ...]
     mends: tuple[str, ...]
+    bos: str = ""
 
 
 def readiness(root: Path) -> list[Readiness]:
     """Every subject with what it lacks here: weights, or the device that it names. No torch."""
-    return [ready_here(subject) for subject in _allowed(root).subjects.values()]
+    return [replace(ready_here(subject), bos=bos_note(subject)) for subject in _allowed(root).subjects.values()]
 
 
 def pin(root: Path, release_digest: ReleaseDigest, norms_of: NormsOf) -> tuple[list[Pin], list[EnvironmentFault]]:

@@ -127,6 +127,8 @@ def test_a_damaged_index_is_made_anew_and_said(tmp_path, spoil):
     assert values == [0.5, 0.75]
     assert len(said) == 1
     assert "damaged" in said[0]
+    (kept,) = (path for path in tmp_path.glob(f"{INDEX}.damaged-*") if not path.name.endswith(("-wal", "-shm")))
+    assert kept.name in said[0]
     assert trend(tmp_path) == ([0.5, 0.75], [])
 
 

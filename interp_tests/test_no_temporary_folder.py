@@ -11,7 +11,7 @@ from harness.cachedir import run_folder
 from harness.errors import EnvironmentFault
 from harness.runlog import RunLog
 from harness.store import MemoryStore, open_or_memory, open_or_overlay
-from interp_tests.project import make_project
+from interp_tests.project import REPO, make_project
 from interp_tests.test_plugin import FOUND, MET
 
 NOWHERE = Path(os.devnull) / "interp-run-"
@@ -99,3 +99,53 @@ def test_evidence_is_in_memory_where_no_file_can_be_made(tmp_path):
     store, fault = open_or_overlay(NOWHERE / "store.sqlite", NOWHERE / "evidence.sqlite")
     assert isinstance(store, MemoryStore)
     assert fault.code == "store_not_writable"
+
+
+NO_IMPORT = """
+import builtins, errno
+
+real = builtins.__import__
+
+def refusing(name, *given, **more):
+    if name.split(".")[0] == "sae_lens":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return real(name, *given, **more)
+
+builtins.__import__ = refusing
+"""
+
+
+def test_what_needs_the_temporary_folder_fails_alone_and_in_one_line(tmp_path):
+    """sae-lens' libraries make folders as they are imported; a claim whose evidence is in the store needs neither."""
+    project = make_project(tmp_path / "repo", tmp_path / "store.sqlite")
+    project.suite("color", MET, prompts=FOUND)
+    assert project.pytest("-q").returncode == 0
+    with (project.root / "conftest.py").open("a") as file:
+        file.write(NO_IMPORT)
+    new = ["A cold wind blew all day.", "Birds sang in the morning."]
+    project.suite(
+        "cold", "- {id: new, scope: sample, sparsity: {prompts: new, l0: {at_least: 1}}}", prompts={"new": new}
+    )
+    done = project.pytest("-q")
+    assert project.outcomes() == {"color::holds": "met", "cold::new": "not_run"}
+    line = "no_temporary_folder: sae-lens needs the temporary folder, which takes nothing: No space left on device."
+    assert line in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_probe_without_pictures_needs_no_folder(monkeypatch):
+    """Only a model that reads pictures is shown some, from files: without a folder it is refused, and no other."""
+    from harness.capture.models import load_model
+    from harness.capture.probing import probe
+    from harness.language.subjects import find_subject
+
+    def full(*given, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(REPO)
+    text, pictures = (find_subject(REPO, name) for name in ("tiny-gemma2", "tiny-paligemma2"))
+    models = [load_model(subject, subject.layer + 1) for subject in (text, pictures)]
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    assert probe(models[0], [text.stream], 64)[text.stream].norm.size
+    with pytest.raises(EnvironmentFault, match="no_temporary_folder: the probe for attention sinks needs"):
+        probe(models[1], [pictures.stream], 64)

@@ -1,8 +1,10 @@
-"""What is refused before anything is read: unsafe ways of loading, and weights that are not numbers."""
+"""What is refused before anything is read: unsafe ways of loading, weights that are no numbers, no temporary folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -39,3 +41,15 @@ def quoted(error: Exception, most: int = 400) -> str:
     """A library's message on one line: which tensors are missing, or where to ask for access, is not in its first."""
     lines = [line.strip() for line in str(error).splitlines()]
     return " ".join(line for line in lines if line)[:most].rstrip(". ") or type(error).__name__
+
+
+@contextmanager
+def temporary_folder(what: str) -> Iterator[None]:
+    """Around code that makes folders in the temporary folder: a full or read-only one is EnvironmentFault
+    `no_temporary_folder`, which fails who needs it. what: needs it, as the message begins."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{what} needs the temporary folder, which takes nothing: {error.strerror or error}."
+        fix = "Free some space, or set TMPDIR to another folder."
+        raise EnvironmentFault("no_temporary_folder", text, fix) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import torch
 from harness.attention_sinks import NO_SINKS, Probed, SinkRule, rule_of
 from harness.bos import BosRule
 from harness.capture.batching import Shapes
+from harness.capture.checks import temporary_folder
 from harness.capture.tokens import Tokenized
 from harness.codes import Floats
 from harness.errors import EnvironmentFault
@@ -34,11 +35,16 @@ def probe(loaded: LoadedModel, streams: Sequence[str], max_tokens: int, bos: boo
 
     Texts are cut at max_tokens, and those that this model cannot read are left out. bos: whether texts begin with BOS;
     None is as the tokenizer does it. Neither the shapes that the model computes in nor the count of its batches change.
-    Raises EnvironmentFault `sinks_unclear` where nothing of the probe can be read.
+    Raises EnvironmentFault `sinks_unclear` where nothing of the probe can be read, `no_temporary_folder` where its
+    pictures cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="interp-probe-") as folder:
-        prompts = [Prompt(text, truncate=True) for text in TEXTS]
-        prompts += _drawn(Path(folder)) if loaded.visual is not None else []
+    prompts = [Prompt(text, truncate=True) for text in TEXTS]
+    if loaded.visual is None:
+        return _read(loaded, list(_readable(loaded, prompts, max_tokens, bos)), streams)
+    with ExitStack() as stack:
+        with temporary_folder("the probe for attention sinks"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="interp-probe-"))
+            prompts += _drawn(Path(folder))
         return _read(loaded, list(_readable(loaded, prompts, max_tokens, bos)), streams)
 
 

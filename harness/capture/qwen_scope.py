@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from harness.capture.checks import temporary_folder
 from harness.errors import EnvironmentFault
 
 PARTS = ("W_enc", "W_dec", "b_enc", "b_dec")
@@ -18,9 +19,11 @@ def read_qwen_scope(path: Path, k: int, device: str) -> Any:
     k: features a token, which the file does not say. Values are what sae-lens 6.54's own loader makes of the same
     file (TopK, then ReLU; b_dec is not subtracted from the input).
 
-    Raises EnvironmentFault `sae_missing`, `sae_unreadable` (a pickle that is not weights, or not these).
+    Raises EnvironmentFault `sae_missing`, `no_temporary_folder`, `sae_unreadable` (a pickle that is not weights, or not
+    these).
     """
-    from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
+    with temporary_folder("sae-lens"):
+        from sae_lens.saes.topk_sae import TopKSAE, TopKSAEConfig
 
     parts = _checked(path, _read(path, device))
     d_in, d_sae = parts["W_dec"].shape

@@ -14,7 +14,7 @@ import torch
 
 from harness.agreement import Difference, left_to_refuse, of_shape
 from harness.capture.centring import read_centred
-from harness.capture.checks import must_be_finite, quoted, refuse_unsafe_loading
+from harness.capture.checks import must_be_finite, quoted, refuse_unsafe_loading, temporary_folder
 from harness.capture.encode import Encoder
 from harness.capture.network import be_impatient
 from harness.capture.qwen_scope import read_qwen_scope
@@ -67,6 +67,17 @@ def load_sae(
     return sae  # type: ignore[no-any-return]
 
 
+def sae_lens() -> Any:
+    """The module sae_lens. Libraries that it imports make folders in the temporary folder as they are imported.
+
+    Raises EnvironmentFault `no_temporary_folder`.
+    """
+    with temporary_folder("sae-lens"):
+        import sae_lens
+
+    return sae_lens
+
+
 def _from_path(ref: SaeRef, device: torch.device) -> Any:
     folder = located(ref.location, ref.root)
     refuse_pointers(f"SAE {ref.name}", folder, sae_files(ref))
@@ -78,8 +89,7 @@ def _from_path(ref: SaeRef, device: torch.device) -> Any:
         raise EnvironmentFault("sae_missing", f"no {SAE_FILES[1]} in {folder}.", "Fetch or train the SAE.")
     if (damage := damage_of(folder / SAE_FILES[1])) is not None:
         raise EnvironmentFault("sae_unreadable", f"SAE {ref.name}: {SAE_FILES[1]} {damage}.", "Fetch it again.")
-    from sae_lens import SAE
-
+    SAE = sae_lens().SAE
     with _SaeFaults(ref):
         return SAE.load_from_disk(folder, device=str(device), dtype="float32")
 
@@ -98,8 +108,7 @@ def released(ref: SaeRef, device: torch.device) -> Any:
     refuse_unsafe_loading()
     _check_release(ref)
     be_impatient()
-    from sae_lens import SAE
-
+    SAE = sae_lens().SAE
     with _SaeFaults(ref), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         sae = SAE.from_pretrained(ref.location, ref.sae_id or "", device=str(device), dtype="float32")

@@ -52,13 +52,15 @@ def _subjects() -> list[dict[str, Any]]:
 
 
 def _show(subjects: list[dict[str, Any]], settings: list[dict[str, Any]]) -> None:
-    """Two tables, and under the first what mends each lack, once."""
+    """Two tables, and under the first what mends each lack, once, and whose texts begin otherwise than they might."""
     rows = [{**one, "missing": ", ".join(one["missing"]) or "nothing"} for one in subjects]
     emit(rows, False, ["subject", "device", "dtype", "missing"])
     mends = dict.fromkeys(mend for one in subjects for mend in one["mends"])
     typer.echo("\nTo have what is missing:" * bool(mends))
     for mend in mends:
         typer.echo(f"  {mend}")
+    for line in (one["bos"] for one in subjects if one["bos"]):
+        typer.echo(line)
     typer.echo("")
     given = [one for one in settings if one["origin"] != "default"]
     typer.echo(f"{len(given)} of {len(settings)} settings are given, the others are as without them:")

@@ -10,6 +10,7 @@ from pathlib import Path
 import filelock
 
 from harness.history.index import INDEX, Index
+from harness.store.damage import set_aside
 
 LOCK = ".lock"  # the one under which runs are written, too (reports/write.py)
 LOCK_WAIT_S = 30
@@ -43,16 +44,19 @@ def _opened(reports: Path, fresh: bool, check: bool, said: list[str]) -> Index:
     path = reports / INDEX
     if not (reports / "runs").is_dir():
         return Index(":memory:")
-    if fresh:
-        _remove(path)
     try:
+        if fresh:
+            _remove(path)
         return _synced(path, reports, check)
     except (sqlite3.DatabaseError, OSError) as error:
-        said.append(_amiss(error))
         if is_damage(error):
             with suppress(sqlite3.DatabaseError, OSError):
-                _remove(path)
-                return _synced(path, reports)
+                kept = set_aside(path)
+                index = _synced(path, reports)
+                said.append(f"{INDEX} was damaged ({error}): moved to {kept.name}, made anew from the runs")
+                return index
+        used = "read" if is_damage(error) else "written"
+        said.append(f"{INDEX} cannot be {used} ({error}): made in memory from the runs")
     return _synced(":memory:", reports)
 
 
@@ -60,12 +64,6 @@ def is_damage(error: Exception) -> bool:
     """Whether the file itself is wrong, rather than its folder, its disk or somebody who holds it."""
     code = getattr(error, "sqlite_errorcode", None)
     return isinstance(error, sqlite3.DatabaseError) and (code is None or code & 0xFF not in _NOT_OURS_TO_MEND)
-
-
-def _amiss(error: Exception) -> str:
-    if is_damage(error):
-        return f"{INDEX} was damaged ({error}): made anew from the runs"
-    return f"{INDEX} cannot be written ({error}): made in memory from the runs"
 
 
 def _synced(path: Path | str, reports: Path, check: bool = False) -> Index:

@@ -55,13 +55,16 @@ def inode(path: Path) -> int | None:
 def move_aside(path: Path, damaged: int | None) -> Path | None:
     """Rename the file with this inode, with its journals; None where another process has done so. Raises OSError."""
     with _locked(path):
-        if inode(path) != damaged:
-            return None
-        kept = _free_name(path)
-        for suffix in _WITH_JOURNALS:
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
-        return kept
+        return set_aside(path) if inode(path) == damaged else None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file, with its journals, for a caller that holds a lock already. Raises OSError."""
+    kept = _free_name(path)
+    for suffix in _WITH_JOURNALS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
+    return kept
 
 
 def _free_name(path: Path) -> Path:
