@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,10 +21,19 @@ from harness.promotion import Promotions
 from harness.store import MemoryStore
 from harness.store.agreement import Widths
 from harness.store.database import SAMPLE_KEY, insertion
-from harness.store.packing import Damaged, pack_codes, pack_promotions, pack_residuals, pack_sums, unpack_codes
+from harness.store.packing import (
+    Damaged,
+    pack_codes,
+    pack_promotions,
+    pack_residuals,
+    pack_sums,
+    unpack_codes,
+    unpack_sums,
+)
 from harness.store.packs import export_pack
 from harness.store.soundness import MOST_FEATURES
 from harness.store.unpacking import import_pack
+from harness.sums import Part
 from interp_tests.project import REPO
 from interp_tests.test_hostile_specs import with_this_code
 from interp_tests.test_packs import CODE, PARTS, READING, Tiny, filled, rows_of
@@ -33,7 +43,7 @@ TOKENS = [f" t{i}" for i in range(5)]
 GOOD = {
     "codes": pack_codes(make_codes(0)),
     "residuals": pack_residuals(np.ones((5, 4), np.float32)),
-    "sums": pack_sums(make_sums(0, 2)),
+    "sums": pack_sums(replace(make_sums(0, 4), part=np.array([0, 1, 2, 0], np.uint8))),
     "promotions": pack_promotions(Promotions({3: ((" red", 0.5),)}, frozenset({3}), 16)),
     "weights": json.dumps({"decoder": {"w": {"is": "a"}}, "outside": {}, "sae": {}}).encode(),
 }
@@ -137,8 +147,22 @@ CODES = {
     "sum_h is of other kinds": put("sum_h", lambda a: a[:1]),
     "sum_h is NaN": put("sum_h", first(np.nan)),
     "sum_h is of one prompt more": put("sum_h", lambda a: a[None]),
+    "sink is 2": put("sink", first(2)),
+    "sink is 255": put("sink", lambda a: a + 254),
+    "sink is a number": put("sink", lambda a: a.astype(np.int32)),
+    "sink is short": put("sink", lambda a: a[:-1]),
+    "sink is of two dimensions": put("sink", lambda a: a[None]),
+    "one more sink than activations": put("sink", first(1)),
+    "no sink, and an activation of one": put("sink", lambda a: a * 0),
+    "sink_h is of one sink more": put("sink_h", lambda a: np.r_[a, a]),
+    "sink_h is of no sink": put("sink_h", lambda a: a[:0]),
+    "sink_h is wide": put("sink_h", lambda a: np.c_[a, a]),
+    "sink_h is flat": put("sink_h", lambda a: a.ravel()),
+    "sink_h is NaN": put("sink_h", first(np.nan)),
+    "sink_h is infinite": put("sink_h", first(np.inf)),
+    "sink_h is 64 bits": put("sink_h", lambda a: a.astype(np.float64)),
     "one more array": lambda arrays: {**arrays, "more": arrays["hh"]},
-    **{f"no {name}": without(name) for name in ("token", "kind", "index", "sum_h", "d_sae", "hh")},
+    **{f"no {name}": without(name) for name in ("token", "kind", "index", "sum_h", "d_sae", "hh", "sink", "sink_h")},
 }
 RESIDUALS = {
     "one dimension": put("residuals", lambda a: a[0]),
@@ -151,6 +175,8 @@ RESIDUALS = {
 }
 SUMS = {
     "n is short": put("n", lambda a: a[:1]),
+    "n is 2**62": put("n", first(2**62)),
+    "n and fired are 2**32": both(put("n", first(2**32)), put("fired", first(2**32))),
     "n has no dimension": put("n", lambda a: a[0]),
     "hh is NaN": put("hh", first(np.nan)),
     "l0 is a number": put("l0", lambda a: a.astype(np.int64)),
@@ -160,6 +186,14 @@ SUMS = {
     "fired on more than all tokens": put("fired", first(10**6)),
     "fired is of fractions": put("fired", lambda a: a.astype(np.float64)),
     "no fired": without("fired"),
+    "no part": without("part"),
+    "part is short": put("part", lambda a: a[:1]),
+    "part is a number": put("part", lambda a: a.astype(np.int64)),
+    "part is 3": put("part", lambda a: np.array([0, 3, 2, 0], np.uint8)),
+    "part is 255": put("part", lambda a: a + 255),
+    "part begins with sinks": put("part", lambda a: np.array([1, 2, 0, 0], np.uint8)),
+    "part is twice in a block": put("part", lambda a: np.array([0, 1, 1, 0], np.uint8)),
+    "part falls in a block": put("part", lambda a: np.array([0, 2, 1, 0], np.uint8)),
     "no blocks": lambda arrays: {name: array[:0] for name, array in arrays.items()},
 }
 PROMOTIONS = {
@@ -302,11 +336,35 @@ def test_whatever_is_changed_is_damaged_or_can_be_judged(edits):
         return
     if codes.d_in != 4:
         return
+    assert len(codes.sink_h) == codes.sink.sum()
+    assert np.isfinite(codes.sink_h).all()
     both = concat([codes, make_codes(1)])
+    assert both.counted("text", "counted").sum() >= both.counted().sum()
     for pool in ("max", "mean", "last", "any"):
         assert np.isfinite(both.pooled(both.counted(), pool).value).all()
     assert len(both.token) == both.n_tokens
     assert both.token_column(3).shape == (both.n_tokens,)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(load(GOOD["sums"]))), CHANGES), min_size=1, max_size=3))
+def test_whatever_is_changed_in_sums_is_damaged_or_can_be_judged(edits):
+    """Any array of a corpus's rows changed: they are no rows, or they add up by parts, finite in every number."""
+    arrays = load(GOOD["sums"])
+    for name, change in edits:
+        arrays[name] = np.ascontiguousarray(changed(arrays[name], change))
+    try:
+        sums = unpack_sums(save(arrays))
+    except Damaged:
+        return
+    assert 0 <= sums.n_tokens <= int(sums.n.sum())
+    assert sums.n_sinks >= 0
+    for others in ((), (Part.SINK,), (Part.SINK, Part.SPECIAL)):
+        rows = sums.counting(*others)
+        assert len(rows.n) == sums.n_blocks
+        assert all(np.isfinite(getattr(rows, name)).all() for name in ("hh", "ee", "l0", "sum_h"))
+        assert (rows.fired >= 0).all()
+        assert (rows.fired <= rows.n[:, None]).all()
 
 
 def test_rows_of_other_widths_than_the_saes_are_refused(tmp_path):

@@ -20,6 +20,8 @@ MOST_FEATURES = 2**24
 """The widest SAE that was published; pooled codes take 16 bytes a feature, whatever fires."""
 WIDEST = 2**17
 """Numbers in one activation: eight times the widest model's. Empty arrays may claim any width."""
+MOST_TOKENS = 2**31 - 1
+"""In one row of sums: what counts of firings are kept in; more would wrap to numbers below 0."""
 MOST_LETTERS = 50_000
 """Of one prompt (harness/language), so that of all its tokens no more are commas and brackets."""
 
@@ -81,6 +83,7 @@ def check_sums(kept: Arrays) -> None:
     for name, dtype in _OF_A_BLOCK.items():
         _must_be(kept[name], dtype, (blocks,), name)
     _check_parts(kept["part"])
+    _must(bool((kept["n"] <= MOST_TOKENS).all()), "more tokens than a block can have")
     _must(sum_h.ndim == fired.ndim == 2, "sums of no width")
     _must(sum_h.shape[1] <= WIDEST and 0 < fired.shape[1] <= MOST_FEATURES, "sums of no such width")
     _must_be(sum_h, _F8, (blocks, sum_h.shape[1]), "sum_h")
