@@ -16,7 +16,7 @@ from harness.codes import Codes, Kind, Specials
 from harness.errors import one_of
 from harness.heatmaps import table
 from harness.spelling import spelled_alone
-from harness.stats.fidelity import blocks_of_codes, fvu, value_of
+from harness.stats.fidelity import blocks_of_codes, fvu, mse, value_of
 from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, AlignedTransfer, aligned
 from harness.stats.transfer.conditions import Condition, Strength, condition, strength_of_all
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioRule, RatioTransfer, ratio_of_means
@@ -26,7 +26,7 @@ from harness.stats.units import Grouping
 # Where a category's examples are strongest, as the notebook chooses them; the base's text for all others.
 _CHOSEN_ON = {"new_vision": "adapted_pictures", "new_text": "adapted_text"}
 _LEFT_OUT = ("dead", "indeterminate", "unclassified")
-_NOTHING = 1e-6  # what the notebook adds to a mean before it divides by it
+NOTHING = 1e-6  # what the notebook adds to a mean before it divides by it
 
 
 class OtherWidth(ValueError):
@@ -35,13 +35,27 @@ class OtherWidth(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ConditionSummary:
-    """mean_activation: over all features and counted tokens, silence as 0. fvu: what the SAE misses of these tokens."""
+    """mean_activation: over all features and counted tokens, silence as 0. mse, fvu: what the SAE misses of these
+    tokens, per dimension and as a share of their variance."""
 
     prompts: int
     tokens: int
     live_features: int
     mean_activation: float
+    mse: float
     fvu: float
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """A category that some feature is in: the mean over its features of their mean activation on the text of each
+    model, and the ratio of these two, adapted over base."""
+
+    category: str
+    features: int
+    base_text_mean: float
+    adapted_text_mean: float
+    transfer_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,8 @@ class FeatureRow:
     adapted_text_max: float
     adapted_pictures_mean: float | None
     adapted_pictures_max: float | None
+    adapted_image_tokens_mean: float | None
+    adapted_image_tokens_max: float | None
     transfer_ratio: float
     boost_over_text: float | None
     boost_over_base: float | None
@@ -110,9 +126,9 @@ class Census:
         """One feature's numbers in all conditions."""
         name = next(name for name, features in self.categories.items() if feature in features)
         base, text = (self.strength[side] for side in ("base_text", "adapted_text"))
-        seen = self.strength.get("adapted_pictures")
         g, t = float(base.mean[feature]), float(text.mean[feature])
-        m = None if seen is None else float(seen.mean[feature])
+        m, m_max = self._on_pictures("adapted_pictures", feature)
+        image, image_max = self._on_pictures("adapted_image_tokens", feature)
         return FeatureRow(
             feature=feature,
             category=name,
@@ -121,11 +137,27 @@ class Census:
             adapted_text_mean=t,
             adapted_text_max=float(text.max[feature]),
             adapted_pictures_mean=m,
-            adapted_pictures_max=None if seen is None else float(seen.max[feature]),
-            transfer_ratio=t / (g + _NOTHING),
-            boost_over_text=None if m is None else m / (t + _NOTHING),
-            boost_over_base=None if m is None else m / (g + _NOTHING),
+            adapted_pictures_max=m_max,
+            adapted_image_tokens_mean=image,
+            adapted_image_tokens_max=image_max,
+            transfer_ratio=t / (g + NOTHING),
+            boost_over_text=None if m is None else m / (t + NOTHING),
+            boost_over_base=None if m is None else m / (g + NOTHING),
         )
+
+    def _on_pictures(self, side: str, feature: int) -> tuple[float | None, float | None]:
+        seen = self.strength.get(side)
+        return (None, None) if seen is None else (float(seen.mean[feature]), float(seen.max[feature]))
+
+    def category_rows(self) -> list[CategoryRow]:
+        """One row for each category that has features, in the method's order."""
+        means = [self.strength[side].mean for side in ("base_text", "adapted_text")]
+        rows = []
+        for name, features in self.categories.items():
+            if features:
+                base, adapted = (float(mean[list(features)].mean()) for mean in means)
+                rows.append(CategoryRow(name, len(features), base, adapted, adapted / (base + NOTHING)))
+        return rows
 
     def rows(self, limit: int = 50) -> list[FeatureRow]:
         """At most `limit` features of each category, lowest numbers first; the undecided and the dead left out."""
@@ -213,7 +245,7 @@ def _summary(side: Condition, strength: Strength) -> ConditionSummary:
     blocks = blocks_of_codes(side.codes, side.counted, side.unit)
     live, mean = int((strength.firing > 0).sum()), float(strength.mean.mean())
     prompts = len(np.unique(side.codes.prompt[side.counted]))
-    return ConditionSummary(prompts, side.n_tokens, live, mean, value_of(fvu, blocks))
+    return ConditionSummary(prompts, side.n_tokens, live, mean, value_of(mse, blocks), value_of(fvu, blocks))
 
 
 def strongest_tokens(codes: Codes, feature: int, n: int = 5) -> tuple[tuple[str, float], ...]:

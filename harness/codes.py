@@ -90,20 +90,25 @@ class Codes:
         return slice(int(ends[0]), int(ends[1]))
 
     def counted(self, tokens: Tokens = "text", special_tokens: Specials = "ignored") -> Mask:
-        """Which tokens count, [n_tokens] bool: never padding or chat wrapping, specials and sinks only if asked.
+        """Which tokens count, [n_tokens] bool: never padding, specials and sinks only if asked.
 
-        Raises ValueError for another word.
+        "all" with specials "counted" is every token that the model reads: also what a chat template or a picture's
+        processor wraps around a text. Raises ValueError for another word.
         """
         one_of("tokens", tokens, get_args(Tokens))
         one_of("special_tokens", special_tokens, get_args(Specials))
+        if tokens == "all" and special_tokens == "counted":
+            return np.asarray(self.kind != Kind.PAD)
         kinds = {"text": [Kind.TEXT], "image": [Kind.IMAGE], "all": [Kind.TEXT, Kind.IMAGE]}[tokens]
         if special_tokens == "counted":
             return np.isin(self.kind, [*kinds, Kind.SPECIAL])
         return np.isin(self.kind, kinds) & ~self.sink
 
     def left_out_sinks(self, tokens: Tokens = "text") -> Mask:
-        """Sinks that would count if they were none, [n_tokens] bool; a special token is left out for what it is."""
-        return np.asarray(self.counted(tokens, "counted") & self.sink & (self.kind != Kind.SPECIAL))
+        """Sinks that would count if they were none, [n_tokens] bool; special and wrapping tokens are left out for
+        what they are."""
+        kept_out = np.isin(self.kind, [Kind.SPECIAL, Kind.WRAPPER])
+        return np.asarray(self.counted(tokens, "counted") & self.sink & ~kept_out)
 
     def token_column(self, feature: int) -> NDArray[np.float32]:
         """One feature's value on every token, [n_tokens] float32, zero where it does not fire; NoSuchFeature."""

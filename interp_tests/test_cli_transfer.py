@@ -78,7 +78,9 @@ def test_the_document_counts_every_feature_once(ran):
     assert set(ran) == {"categories", "conditions"}
     assert sum(one["count"] for one in ran["categories"].values()) == 1024
     assert all(len(one["features"]) == min(50, one["count"]) for one in ran["categories"].values())
-    assert {"prompts", "tokens", "live_features", "mean_activation"} <= set(ran["conditions"]["base_text"])
+    assert {"prompts", "tokens", "live_features", "mean_activation", "mse", "fvu"} <= set(
+        ran["conditions"]["base_text"]
+    )
     assert ran["conditions"]["base_text"]["prompts"] == len(COLOR) + len(PLAIN)
     assert ran["conditions"]["base_text"]["tokens"] == ran["conditions"]["adapted_text"]["tokens"]
 
@@ -95,7 +97,7 @@ def dense(project, name):
 
 
 def test_the_csv_is_what_the_notebook_writes(project, ran, monkeypatch):
-    """Its ten columns, its first 50 of each category, its numbers from means over tokens; then one column of ours."""
+    """Its ten columns, its first 50 of each category, its numbers from means over tokens."""
     monkeypatch.chdir(project.root)
     monkeypatch.setenv("INTERP_STORE", project.env["INTERP_STORE"])
     monkeypatch.setenv("INTERP_CACHE", project.env["INTERP_CACHE"])
@@ -108,7 +110,7 @@ def test_the_csv_is_what_the_notebook_writes(project, ran, monkeypatch):
             expected.append((idx, category, numbers))
     with (project.root / "reports/transfer/tiny-moved/features.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [*NOTEBOOKS_COLUMNS, "vision_boost_over_base"]
+    assert list(rows[0]) == NOTEBOOKS_COLUMNS
     assert [(int(r["feature_idx"]), r["category"]) for r in rows] == [(i, c) for i, c, _ in expected]
     names = [
         "gemma_mean_activation",

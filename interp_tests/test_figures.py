@@ -12,12 +12,14 @@ from harness.codes import Kind
 from harness.digests import file_digest
 from harness.expectations.toy import codes_from_dense
 from harness.inputs import Picture, Prompt
-from harness.reports.figures import features, landscape, overview, patches
+from harness.reports.figures import feature, landscape, means, overview, patches, ratios, reconstruction, vision
+from harness.reports.figures.about import About
 from harness.reports.figures.spread import spread_of
 from harness.reports.figures.style import save
-from harness.reports.figures.transfer import _pixels, write_figures
+from harness.reports.figures.transfer import _pixels, draw_figures, write_figures
 
 D_SAE, PROMPTS, TOKENS, PATCHES = 40, 70, 6, 9
+ABOUT = About("tiny-base", "tiny-adapted", "prompts/words.yaml#all", "2026-11-30", "prompts/seen.yaml#drawn")
 
 
 def codes(seed, kind=Kind.TEXT, tokens=TOKENS, moved=0.0):
@@ -68,25 +70,52 @@ def dense_mean(one):
 
 
 def test_the_overview_draws_means_and_counts(census, spread):
-    """Histograms hold every feature that is not silent; counts add up to all features."""
-    found = overview.numbers(spread)
+    """Histograms hold every feature that is not silent; counts add up to all features, each with its means."""
+    found = overview.numbers(census, spread)
     for name, side in (("base_text", codes(0)), ("adapted_text", codes(1, moved=1.0))):
         mean = dense_mean(side)
         assert np.allclose(spread.mean[name], mean)
         assert found["histograms"][name].sum() == (mean > 0).sum()
     assert sum(found["counts"].values()) == D_SAE
-    assert found["counts"] == {name: n for name, n in census.counts.items() if n}
-    both = (dense_mean(codes(0)) > 0) & (dense_mean(codes(1, moved=1.0)) > 0)
-    assert len(found["points"][0]) == both.sum()
+    for name, row in found["rows"].items():
+        assert row.base_text_mean == pytest.approx(dense_mean(codes(0))[list(census.categories[name])].mean())
 
 
 def test_features_of_one_model_are_counted_where_they_cannot_be_drawn(census):
-    """Features that fire on the text of one model only have no place in the scatter; it says how many."""
+    """Features that fire on the text of one model only have no place on log axes; the panel says how many."""
     silenced = replace(codes(1), value=np.where(np.isin(codes(1).index, (20, 21)), 0, codes(1).value))
-    found = overview.numbers(spread_of(census_of(codes(0), silenced)))
-    assert found["in_one"] == 2
-    assert any("2 more fire in one only" in text.get_text() for text in overview.draw(found).axes[2].texts)
-    assert overview.numbers(spread_of(census))["in_one"] == 0
+    figure = means.draw(means.numbers(spread_of(census_of(codes(0), silenced))), "")
+    assert any("2 more fire in one only" in text.get_text() for text in figure.axes[0].texts)
+    figure = means.draw(means.numbers(spread_of(census)), "")
+    assert any("0 more fire in one only" in text.get_text() for text in figure.axes[0].texts)
+
+
+def test_the_zoomed_panel_says_what_it_leaves_out(spread):
+    """Most features lie inside, and those outside are counted."""
+    found = means.numbers(spread)
+    larger = np.maximum(spread.mean["base_text"], spread.mean["adapted_text"])
+    assert found["outside"] == (larger > found["zoom"]).sum()
+    assert 0 < found["outside"] <= 0.1 * D_SAE + 1 or found["zoom"] >= larger.max()
+    title = means.draw(found, "").axes[1].get_title(loc="left")
+    assert f"{found['outside']} features lie beyond {found['zoom']:g}" in title
+
+
+def test_ratios_beyond_the_scale_are_at_its_ends(spread):
+    """Every feature that fires anywhere is in each histogram, those of one condition only in the last bar."""
+    silent = replace(codes(1), value=np.where(codes(1).index == 30, 0, codes(1).value))
+    found = ratios.numbers(spread_of(census_of(codes(0), silent)))
+    assert len(found["over_base"]["adapted_text"]) == D_SAE - 1, "feature 0 fires nowhere"
+    drawn = ratios.draw(found, "").axes[0].patches[0].get_data()
+    assert drawn.values.sum() == D_SAE - 1
+    assert drawn.values[0] == 1, "feature 30 is lost"
+    assert ratios.numbers(spread)["boosts"].keys() <= set(spread.names)
+
+
+def test_the_boxes_hold_each_counted_token(census):
+    """The error of every token, and their mean as the condition's MSE."""
+    found = reconstruction.numbers(census)
+    assert np.allclose(found["errors"]["base_text"], codes(0).ee / codes(0).d_in)
+    assert found["mse"]["base_text"] == pytest.approx((codes(0).ee / codes(0).d_in).mean())
 
 
 def test_the_landscape_draws_each_feature_once(spread):
@@ -108,18 +137,38 @@ def test_patches_stand_where_they_are_in_the_picture():
         patches.patch_values(codes(2, Kind.IMAGE, 8), 20, 0)
 
 
-def figures_of(census, spread):
-    return {
-        "overview": overview.draw(overview.numbers(spread)),
-        "landscape": landscape.draw(landscape.numbers(spread)),
-        "features": features.draw_compared(features.compared_numbers(census.analyses(4))),
-        "vision": features.draw_vision(features.vision_numbers(census, spread)),
-    }
+@pytest.mark.parametrize("color", [(220, 20, 20), (20, 200, 20), (20, 20, 220), (250, 160, 0)])
+def test_no_color_of_a_picture_can_be_taken_for_activation(color):
+    """Where nothing fires the picture under the scale is gray and pale; where something does it is colored or dark."""
+    picture = np.full((8, 8, 3), color, np.uint8)
+    figure = patches.draw([(picture, np.array([[0.0, 1.0], [2.0, 4.0]]), "")], "feature 3 (new vision)", "")
+    under = np.asarray(figure.axes[1].images[0].get_array())
+    silent = under[:4, :4]
+    assert np.ptp(silent, axis=2).max() < 1e-6
+    assert silent.min() >= 0.8
+    gray = under[[0, 0, 4, 4], [0, 4, 0, 4]] @ [0.299, 0.587, 0.114]
+    assert (np.diff(gray) < -0.1).all(), "darker is more, in black and white too"
+    assert "feature 3 (new vision)" in figure.axes[-1].get_ylabel()
+
+
+def figures_of(census, pictures):
+    return dict(draw_figures(census, ABOUT, pictures, 2))
+
+
+@pytest.fixture(scope="module")
+def drawn(pictures):
+    """All figures of a census in which some features are new in pictures, and some in text only."""
+    silent = replace(codes(0), value=np.where(np.isin(codes(0).index, (25, 26, 27)), 0, codes(0).value))
+    adapted = codes(1, moved=1.0)
+    seeing = replace(adapted, value=np.where(np.isin(adapted.index, (25, 26)), 0, adapted.value))
+    return figures_of(census_of(silent, seeing, codes(2, Kind.IMAGE, PATCHES)), pictures)
 
 
 def undrawn(figure):
-    """Labels of ticks outside the view: matplotlib keeps them and draws none."""
+    """Labels of ticks outside the view, and of axes that are switched off: matplotlib keeps them and draws none."""
     for ax in figure.axes:
+        if not ax.axison:
+            yield from ax.get_xticklabels(which="both") + ax.get_yticklabels(which="both")
         for axis in (ax.xaxis, ax.yaxis):
             low, high = sorted(axis.get_view_interval())
             ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
@@ -136,39 +185,85 @@ def boxes(figure):
     return [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t.get_text().strip()]
 
 
-@pytest.mark.parametrize("name", ["overview", "landscape", "features", "vision"])
-def test_no_text_lies_on_another_or_leaves_the_figure(census, spread, name):
-    """Titles, labels and ticks can all be read."""
-    figure = figures_of(census, spread)[name]
-    found = boxes(figure)
-    width, height = figure.canvas.get_width_height()
-    outside = [text for text, box in found if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
-    assert outside == []
-    clash = [
+OVERALL = ("overview", "means", "ratios", "landscape", "reconstruction", "vision", "patches")
+
+
+def clashes(found):
+    return [
         (a, b)
         for i, (a, box) in enumerate(found)
         for b, other in found[i + 1 :]
         if min(box.x1, other.x1) - max(box.x0, other.x0) > 2 and min(box.y1, other.y1) - max(box.y0, other.y0) > 2
     ]
-    assert clash == []
+
+
+def test_no_text_lies_on_another_or_leaves_the_figure(drawn):
+    """Titles, labels and ticks of every figure can all be read."""
+    for name, figure in drawn.items():
+        found = boxes(figure)
+        width, height = figure.canvas.get_width_height()
+        outside = [t for t, box in found if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1]
+        assert outside == [], name
+        assert clashes(found) == [], name
 
 
 def test_the_check_for_overlaps_sees_one(census, spread):
     """Two texts at one place are found."""
-    figure = figures_of(census, spread)["overview"]
+    figure = overview.draw(overview.numbers(census, spread), "")
     for word in ("here", "there"):
         figure.text(0.5, 0.5, word)
-    found = dict(boxes(figure))
-    assert found["here"].x0 == found["there"].x0
+    assert ("here", "there") in clashes(boxes(figure))
+
+
+def test_every_figure_says_what_it_is_about(drawn):
+    """Both subjects, the prompts and pictures with their numbers, how tokens were counted, and the day."""
+    assert set(OVERALL) < set(drawn)
+    for name, figure in drawn.items():
+        head = figure._suptitle.get_text().replace("\n", " ")
+        said = ("tiny-base (base)", "tiny-adapted (adapted)", "70 prompts of prompts/words.yaml#all", "2026-11-30")
+        for words in (*said, "70 pictures of prompts/seen.yaml#drawn", "aligned, special tokens ignored"):
+            assert words in head, name
+
+
+def test_no_panel_is_empty_and_no_legend_idle(drawn):
+    """Every panel draws something, and a legend tells at least two things apart."""
+    for name, figure in drawn.items():
+        for ax in figure.axes:
+            assert ax.has_data() or ax.images or ax.collections or ax.get_label() == "<colorbar>", name
+        for legend in [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend())]:
+            assert len(legend.get_texts()) > 1, name
+
+
+def test_nothing_is_drawn_twice(drawn):
+    """No two panels of the figures have the same axes and the same title."""
+    seen = [
+        (ax.get_title(loc="left"), ax.get_xlabel(), ax.get_ylabel())
+        for name in OVERALL
+        for ax in drawn[name].axes
+        if ax.get_xlabel()
+    ]
+    assert len(set(seen)) == len(seen) >= 10
+
+
+def test_a_feature_new_in_pictures_shows_image_tokens(drawn):
+    """Its figure has a histogram of them; a model whose text it never fires on gets no panel, and a line."""
+    figure = drawn["features/new_vision-25"]
+    assert [ax.get_title(loc="left") for ax in figure.axes][1:] == [
+        f"It fires on {codes(2, Kind.IMAGE, PATCHES).token_column(25).astype(bool).sum()} of 630 image tokens"
+    ]
+    assert "it fires on no word of base text" in figure.axes[0].get_xlabel()
+    stable = next(figure for name, figure in drawn.items() if name.startswith("features/stable"))
+    assert [ax.get_title(loc="left")[:16] for ax in stable.axes][1:] == ["Strongest tokens"] * 2
 
 
 @pytest.mark.parametrize(("token", "shown"), [("$x_$", "$x_$"), ("$x$", "$x$"), ("\u732b", "\\u732b")])
 def test_tokens_are_drawn_as_they_are(token, shown, tmp_path):
     """Dollars are no mathematics (`$x_$` would not even parse); what the font lacks stands as its number."""
     sides = [replace(side, token=(token,) * side.n_tokens) for side in (codes(0), codes(1, moved=1.0))]
-    figure = features.draw_compared(features.compared_numbers(census_of(*sides).analyses(1)))
-    svg, _ = save(figure, tmp_path, "features")
-    assert f": {shown}<" in svg.read_text()
+    census = census_of(*sides)
+    svg, _ = save(feature.draw(feature.numbers(census, census.analyses(1)[0]), "a $b_$"), tmp_path, "feature")
+    assert f">{shown}<" in svg.read_text()
+    assert "a $b_$<" in svg.read_text()
 
 
 def test_a_picture_is_turned_as_the_model_saw_it(tmp_path):
@@ -183,18 +278,31 @@ def test_a_picture_is_turned_as_the_model_saw_it(tmp_path):
 
 
 def test_all_files_are_written_and_stable(census, pictures, tmp_path):
-    """SVG and PNG of five figures; the same numbers give the same bytes."""
-    first = write_figures(census, pictures, tmp_path / "a", 4)
-    again = write_figures(census, pictures, tmp_path / "b", 4)
-    assert {path.name for path in first} == {
-        f"{n}.{kind}" for n in ("overview", "features", "landscape", "vision", "patches") for kind in ("svg", "png")
-    }
+    """SVG and PNG of each figure; the same numbers give the same bytes."""
+    first, again = (write_figures(census, ABOUT, pictures, tmp_path / name, 0) for name in "ab")
+    names = {path.name for path in first}
+    assert names == {f"{n}.{kind}" for n in OVERALL if n != "vision" for kind in ("svg", "png")}
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
 
 
-def test_without_pictures_nothing_is_drawn_of_them(tmp_path):
-    """Three figures, and the panels about pictures say that none were read."""
-    census = census_of(codes(0), codes(1, moved=1.0))
-    paths = write_figures(census, (), tmp_path, 4)
-    assert {path.stem for path in paths} == {"overview", "features", "landscape"}
-    assert "no pictures were read" in (tmp_path / "overview.svg").read_text()
+def test_without_pictures_nothing_is_drawn_of_them():
+    """No figure of pictures, and no panel or word about them in the others."""
+    figures = figures_of(census_of(codes(0), codes(1, moved=1.0)), ())
+    assert [n for n in figures if "/" not in n] == ["overview", "means", "ratios", "landscape", "reconstruction"]
+    for name, figure in figures.items():
+        assert not [t for t, _ in boxes(figure) if "picture" in t or "image" in t], name
+    assert [len(figures[n].axes) for n in ("means", "ratios", "landscape")] == [2, 1, 3]
+
+
+def test_models_that_read_other_tokens_have_no_panels_about_the_same_tokens(spread):
+    """Without an alignment the landscape holds shares only."""
+    unknown = np.full(D_SAE, np.nan)
+    figure = landscape.draw(landscape.numbers(replace(spread, jaccard=unknown, pearson=unknown)), "")
+    assert [ax.get_title(loc="left")[:9] for ax in figure.axes] == ["How often", "How often"]
+
+
+def test_vision_is_drawn_where_something_is_new(census, spread, drawn):
+    """Shares of prompts and pictures of the features that are new in pictures, and the SAE's FVU there."""
+    assert vision.numbers(census, spread)["features"] == []
+    assert {"feature 25", "feature 26"} <= {label.get_text() for label in drawn["vision"].axes[0].get_yticklabels()}
+    assert "FVU on image tokens" in drawn["vision"].axes[0].get_title(loc="left")

@@ -92,7 +92,7 @@ def test_a_run_leaves_weights_config_card_and_curve(config):
     done = train_sae(config, progress=progress)
     assert (done.finished, done.steps, done.tokens) == (True, 60, 60 * 64)
     names = sorted(p.name for p in config.out.iterdir())
-    assert names == ["CARD.md", "cfg.json", "loss.csv", "loss.svg", "sae_weights.safetensors"]
+    assert names == ["CARD.md", "cfg.json", "loss.csv", "loss.png", "loss.svg", "sae_weights.safetensors"]
     settings = json.loads((config.out / "cfg.json").read_text())
     assert (settings["architecture"], settings["normalize_activations"]) == ("jumprelu", "none")
     assert (settings["d_in"], settings["d_sae"]) == (D_IN, 64)
@@ -100,7 +100,11 @@ def test_a_run_leaves_weights_config_card_and_curve(config):
     card = (config.out / "CARD.md").read_text()
     assert sha256_of(config.out / "sae_weights.safetensors") in card
     assert f"| words | {done.fidelity[0].tokens:,} | {done.fidelity[0].fvu:.3f} |" in card
-    assert (config.out / "loss.svg").read_text().count("<svg") == 1
+    svg = (config.out / "loss.svg").read_text()
+    assert svg.count("<svg") == 1
+    for said in (config.model.name, "blocks.1.hook_resid_post", "64 features", "3,840 tokens of words", "20"):
+        assert said in svg
+    assert (config.out / "loss.png").read_bytes().startswith(b"\x89PNG")
     assert any("step 60 of 60" in line or "step 59 of 60" in line for line in progress.lines)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from harness.inputs import Prompt, Subject
 from harness.language.pairing import same_sae
 from harness.language.sets import resolve_reference
 from harness.language.subjects import find_subject
+from harness.reports.figures.about import About
 from harness.reports.figures.transfer import write_figures
 from harness.reports.transfer import write_csv, write_summary
 from harness.repository import repository
@@ -29,7 +31,7 @@ from harness.stats.transfer.pairs import Misaligned
 Texts = tuple[Prompt, ...]
 Method = Literal["aligned", "ratio_of_means"]
 _HERE = Source("<command line>")
-_SHOWN = ("prompts", "tokens", "live_features", "mean_activation", "fvu")
+_SHOWN = ("prompts", "tokens", "live_features", "mean_activation", "mse", "fvu")
 
 
 def transfer(
@@ -43,6 +45,9 @@ def transfer(
     special_tokens: Annotated[Specials, typer.Option(help="Whether BOS and the like count.")] = "ignored",
     limit: Annotated[int, typer.Option(min=1, help="Features a category in the table and the CSV.")] = 50,
     examples: Annotated[int, typer.Option(min=0, help="Features a category whose tokens are shown.")] = 4,
+    more_columns: Annotated[
+        bool, typer.Option("--more-columns", help="Columns in the CSV beyond the notebook's ten.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Where files go; reports/transfer/BASE-ADAPTED otherwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
@@ -60,8 +65,9 @@ def transfer(
         folder.mkdir(parents=True, exist_ok=True)  # before models are loaded for it
     found = _census(base, adapted, texts, pictures, method, special_tokens)
     with _written_to(folder):
-        rows = write_csv(found, folder / "features.csv", limit)
-        write_figures(found, pictures, folder, examples)
+        rows = write_csv(found, folder / "features.csv", limit, more_columns)
+        about = About(base, adapted, prompts, date.today().isoformat(), images, special_tokens)
+        write_figures(found, about, pictures, folder, examples)
         write_summary(found, (base, adapted), folder / "summary.md", examples)
     if as_json:
         print_document(document(found, limit))
@@ -71,10 +77,14 @@ def transfer(
 
 
 def document(found: Census, limit: int) -> dict[str, Any]:
-    """{categories: {name: {count, features}}, conditions: {name: {prompts, tokens, live_features, ...}}}."""
+    """{categories: {name: {count, features, and where it has some base_text_mean, adapted_text_mean, transfer_ratio}},
+    conditions: {name: {prompts, tokens, live_features, mean_activation, mse, fvu}}}."""
+    means = {row.category: _finite(asdict(row)) for row in found.category_rows()}
+    told = ("base_text_mean", "adapted_text_mean", "transfer_ratio")
     return {
         "categories": {
             name: {"count": len(features), "features": list(features[:limit])}
+            | ({key: means[name][key] for key in told} if features else {})
             for name, features in found.categories.items()
         },
         "conditions": {name: _finite(asdict(one)) for name, one in found.conditions.items()},
@@ -123,11 +133,18 @@ def _written_to(folder: Path) -> Iterator[None]:
 
 
 def _show(found: Census) -> None:
+    means = {row.category: row for row in found.category_rows()}
     rows = [
-        {"category": name.replace("_", " "), "features": len(features), "the first": ", ".join(map(str, features[:8]))}
+        {
+            "category": name.replace("_", " "),
+            "features": len(features),
+            "mean in base": means[name].base_text_mean if features else None,
+            "in adapted": means[name].adapted_text_mean if features else None,
+            "the first": ", ".join(map(str, features[:8])),
+        }
         for name, features in found.categories.items()
     ]
-    emit(rows, False, ["category", "features", "the first"])
+    emit(rows, False, ["category", "features", "mean in base", "in adapted", "the first"])
     typer.echo("")
     conditions = [{"condition": name.replace("_", " "), **asdict(one)} for name, one in found.conditions.items()]
     emit(conditions, False, ["condition", *_SHOWN])

@@ -1,4 +1,4 @@
-"""What `interp transfer` leaves behind: one row a feature, under the source notebook's column names."""
+"""What `interp transfer` leaves behind: one row a feature, under the source notebook's column names, and a summary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.census import Census, FeatureAnalysis, FeatureRow
+from harness.census import CategoryRow, Census, FeatureAnalysis, FeatureRow
 from harness.reports.display import markdown
 
 # The notebook's column, and what it holds in general terms; docs/transfer.md explains each.
@@ -21,18 +21,25 @@ COLUMNS: dict[str, Callable[[FeatureRow], object]] = {
     "paligemma_mm_max": lambda row: row.adapted_pictures_max,
     "transfer_ratio": lambda row: row.transfer_ratio,
     "vision_boost": lambda row: row.boost_over_text,
+}
+MORE_COLUMNS: dict[str, Callable[[FeatureRow], object]] = {
     # The notebook classifies by this one and exports the other, under one name.
     "vision_boost_over_base": lambda row: row.boost_over_base,
+    "paligemma_image_tokens_mean": lambda row: row.adapted_image_tokens_mean,
+    "paligemma_image_tokens_max": lambda row: row.adapted_image_tokens_max,
 }
 
 
-def write_csv(census: Census, path: Path, limit: int) -> int:
-    """At most `limit` features a category, the dead and the undecided left out; returns how many rows."""
-    rows = census.rows(limit)
+def write_csv(census: Census, path: Path, limit: int, more: bool = False) -> int:
+    """At most `limit` features a category, the dead and the undecided left out; returns how many rows.
+
+    The notebook's ten columns; `more` adds those of MORE_COLUMNS.
+    """
+    rows, columns = census.rows(limit), COLUMNS | MORE_COLUMNS if more else COLUMNS
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_cell(of(row)) for of in COLUMNS.values()] for row in rows)
+        writer.writerow(columns)
+        writer.writerows([_cell(of(row)) for of in columns.values()] for row in rows)
     return len(rows)
 
 
@@ -43,24 +50,39 @@ def write_summary(census: Census, names: tuple[str, str], path: Path, examples: 
 
 def _summary(census: Census, names: tuple[str, str], examples: int) -> Iterator[str]:
     yield f"# Features from {markdown(names[0])} to {markdown(names[1])}"
-    yield from ("", f"Method {census.method}.", "", "| category | features |", "|---|---|")
-    yield from (f"| {name.replace('_', ' ')} | {count:,} |" for name, count in census.counts.items())
+    yield from ("", f"Method {census.method}.", "", *_by_category(census))
     unreachable = sorted(set(census.categories) - census.reachable - {"dead", "indeterminate", "unclassified"})
     if unreachable:
         yield from ("", f"So few prompts cannot show: {', '.join(unreachable)}.")
     yield from (
         "",
-        "| condition | prompts | tokens | live features | mean activation | FVU |",
-        "|---|---|---|---|---|---|",
+        "| condition | prompts | tokens | live features | mean activation | MSE | FVU |",
+        "|---|---|---|---|---|---|---|",
     )
     for name, one in census.conditions.items():
         numbers = (
-            f"{one.prompts:,} | {one.tokens:,} | {one.live_features:,} | {one.mean_activation:.4g} | {one.fvu:.3f}"
+            f"{one.prompts:,} | {one.tokens:,} | {one.live_features:,} | {one.mean_activation:.4g} | {one.mse:.4g} "
+            f"| {one.fvu:.3f}"
         )
         yield f"| {name.replace('_', ' ')} | {numbers} |"
     yield from ("", f"## The {examples} strongest features of each category")
     for analysis in census.analyses(examples):
         yield from ("", *_analysed(analysis))
+
+
+def _by_category(census: Census) -> Iterator[str]:
+    yield "| category | features | mean activation, base | adapted | ratio |"
+    yield "|---|---|---|---|---|"
+    rows = {row.category: row for row in census.category_rows()}
+    for name in census.categories:
+        row = rows.get(name)
+        means = "| | |" if row is None else f"{row.base_text_mean:.4f} | {row.adapted_text_mean:.4f} | {_times(row)} |"
+        yield f"| {name.replace('_', ' ')} | {0 if row is None else row.features:,} | {means}"
+
+
+def _times(row: CategoryRow) -> str:
+    """The ratio, where the base is not silent: over nothing it is no number that says anything."""
+    return f"{row.transfer_ratio:.2f}" if row.base_text_mean > 0 else ""
 
 
 def _analysed(analysis: FeatureAnalysis) -> Iterator[str]:
@@ -80,4 +102,4 @@ def _analysed(analysis: FeatureAnalysis) -> Iterator[str]:
 
 
 def _cell(value: object) -> object:
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value
+    return f"{value:.9g}" if isinstance(value, float) else "" if value is None else value

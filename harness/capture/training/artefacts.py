@@ -1,4 +1,4 @@
-"""What stays of a run beside the weights: loss.csv, loss.svg and CARD.md."""
+"""What stays of a run beside the weights: loss.csv, loss.svg, loss.png and CARD.md."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 
 from harness.capture.training.config import Fidelity, TrainConfig, sha256_of
 
@@ -21,18 +22,23 @@ def write_curve(curve: Sequence[dict[str, float]], out: Path) -> None:
         writer.writerows(curve)
 
 
-def write_figure(curve: Sequence[dict[str, float]], out: Path) -> None:
-    """loss.svg: FVU and loss of each batch over the tokens trained on."""
+def write_figure(config: TrainConfig, curve: Sequence[dict[str, float]], out: Path, day: str) -> None:
+    """loss.svg and loss.png: FVU and loss of each batch over the tokens trained on. day: such as 2026-11-30."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("fvu", "loss"), strict=True):
-        axes.semilogy([row["tokens"] for row in curve], [row[name] for row in curve], linewidth=0.8)
-        axes.set(xlabel="tokens", title={"fvu": "FVU of the batch", "loss": "loss of the batch"}[name])
-        axes.grid(visible=True, which="both", alpha=0.3)
     with rc_context({"svg.hashsalt": "interp-specs", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(8, 3.8), layout="constrained")
+        about = f"SAE of {config.name or config.model.name}, {config.hook}: {config.d_sae:,} features, "
+        about += f"{int(curve[-1]['tokens']):,} tokens of {', '.join(path.name for path in config.corpus)}; {day}"
+        head = figure.suptitle(fill(about, 105), x=0.01, ha="left", fontsize=8.5)
+        head.set_parse_math(False)  # two dollars in a name would be read as mathematics
+        for axes, name in zip(figure.subplots(1, 2), ("fvu", "loss"), strict=True):
+            axes.semilogy([row["tokens"] for row in curve], [row[name] for row in curve], "k", linewidth=0.8)
+            axes.set(xlabel="tokens", title={"fvu": "FVU of the batch", "loss": "loss of the batch"}[name])
+            axes.grid(visible=True, which="both", alpha=0.3)
         figure.savefig(out / "loss.svg", metadata={"Date": None})
+        figure.savefig(out / "loss.png", dpi=150, metadata={"Software": None})
 
 
 def write_card(config: TrainConfig, curve: Sequence[dict[str, float]], measured: Sequence[Fidelity]) -> None:

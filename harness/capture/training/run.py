@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import torch
@@ -25,8 +26,8 @@ def train_sae(
     progress: Progress | None = None,
     stop: Callable[[int], bool] = lambda steps: False,
 ) -> Trained:
-    """Train an SAE as `config` says and write cfg.json, sae_weights.safetensors, CARD.md, loss.csv and loss.svg
-    to config.out.
+    """Train an SAE as `config` says and write cfg.json, sae_weights.safetensors, CARD.md, loss.csv, loss.svg
+    and loss.png to config.out.
 
     `loaded`: (model, tokenizer), else they are read from config.model. SIGINT, SIGTERM or `stop(steps done)`
     answering True ends the run after a step with a checkpoint in config.out; the same call goes on from there.
@@ -141,7 +142,7 @@ class _Run:
         self.progress.say("measuring on held-out documents")
         found = measure(config, self.tokenizer, self.read, self.sinks)
         artefacts.write_curve(curve, config.out)
-        artefacts.write_figure(curve, config.out)
+        artefacts.write_figure(config, curve, config.out, date.today().isoformat())
         artefacts.write_card(config, curve, found)
         trainer.remove_checkpoint(config.out)
         return Trained(config.out, True, self.state.steps, int(self.state.trainer.n_training_samples), found)

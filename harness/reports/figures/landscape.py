@@ -1,94 +1,70 @@
-"""The landscape: six views of all features between two models."""
+"""The landscape: do features fire on the same tokens, in the same pattern, and as often?"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from harness.reports.figures.overview import scatter
+from harness.reports.figures.rows import category_rows
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import CATEGORY_COLORS, above, new_figure, nothing, titled, words
+from harness.reports.figures.style import DARK, category_legend, new_figure, points, titled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BINS = 25
-
 
 def numbers(spread: Spread) -> dict[str, Any]:
-    """Per panel what is drawn, by category where it is a histogram."""
-    both = (spread.mean["base_text"] > 0) & (spread.mean["adapted_text"] > 0)
+    """Per panel what is drawn; empty where two models read other tokens, or no pictures were read."""
     share = spread.share
-    image = share.get("adapted_image_tokens")
     return {
-        "points": (spread.mean["base_text"][both], spread.mean["adapted_text"][both], spread.category[both]),
-        "in_one": spread.in_one,
-        "jaccard": _by_category(spread, spread.jaccard),
-        "pearson": _by_category(spread, spread.pearson),
-        "log_ratio": _by_category(spread, spread.log_ratio),
-        "shares": (share["base_text"], share["adapted_text"], spread.category),
-        "image_shares": None if image is None else (share["adapted_text"], image, spread.category),
+        "jaccard": spread.by_category(spread.jaccard),
+        "pearson": spread.by_category(spread.pearson),
+        "shares": share["base_text"],
+        "adapted": share["adapted_text"],
+        "image_shares": share.get("adapted_image_tokens"),
+        "category": spread.category,
+        "names": spread.names,
+        "shown": [name for name in spread.names if (spread.live & (spread.category == name)).any()],
         "prompts": spread.prompts,
     }
 
 
-def draw(found: dict[str, Any]) -> Figure:
-    """2 x 3 panels."""
-    figure, axes = new_figure(2, 3, 13.5, 7.6)
-    scatter(axes[0, 0], found["points"], found["in_one"])
-    _stacked(axes[0, 1], found["jaccard"], "Do they fire on the same tokens?", "Jaccard of firing", (0, 1))
-    _stacked(axes[0, 2], found["pearson"], "In the same pattern?", "Pearson's r on the same tokens", (-1, 1))
-    ratio = _reach(found["log_ratio"])
-    _stacked(axes[1, 0], found["log_ratio"], "As strongly?", "log2 of adapted over base mean", (-ratio, ratio))
+def draw(found: dict[str, Any], about: str) -> Figure:
+    """A panel for each thing that can be said of these codes, at most 2 x 2."""
+    panels: list[Callable[[Any], None]] = []
+    for key, title, label, ends in (
+        ("jaccard", "Do they fire on the same tokens?", "Jaccard of firing", (0.0, 1.0)),
+        ("pearson", "In the same pattern?", "Pearson's r on the same tokens", (-1.0, 1.0)),
+    ):
+        if found[key]:
+            panels.append(partial(category_rows, found=found[key], title=title, label=label, ends=ends))
     n = found["prompts"]
-    _shares(
-        axes[1, 1], found["shares"], "How often, in text",
-        f"share of prompts, base (n={n['base_text']})", f"share of prompts, adapted (n={n['adapted_text']})",
-    )  # fmt: skip
-    _pictures(axes[1, 2], found, n)
+    base, adapted = (f"share of prompts, {side} (n={n[f'{side}_text']:,})" for side in ("base", "adapted"))
+    text = found["shares"], found["adapted"], (base, adapted)
+    panels.append(lambda ax: _shares(ax, found, "How often, in text?", *text))
+    if found["image_shares"] is not None:
+        seen = (
+            found["adapted"],
+            found["image_shares"],
+            (adapted, f"share of pictures (n={n['adapted_image_tokens']:,})"),
+        )
+        panels.append(lambda ax: _shares(ax, found, "How often, on pictures?", *seen))
+    columns = 2 if len(panels) in (2, 4) else len(panels)
+    rows = len(panels) // columns
+    figure, axes = new_figure(rows, columns, {1: 5.5, 2: 10, 3: 13}[columns], 0.9 + 4.0 * rows, about)
+    for ax, panel in zip(axes.ravel(), panels, strict=True):
+        panel(ax)
+    category_legend(figure, found["shown"])
     return figure
 
 
-def _by_category(spread: Spread, values: Any) -> dict[str, Any]:
-    kept = {name: values[(spread.category == name) & np.isfinite(values)] for name in CATEGORY_COLORS}
-    return {name: some for name, some in kept.items() if len(some)}
-
-
-def _reach(found: dict[str, Any]) -> float:
-    values = np.concatenate(list(found.values())) if found else np.zeros(1)
-    return float(max(1.0, np.quantile(np.abs(values), 0.995)))
-
-
-def _stacked(ax: Any, found: dict[str, Any], title: str, label: str, ends: tuple[float, float]) -> None:
-    n = sum(len(values) for values in found.values())
-    titled(ax, f"{title} (n={n:,})")
-    if not n:
-        nothing(ax, "the two models read other tokens")
-        return
-    clipped = [np.clip(values, *ends) for values in found.values()]
-    colors = [CATEGORY_COLORS[name] for name in found]
-    ax.hist(clipped, bins=np.linspace(*ends, BINS + 1), stacked=True, color=colors, label=[words(n) for n in found])
-    ax.set(xlabel=label, ylabel="features")
-    ax.legend(frameon=False, fontsize=7)
-
-
-def _shares(ax: Any, found: Any, title: str, x_label: str, y_label: str) -> None:
-    x, y, category = found
-    titled(ax, f"{title} (n={len(x):,})")
-    for name, color in CATEGORY_COLORS.items():
-        here = category == name
-        ax.scatter(x[here], y[here], s=9, c=color, alpha=0.7, linewidths=0, zorder=above(name))
-    ax.plot([0, 1], [0, 1], color="#333333", lw=0.8, ls="--", zorder=0)
-    ax.set(xlabel=x_label, ylabel=y_label, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-
-
-def _pictures(ax: Any, found: dict[str, Any], n: dict[str, int]) -> None:
-    if found["image_shares"] is None:
-        titled(ax, "How often, on pictures")
-        nothing(ax, "no pictures were read")
-        return
-    _shares(
-        ax, found["image_shares"], "How often, on pictures",
-        f"share of prompts, adapted (n={n['adapted_text']})", f"share of pictures (n={n['adapted_image_tokens']})",
-    )  # fmt: skip
+def _shares(ax: Any, found: dict[str, Any], title: str, x: Any, y: Any, labels: tuple[str, str]) -> None:
+    fires = (x > 0) | (y > 0)
+    titled(ax, f"{title} ({int(fires.sum()):,} features fire)")
+    for name in found["names"]:
+        here = fires & (found["category"] == name)
+        if here.any():
+            points(ax, x[here], y[here], name)
+    ax.plot([0, 1], [0, 1], color=DARK, lw=0.9, ls="--", zorder=0)
+    ax.set(xlabel=labels[0], ylabel=labels[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

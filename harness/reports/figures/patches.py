@@ -1,4 +1,4 @@
-"""Where in a picture a feature fires: its activation on the picture's patches, over the picture."""
+"""Where in a picture a feature fires: the picture, and below it its gray copy under the activation of each patch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from harness.codes import Codes, Floats, Kind
 from harness.reports.figures.style import new_figure
 
 if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
 
@@ -26,20 +27,39 @@ def patch_values(codes: Codes, feature: int, row: int) -> Floats:
     return values
 
 
-def draw(pictures: list[tuple[Any, Floats, str]], feature: int) -> Figure:
-    """A picture (array or PIL image), its patches and a title each; one scale for all, so that they can be compared."""
-    figure, axes = new_figure(1, len(pictures), 2.4 * len(pictures) + 0.9, 2.9)
+def draw(pictures: list[tuple[Any, Floats, str]], feature: str, about: str) -> Figure:
+    """A picture (array or PIL image), its patches and a title each; one scale for all, so that they can be compared.
+
+    feature: its number and class, such as "feature 267 (new vision)". The picture under the scale is gray and pale:
+    what is colored there, or dark in black and white, is activation.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    figure, axes = new_figure(2, len(pictures), 2.3 * len(pictures) + 1.2, 5.4, about)
     top = max(float(values.max()) for _, values, _ in pictures) or 1.0
-    shown: Any = None
-    for ax, (picture, values, title) in zip(axes[0], pictures, strict=True):
+    scale = ScalarMappable(Normalize(0, top), _colors())
+    for column, (picture, values, title) in enumerate(pictures):
         array = np.asarray(picture)
-        extent = (0, array.shape[1], array.shape[0], 0)
-        ax.imshow(array, extent=extent)
-        shown = ax.imshow(
-            values, extent=extent, cmap="viridis", vmin=0, vmax=top, alpha=np.where(values > 0, 0.62, 0.25),
-            interpolation="nearest",
-        )  # fmt: skip
-        ax.set_title(title, fontsize=8)
+        axes[0, column].imshow(array)
+        axes[1, column].set_title(title, fontsize=10)
+        axes[1, column].imshow(_under(scale, array, values))
+    for ax in axes.ravel():
         ax.set_axis_off()
-    figure.colorbar(shown, ax=axes[0].tolist(), label=f"activation of feature {feature}", shrink=0.8)
+    figure.colorbar(scale, ax=axes[1].tolist(), label=f"activation of\n{feature}", shrink=0.9)
     return figure
+
+
+def _under(scale: Any, picture: Any, values: Floats) -> Any:
+    """[height, width, 3]: each pixel's patch in the scale's color, times the picture's gray between .8 and 1."""
+    gray = np.asarray(picture, np.float64)[..., :3] @ [0.299, 0.587, 0.114] / 255
+    rows, columns = (np.arange(n) * values.shape[i] // n for i, n in enumerate(gray.shape))
+    patch = scale.to_rgba(values)[..., :3][rows[:, None], columns[None, :]]
+    return patch * (0.8 + 0.2 * gray)[..., None]
+
+
+def _colors() -> LinearSegmentedColormap:
+    """White, orange, purple, black: darker is more, in print too."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("activation", ["#FFFFFF", "#F2A93B", "#A02C6C", "#140018"])

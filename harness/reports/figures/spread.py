@@ -7,18 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.census import Census
-from harness.codes import Floats
+from harness.census import NOTHING, Census
+from harness.codes import Floats, Mask
 from harness.stats.transfer.conditions import rates_of_all
 from harness.stats.transfer.pairs import Misaligned, aligned_tokens, pair_sums
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """category: [d_sae] names. mean, share: per condition, [d_sae]: mean over tokens, share of prompts fired on.
-    jaccard, pearson: [d_sae] on aligned tokens, NaN where they cannot be said."""
+    """category: [d_sae] names; names: those of the method, in its order. mean, share: per condition, [d_sae]: mean over
+    tokens, share of prompts fired on. jaccard, pearson: [d_sae] on aligned tokens, NaN where they cannot be said."""
 
     category: NDArray[np.str_]
+    names: tuple[str, ...]
     mean: dict[str, Floats]
     share: dict[str, Floats]
     jaccard: Floats
@@ -27,16 +28,25 @@ class Spread:
     tokens: dict[str, int]
 
     @property
-    def in_one(self) -> int:
-        """How many features fire on the text of one model and not of the other."""
-        return int(((self.mean["base_text"] > 0) != (self.mean["adapted_text"] > 0)).sum())
+    def pictures(self) -> bool:
+        """Whether pictures were read."""
+        return "adapted_pictures" in self.mean
 
     @property
-    def log_ratio(self) -> Floats:
-        """log2 of the mean on adapted text over that on the base's, NaN where one is silent."""
-        a, b = self.mean["base_text"], self.mean["adapted_text"]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where((a > 0) & (b > 0), np.log2(b / a), np.nan)
+    def live(self) -> Mask:
+        """Which features fire in some condition, [d_sae]."""
+        fires: Mask = np.any([mean > 0 for mean in self.mean.values()], axis=0)
+        return fires
+
+    def over(self, condition: str, of: str) -> Floats:
+        """Mean in one condition over that in another, [d_sae], as the source notebook divides: nothing is 1e-6."""
+        ratio: Floats = self.mean[condition] / (self.mean[of] + NOTHING)
+        return ratio
+
+    def by_category(self, values: Floats) -> dict[str, Floats]:
+        """Finite values by category, categories without one left out."""
+        kept = {name: values[(self.category == name) & np.isfinite(values)] for name in self.names}
+        return {name: some for name, some in kept.items() if len(some)}
 
 
 def spread_of(census: Census) -> Spread:
@@ -54,6 +64,7 @@ def spread_of(census: Census) -> Spread:
         jaccard, pearson = unknown, unknown
     return Spread(
         category=category,
+        names=tuple(census.categories),
         mean={name: strength.mean for name, strength in census.strength.items()},
         share={name: rates_of_all(side, 0.05, limits=False).share for name, side in census.sides.items()},
         jaccard=jaccard,

@@ -2,35 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.census import Census
 from harness.inputs import Prompt
-from harness.reports.figures import features, landscape, overview, patches
+from harness.reports.figures import feature, landscape, means, overview, patches, ratios, reconstruction, vision
+from harness.reports.figures.about import About
 from harness.reports.figures.spread import spread_of
-from harness.reports.figures.style import save
+from harness.reports.figures.style import save, words
 from harness.repository import located
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_PICTURES = 4
 
 
-def write_figures(census: Census, pictures: Sequence[Prompt], folder: Path, examples: int) -> list[Path]:
-    """overview, features, landscape, and with pictures vision and patches, each as SVG and PNG."""
-    spread = spread_of(census)
-    drawn = {
-        "overview": overview.draw(overview.numbers(spread)),
-        "features": features.draw_compared(features.compared_numbers(census.analyses(examples))),
-        "landscape": landscape.draw(landscape.numbers(spread)),
-    }
+def draw_figures(
+    census: Census, about: About, pictures: Sequence[Prompt] = (), examples: int = 4
+) -> Iterator[tuple[str, Figure]]:
+    """(name, figure), one after the other: overview, means, ratios, landscape, reconstruction, a figure for each of the
+    `examples` strongest features of each category, and with pictures vision (where some feature is new in them) and
+    patches. pictures: the prompts behind the census's pictures, in its order."""
+    spread, line = spread_of(census), about.line(census)
+    yield "overview", overview.draw(overview.numbers(census, spread), line)
+    yield "means", means.draw(means.numbers(spread), line)
+    yield "ratios", ratios.draw(ratios.numbers(spread), line)
+    yield "landscape", landscape.draw(landscape.numbers(spread), line)
+    yield "reconstruction", reconstruction.draw(reconstruction.numbers(census), line)
     if pictures:
-        vision = features.vision_numbers(census, spread)
-        drawn["vision"] = features.draw_vision(vision)
-        feature = vision["features"][0] if vision["features"] else _strongest_on_pictures(census)
-        drawn["patches"] = patches.draw(strongest_pictures(census, pictures, feature), feature)
-    return [path for name, figure in drawn.items() for path in save(figure, folder, name)]
+        seen = vision.numbers(census, spread)
+        if seen["features"]:
+            yield "vision", vision.draw(seen, line)
+        shown = seen["features"][0] if seen["features"] else _strongest_on_pictures(census)
+        name = f"feature {shown} ({words(census.row(shown).category)})"
+        yield "patches", patches.draw(strongest_pictures(census, pictures, shown), name, line)
+    for analysis in census.analyses(examples):
+        name = f"features/{analysis.row.category}-{analysis.row.feature}"
+        yield name, feature.draw(feature.numbers(census, analysis), line)
+
+
+def write_figures(census: Census, about: About, pictures: Sequence[Prompt], folder: Path, examples: int) -> list[Path]:
+    """Each figure of draw_figures as SVG and PNG."""
+    return [
+        path for name, figure in draw_figures(census, about, pictures, examples) for path in save(figure, folder, name)
+    ]
 
 
 def strongest_pictures(
