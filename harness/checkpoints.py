@@ -17,6 +17,7 @@ ADAPTER = "adapter_config.json"
 CONFIG = "config.json"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _QUANTIZED = ("quantization_config", "compression_config")
+_FLOATS = ("F64", "F32", "F16", "BF16")  # as safetensors names them
 _LARGEST_HEADER = 100_000_000  # bytes; safetensors' own limit
 
 
@@ -82,7 +83,9 @@ def refuse_kind(name: str, folder: Path) -> None:
 
 
 def refuse_damage(name: str, folder: Path) -> None:
-    """Raise EnvironmentFault `weights_missing` or `weights_unreadable` with the file that is missing or cut off."""
+    """Raise EnvironmentFault `weights_missing` or `weights_unreadable` with the file that is missing or cut off,
+    `quantized_weights` with a weight that is stored as whole numbers or in 8 bits: transformers would take these for
+    the weight's values."""
     config = folder / CONFIG
     if not config.is_file():
         raise _missing(name, f"{CONFIG} is not beside them")
@@ -99,6 +102,10 @@ def refuse_damage(name: str, folder: Path) -> None:
     for path in sorted(folder.glob("*.safetensors")):
         if (damage := damage_of(path)) is not None:
             raise _damaged(f"{path.name} of model {name} {damage}")
+        if (packed := _packed_weight(path)) is not None:
+            text = f"model {name}: {packed} of {path.name}, and config.json does not say how it is to be read."
+            fix = "Name the checkpoint that was quantized, or save it dequantized."
+            raise EnvironmentFault("quantized_weights", text, fix)
 
 
 def damage_of(path: Path) -> str | None:
@@ -119,6 +126,14 @@ def damage_of(path: Path) -> str | None:
         return "is no safetensors file"
     whole = 8 + length + end
     return f"is cut off: it has {size:,} of {whole:,} bytes" if size < whole else None
+
+
+def _packed_weight(path: Path) -> str | None:
+    """The first weight that is no ordinary floating-point number, with its type; None where all are."""
+    with path.open("rb") as file:
+        tensors = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    stored = ((name, one["dtype"]) for name, one in tensors.items() if name.endswith((".weight", ".bias")))
+    return next((f"{name} is {dtype}" for name, dtype in stored if dtype not in _FLOATS), None)
 
 
 def _matching(folder: Path, patterns: Sequence[str]) -> Iterator[Path]:

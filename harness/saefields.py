@@ -54,6 +54,9 @@ def unclear_fields(config: Mapping[str, Any]) -> Iterator[str]:
     yield from _unclear("center_writing_weights", centred, flag)
     yield from _unclear_k(config, said)
     yield from _unclear_layer(said)
+    reads, writes = count(said.get("d_in")), count(said.get("d_out"))
+    if reads != writes and None not in (reads, writes):
+        yield f"d_in is {reads} and d_out {writes}"
     if said.get("is_transcoder") is True and said.get("hook_name_out") is None:
         yield "is_transcoder is true, and nothing says where it writes"
 
@@ -169,6 +172,9 @@ def _unclear_k(config: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[s
         yield f"k is both {ks[0]!r} and {next(k for k in ks if k != ks[0])!r}"
     if said.get("architecture") in _OF_K and not ks:
         yield f"it is {said['architecture']} and has no k"
+    most = count(said.get("d_sae"))
+    if most is not None and any(k is not None and k > most for k in ks):
+        yield f"k is {max(k for k in ks if k is not None)} of {most} features"
 
 
 def _unclear_layer(said: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from harness.reports.exhibits import Exhibits
 from harness.reports.html.page import page_html
@@ -25,6 +26,7 @@ from interp_tests.test_checkpoints import POINTER
 from interp_tests.tiny_random import edit_json, make_tokenizer
 
 CENTRED = {"center_writing_weights": True}
+LAYER = "model.layers.0"
 PAGE = REPO / "docs/reading-saes.md"
 
 
@@ -169,6 +171,33 @@ def moving(project):
     project.model = {"hub": "org/nowhere", "revision": "unpinned"}
 
 
+def dropout(project):
+    """BPE dropout splits the same text another way each time."""
+    path = project.root / "zoo/model/tokenizer.json"
+    rules = json.loads(path.read_text())
+    rules["model"]["dropout"] = 0.5
+    path.write_text(json.dumps(rules))
+
+
+def with_weights(project, edit):
+    """The checkpoint after `edit` of its tensors."""
+    path = project.root / "zoo/model/model.safetensors"
+    tensors = load_file(path)
+    edit(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def extra(name):
+    """The checkpoint has one tensor more."""
+    return lambda project: with_weights(project, lambda tensors: tensors.update({name: torch.ones(8)}))
+
+
+def whole_numbers(project):
+    """One weight is stored in 8 bits, and nothing says with which scale."""
+    name = f"{LAYER}.mlp.up_proj.weight"
+    with_weights(project, lambda tensors: tensors.update({name: tensors[name].mul(100).to(torch.int8)}))
+
+
 def without_token(project):
     """The tokenizer has no BOS token at all, as Qwen's."""
     project.says(prepend_bos=True)
@@ -227,6 +256,8 @@ ROWS = [
     Row("an SAE that writes elsewhere", saying(hook_name_out="blocks.1.hook_mlp_out"), "it is a transcoder"),
     Row("BOS said in a word that means nothing", saying(prepend_bos="false"), "prepend_bos is 'false'"),
     Row("a TopK SAE that says no k", without_k, "it is topk and has no k"),
+    Row("more features a token than there are", said_twice("k", 100, 100), "k is 100 of 64 features"),
+    Row("an SAE that reads and writes other widths", saying(d_out=48), "d_in is 32 and d_out 48"),
     Row("k said in two ways", said_twice("k", 7), "k is both 7 and 5"),
     Row("BOS said in two ways", said_twice("prepend_bos", False, True), "prepend_bos is both False and True"),
     Row("a hook point's name and its layer", saying(hook_layer=3), "hook_name is 'blocks.1.hook_resid_post' and hook_"),
@@ -247,6 +278,11 @@ ROWS = [
     Row("weights that are cut off", cut_off, "weights_unreadable"),
     Row("a tokenizer class that splits text its own way", configured("tokenizer_config.json",
         tokenizer_class="Qwen2TokenizerFast"), "tokenizer_mismatch"),
+    Row("a tokenizer that splits at random", dropout, "at random: tokenizer.json has BPE dropout 0.5"),
+    Row("a bias that config.json leaves out", extra(f"{LAYER}.self_attn.q_proj.bias"), "weights_unused"),
+    Row("a norm that config.json leaves out", extra(f"{LAYER}.self_attn.q_norm.weight"), "weights_unused"),
+    Row("tensors of a LoRA among the weights", extra(f"{LAYER}.mlp.up_proj.lora_A.weight"), "weights_unused"),
+    Row("a weight in whole numbers", whole_numbers, "model.layers.0.mlp.up_proj.weight is I8"),
     Row("a head that is not in the checkpoint", headless, "weights_missing"),
     Row("an MLP's output that is scaled before it is added", scaled_mlp, "site_unproven"),
     Row("texts beyond the model's positions, dynamic rope", configured(max_position_embeddings=8,
@@ -293,6 +329,21 @@ def test_what_is_planted_is_named(project, row):
     assert not is_plain_green(records)
     if row.gives == "refused":
         assert {record.standing for record in records} <= {"broken", "not run"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.layers.9.mlp.up_proj.weight", "vision_tower.encoder.layers.0.fc1.weight", "model.mtp.proj.weight",
+     f"{LAYER}.self_attn.rotary_emb.inv_freq", "lm_head.weight"],
+)  # fmt: skip
+def test_whole_modules_that_are_left_over_are_no_mismatch(project, name):
+    """Layers behind those that are read, a vision tower, another head, and buffers that older versions saved."""
+    extra(name)(project) if name != "lm_head.weight" else with_weights(project, untied)
+    assert is_plain_green(project.judged())
+
+
+def untied(tensors):
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
 
 
 def test_the_page_has_every_row():

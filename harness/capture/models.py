@@ -14,6 +14,7 @@ from torch import nn
 
 from harness.capture.batching import Shapes
 from harness.capture.checks import must_be_finite, quoted, refuse_unsafe_loading
+from harness.capture.layers import decoder_of
 from harness.capture.limits import Limits
 from harness.capture.loaded import LoadedModel
 from harness.capture.network import be_impatient
@@ -62,7 +63,7 @@ def load_model(
     """The model of `subject` with at least its first `layers` layers, and its tokenizer, checked.
 
     Raises EnvironmentFault: `unsafe_loading`, `device_missing`, `weights_missing`, `weights_unreadable`,
-    `lfs_pointer`, `adapter_beside_weights`, `quantized_weights`, `digest_mismatch`, `not_finite`,
+    `weights_unused`, `lfs_pointer`, `adapter_beside_weights`, `quantized_weights`, `digest_mismatch`, `not_finite`,
     `out_of_memory`, or what harness/capture/converted.py raises.
     """
     refuse_unsafe_loading()
@@ -143,8 +144,33 @@ def _load(folder: Path, subject: Subject, layers: int) -> nn.Module:
     absent = sorted(set(info["missing_keys"]) - _without_head(model, info["missing_keys"]))
     if absent:  # transformers would go on with random numbers in their place
         raise _missing(subject.model, f"{len(absent)} tensors are not in the checkpoint, the first {absent[0]}")
+    _refuse_unused(subject.model, model, info["unexpected_keys"])
     loaded: nn.Module = model.eval().requires_grad_(False)
     return loaded
+
+
+def _refuse_unused(ref: ModelRef, model: Any, unused: Iterable[str]) -> None:
+    """Raise EnvironmentFault `weights_unused` where the checkpoint has a tensor for a module that is read, and the
+    module has no use for it: a bias that config.json leaves out, say. transformers drops it without a word.
+
+    Whole modules may be left over: layers beyond those that are read, a vision tower.
+    """
+    modules = dict(model.named_modules())
+    wholes = {id(model), id(model.base_model), id(decoder_of(model))}
+    for name in sorted(unused):
+        for full in (name, f"{model.base_model_prefix}.{name}"):
+            owner = next((modules[one] for one in _above(full) if one in modules), model)
+            if id(owner) not in wholes and not isinstance(owner, nn.ModuleList | nn.ModuleDict):
+                text = f"the checkpoint of model {ref.name} has {name}, for which its config.json has no use."
+                fix = "Restore the config.json that belongs to these weights."
+                raise EnvironmentFault("weights_unused", text, fix)
+
+
+def _above(name: str) -> Iterator[str]:
+    """The modules that a tensor may stand in, nearest first."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
 
 
 def _without_head(model: Any, missing: Iterable[str]) -> set[str]:

@@ -41,6 +41,9 @@ def refuse_other_tokens(name: str, folder: Path, tokenizer: Any) -> None:
     mean the same, so hard texts and the file's added tokens are encoded both ways.
     """
     path, backend = folder / FILE, getattr(tokenizer, "backend_tokenizer", None)
+    if dropout := getattr(getattr(backend, "model", None), "dropout", None):
+        text = f"the tokenizer of model {name} splits text at random: {FILE} has BPE dropout {dropout:g}."
+        raise EnvironmentFault("tokenizer_mismatch", text, "Set `dropout` to null there; it is for training.")
     if backend is None or not path.is_file() or _has_the_rules_of(backend, path):
         return
     from tokenizers import Tokenizer
