@@ -221,10 +221,30 @@ def test_a_pattern_is_decided_by_its_limits_over_prompts():
     assert [bool(mask[0]) for mask in (few.alike, few.not_alike)] == [False, False]
     assert [bool(mask[0]) for mask in (many.alike, many.not_alike)] == [True, False]
     values = [[row[0] for row in side] for side in sides[0]]
-    (_, error), (_, r_error), n = twin.pattern(*values, range(40), range(40))
-    assert (few.pattern.jaccard.error[0], few.pattern.pearson.error[0]) == pytest.approx((error, r_error))
-    assert few.pattern.jaccard.low(0.05)[0] == pytest.approx(0.7 - 1.729133 * error)  # t on 19 degrees of freedom
-    assert few.pattern.jaccard.n[0] == n == 20
+    places, strengths, n = twin.pattern(*values, range(40), range(40))
+    for one, limit in ((few.pattern.jaccard, places), (few.pattern.pearson, strengths)):
+        assert (one.low(0.05)[0], one.high(0.05)[0]) == pytest.approx((limit(-1, 0.05), limit(1, 0.05)), abs=1e-6)
+        assert one.low(0.05)[0] != pytest.approx(limit(-1, 0.025), abs=1e-3)
+    assert few.pattern.jaccard.n[0] == n == 14  # in the model that has fewer
+
+
+def test_one_unlike_prompt_of_forty_leaves_a_pattern_alike():
+    """Leaving it out leaves two equal models; without an end to the scale that one step would swallow all else."""
+    same, other = firing_on(40, 80), firing_on(39, 80)
+    found = aligned(made(same), made(other))
+    assert found.pattern.pearson.low(0.05)[0] > 0.8
+    assert found.pattern.jaccard.low(0.05)[0] > 0.6
+
+
+def test_few_strong_prompts_decide_a_pattern_less_surely_than_many_alike():
+    """Thirty prompts that fire, three of which are fifty times as strong: r rests on three, and has their freedom."""
+    rng = np.random.default_rng(0)
+    x, noise = np.ones((30, 2)), np.exp(rng.normal(0, 0.2, (30, 2)))
+    x[:3, 1] = 50
+    found = aligned(made(np.vstack([x, 0 * x])), made(np.vstack([x * noise, 0 * x])))
+    assert found.pattern.jaccard.n.tolist() == [30, 30]
+    assert found.pattern.pearson.freedom[0] > 20
+    assert 1 <= found.pattern.pearson.freedom[1] < 2.5
 
 
 def test_limits_of_a_pattern_are_over_prompts_and_not_over_tokens():

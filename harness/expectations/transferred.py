@@ -47,7 +47,7 @@ def undecided(found: AlignedTransfer, feature: int, wanted: str) -> tuple[Reason
         return Reason.TOO_SPARSE, "it does not surely fire where it should"
     n = int(found.pattern.jaccard.n[feature])
     if wanted not in loud and found.pattern.jaccard.has_limits and n < FEWEST_FIRING:
-        return Reason.TOO_SPARSE, f"it fires on {n} prompts, and a pattern takes {FEWEST_FIRING}"
+        return Reason.TOO_SPARSE, f"it fires on {n} prompts of one model, and a pattern takes {FEWEST_FIRING}"
     if wanted in ("stable", "rescaled") and found.alike[feature]:
         return Reason.UNDERPOWERED, "the limits of its scale lie on both sides"
     if wanted in loud:

@@ -105,20 +105,49 @@ def mean_limits(values, tail, quantile):
     return mean, mean - reach, mean + reach
 
 
-def pattern(x, y, prompt, template):
-    """(Jaccard, its error), (Pearson, its error) by leaving out one unit at a time, and the units that fire."""
+def logit_of_jaccard(x, y):
+    shared = sum(a != 0 and b != 0 for a, b in zip(x, y, strict=True))
+    apart = sum((a != 0) != (b != 0) for a, b in zip(x, y, strict=True))
+    return math.log((shared + 0.5) / (apart + 0.5))
+
+
+def z_of_pearson(x, y):
+    return math.atanh(max(-0.98, min(0.98, pearson(x, y))))
+
+
+def pattern(x, y, prompt, template, quantile=t_quantile):
+    """Limits of Jaccard and of Pearson as functions of (sign, tail), by leaving out one unit at a time; and the units
+    that fire, in the model that has fewer."""
     units = {}
     for a, b, p in zip(x, y, prompt, strict=True):
         units.setdefault(template[p], []).append((a, b))
     blocks = list(units.values())
-    found = []
-    for statistic in (jaccard, pearson):
+    firing = min(sum(any(pair[side] != 0 for pair in block) for block in blocks) for side in (0, 1))
+    squares = [[sum(pair[side] ** 2 for pair in block) for block in blocks] for side in (0, 1)]
+    strong = min(sum(s) ** 2 / sum(v * v for v in s) if sum(s) else 1 for s in squares)
 
-        def of(some, statistic=statistic):
-            return statistic(*zip(*[pair for block in some for pair in block], strict=True)) if some else math.nan
+    def of(statistic, some):
+        return statistic(*zip(*[pair for block in some for pair in block], strict=True))
 
-        found.append((of(blocks), jackknife_error(of, blocks)))
-    return *found, sum(any(a != 0 or b != 0 for a, b in block) for block in blocks)
+    def limit_of(statistic, value, back, freedom, corrected):
+        whole = of(statistic, blocks)
+        error = jackknife_error(lambda some: of(statistic, some), blocks)
+        left_out = [of(statistic, blocks[:i] + blocks[i + 1 :]) for i in range(len(blocks))]
+        unbiased = len(blocks) * whole - (len(blocks) - 1) * sum(left_out) / len(blocks) if corrected else whole
+
+        def limit(sign, tail):
+            if firing < 10:
+                return sign * math.inf
+            outer = max(sign * whole, sign * unbiased) * sign
+            return sign * max(sign * back(outer + sign * quantile(1 - tail, freedom) * error), sign * value)
+
+        return limit
+
+    most = max(firing - 1, 1)
+    places = limit_of(logit_of_jaccard, jaccard(x, y), lambda v: 1 / (1 + math.exp(-v)), most, False)
+    freedom = min(max(strong - 1, 1), most)
+    strengths = limit_of(z_of_pearson, pearson(x, y), math.tanh, freedom, True)
+    return places, strengths, firing
 
 
 def by_alignment(x, y, prompt, template, images=None, alpha=0.05, quantile=t_quantile):
@@ -137,21 +166,16 @@ def by_alignment(x, y, prompt, template, images=None, alpha=0.05, quantile=t_qua
     if not (any_x or any_y or any_i):
         return "dead"
     if fires_x and fires_y:
-        (j, j_error), (r, r_error), n = pattern(x, y, prompt, template)
-        reach = [quantile(1 - tail, n - 1) if n >= 10 else math.inf for tail in (alpha, alpha / 2)]
-
-        def limit(value, error, sign, tail):
-            return value + sign * reach[tail] * error if reach[tail] < math.inf else sign * math.inf
-
-        if limit(j, j_error, 1, 1) < 0.3 or limit(r, r_error, 1, 1) < 0.5:
+        places, strengths, _ = pattern(x, y, prompt, template, quantile)
+        if places(1, alpha / 2) < 0.3 or strengths(1, alpha / 2) < 0.5:
             return "shifted"
-        if limit(j, j_error, -1, 0) >= 0.6 and limit(r, r_error, -1, 0) >= 0.8:
+        if places(-1, alpha) >= 0.6 and strengths(-1, alpha) >= 0.8:
             _, low, high = mean_limits(log_ratios(x, y, prompt, template), alpha, quantile)
             if math.log(0.8) <= low and high <= math.log(1.25):
                 return "stable"
             return "rescaled" if low > math.log(1.25) or high < math.log(0.8) else "indeterminate"
-        not_alike = limit(j, j_error, 1, 1) < 0.6 or limit(r, r_error, 1, 1) < 0.8
-        not_unlike = limit(j, j_error, -1, 0) >= 0.3 and limit(r, r_error, -1, 0) >= 0.5
+        not_alike = places(1, alpha / 2) < 0.6 or strengths(1, alpha / 2) < 0.8
+        not_unlike = places(-1, alpha) >= 0.3 and strengths(-1, alpha) >= 0.5
         return "between" if not_alike and not_unlike else "indeterminate"
     if fires_x and silent_y:
         return "lost"
