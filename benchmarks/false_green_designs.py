@@ -368,21 +368,60 @@ def marks() -> Iterator[Case]:
             marked(n, shift_for(0.95)),
             {"auroc": {"at_least": 0.7}},
         )
-    for n in (8, 20):
+    for n, frames, free in ((8, 1, 0), (20, 1, 0), (12, 1, 1), (24, 1, 1), (24, 2, 1), (24, 3, 1)):
+        size = f"{n} prompts" + (f", {free + 1} words vary" if free else "")
+        fields = {"auroc": {"at_least": 0.7}}
+        design = "one slot of one frame" if frames == 1 else f"one slot in each of {frames} frames"
+        yield Case("fires_at", design, "false", size, in_slots(n, frames, free), fields)
+    for n, share in ((10, 1.0), (10, 0.9), (10, 0.8), (20, 1.0), (20, 0.75), (20, 0.7), (30, 1.0), (30, 0.7)):
+        make = placed(n, round(share * n), of_place=True)
+        yield Case("fires_at", "a feature of one place", "false", f"{share:.0%} of {n} marks on it", make)
+    for n, share in ((10, 0.7), (20, 0.7), (30, 0.5)):
+        make = placed(n, round(share * n), of_place=False)
+        yield Case("fires_at", "marks mostly in one place", "true", f"{share:.0%} of {n} marks on it", make)
 
-        def slot(rng: Generator, d: int, n: int = n) -> Drawn:
-            frame = frames_of(rng, 1)[0]
+
+def in_slots(n: int, frames: int, free: int) -> Callable[[Generator, int], Drawn]:
+    """n prompts of a few frames with the mark in one slot of each, and `free` more words that vary; a feature likes
+    some places of each frame."""
+
+    def make(rng: Generator, d: int) -> Drawn:
+        prompts, dense = [], []
+        for frame in frames_of(rng, frames):
             words = frame.split()
             at = words.index("{w}")
-            start = sum(len(word) + 1 for word in words[:at])
-            prompts, dense = [], []
-            likes = rng.standard_normal((len(words), d))  # a feature likes some places of this one frame
-            for word in rng.choice(WORDS, n, replace=False):
-                prompts.append(Prompt(frame.format(w=word), marks=((start, start + len(word)),)))
+            likes = rng.standard_normal((len(words), d))
+            for word in rng.choice(WORDS, n // frames, replace=False):
+                one = [str(word) if w == "{w}" else w for w in words]
+                for other in range(free):
+                    one[(at + 2 + other) % len(words)] = str(rng.choice(WORDS))
+                prompts.append(_with_mark(one, at))
                 dense.append(np.exp(likes + 0.3 * rng.standard_normal(likes.shape)))
-            return all_of({"prompts": Side(tuple(prompts), np.concatenate(dense))})
+        return all_of({"prompts": Side(tuple(prompts), np.concatenate(dense))})
 
-        yield Case("fires_at", "one slot of one frame", "false", f"{n} words", slot, {"auroc": {"at_least": 0.7}})
+    return make
+
+
+def placed(n: int, on_it: int, of_place: bool) -> Callable[[Generator, int], Drawn]:
+    """Sentences of ten words, `on_it` of n of which have their mark on the fourth. The feature fires on the fourth word
+    of every sentence, or on the mark wherever it is; and weakly on a third of the others."""
+
+    def make(rng: Generator, d: int) -> Drawn:
+        prompts, dense = [], []
+        for i in range(n):
+            words = sentence(rng).split()
+            at = 3 if i < on_it else int(rng.choice([0, 1, 2, 4, 5, 6, 7, 8, 9]))
+            hit = np.arange(len(words)) == (3 if of_place else at)
+            prompts.append(_with_mark(words, at))
+            dense.append(firing(rng, len(words), d, 0.3) + hit[:, None] * firing(rng, len(words), d, 1.0, 3.0))
+        return all_of({"prompts": Side(tuple(prompts), np.concatenate(dense))})
+
+    return make
+
+
+def _with_mark(words: Sequence[str], at: int) -> Prompt:
+    start = sum(len(word) + 1 for word in words[:at])
+    return Prompt(" ".join(words), marks=((start, start + len(words[at])),))
 
 
 def listed_tokens() -> Iterator[Case]:

@@ -9,7 +9,7 @@ from harness.expectations.evidence import Evidence
 from harness.expectations.shortcuts import BALANCED, predictors
 from harness.spec import Spec
 from harness.stats.strata import auroc_of
-from harness.vacuity import without
+from harness.vacuity import may_be_met, without
 from harness.verdict import Outcome, Reason, Verdict
 
 Judged = Callable[[Spec], tuple[Verdict, Evidence]]
@@ -21,7 +21,7 @@ def ruled_out_elsewhere(spec: Spec, verdict: Verdict, selected: Iterable[Spec], 
     selected: the claims of the run. judged: gives a claim's verdict and its evidence; Missing where it has none.
     """
     what = verdict.details.get("shortcut")
-    if what is None or verdict.feature is None or verdict.outcome is not Outcome.MET or spec.shortcut_accepted:
+    if what is None or verdict.feature is None or not may_be_met(verdict) or spec.shortcut_accepted:
         return verdict
     for other in _others(spec, verdict.feature, selected):
         found, evidence = judged(other)

@@ -24,7 +24,7 @@ from harness.independence import counted_in_words, opening_of, split_copies, uni
 from harness.inputs import PromptSet
 from harness.provenance import needs_provenance, with_provenance
 from harness.spec import Spec
-from harness.vacuity import reasons, saying_little, says_little
+from harness.vacuity import may_be_met, reasons, saying_little, says_little
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 MOST_ALPHA = 0.1
@@ -52,7 +52,7 @@ def judge(spec: Spec, evidence: Evidence, discovery: Evidence | None = None) -> 
     if early is not None:
         return early
     verdict = _judge(spec, evidence, discovery)
-    if verdict.outcome is Outcome.MET and needs_provenance(spec):
+    if may_be_met(verdict) and needs_provenance(spec):
         verdict = with_provenance(spec, verdict, candidates(spec.expectation, evidence, spec.claim))
     begun = _begun_otherwise(spec, evidence)
     warned = [line for line, is_warning in begun if is_warning]
@@ -146,10 +146,9 @@ def _judge_best(spec: Spec, evidence: Evidence, discovery: Evidence) -> Verdict:
 def _judge_feature(spec: Spec, evidence: Evidence, feature: int, alpha: float | None = None) -> Verdict:
     claim = replace(spec.claim, feature=feature, alpha=spec.claim.alpha if alpha is None else alpha)
     verdict = _with_fragile(spec.expectation.judge(evidence, claim).with_(feature=feature), claim)
-    if verdict.outcome not in _DECIDED:
-        return verdict
-    verdict = _over_words(_with_null(verdict, spec.expectation, evidence, claim), spec)
-    verdict = _with_weaknesses(verdict, spec.expectation, evidence, claim)
+    if verdict.outcome in _DECIDED:
+        verdict = _over_words(_with_null(verdict, spec.expectation, evidence, claim), spec)
+        verdict = _with_weaknesses(verdict, spec.expectation, evidence, claim)
     return _with_shortcut(verdict, spec, evidence, claim)
 
 
@@ -210,9 +209,9 @@ def _over_words(verdict: Verdict, spec: Spec) -> Verdict:
 
 
 def _with_shortcut(verdict: Verdict, spec: Spec, evidence: Evidence, claim: Claim) -> Verdict:
-    """A met comparison with the trivial predictor that does as well, named in the finding."""
+    """A comparison that is met, or lacks prompts to be, with the trivial predictor that does as well."""
     contrast = spec.expectation.contrast()
-    if verdict.outcome is not Outcome.MET or contrast is None or claim.scope == "sample" or claim.feature is None:
+    if not may_be_met(verdict) or contrast is None or claim.scope == "sample" or claim.feature is None:
         return verdict
     first, second, bound = contrast
     found = shortcut_to(evidence, claim, (first, second), claim.feature, bound)

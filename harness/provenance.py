@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.spec import Spec
-from harness.vacuity import saying_little
-from harness.verdict import Outcome, Reason, Verdict
+from harness.vacuity import may_be_met, saying_little
+from harness.verdict import Reason, Verdict
 
 How = Literal["sets", "best", "source", "none"]
 _HELD_OUT = ("sets", "best")
@@ -69,12 +69,14 @@ def needs_provenance(spec: Spec) -> bool:
 
 
 def with_provenance(spec: Spec, verdict: Verdict, live: int) -> Verdict:
-    """A met verdict whose finding says what its p is worth where nothing shows that the feature was found elsewhere.
+    """A verdict whose finding says what its p is worth where nothing shows that the feature was found elsewhere.
+
+    Of claims that are met, or that lack prompts to be: the best of many features on some prompts is both.
 
     live: how many features could have been chosen; 0 where that is not known.
     """
     found = provenance_of(spec)
-    if verdict.outcome is not Outcome.MET or found is None or found.is_held_out or not needs_provenance(spec):
+    if not may_be_met(verdict) or found is None or found.is_held_out or not needs_provenance(spec):
         return verdict
     details = dict(verdict.details)
     if verdict.p is not None and live:

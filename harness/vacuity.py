@@ -1,20 +1,34 @@
-"""Why a met claim says little: every reason is collected here, and `--fail-vacuous` fails the claims that have one."""
+"""Why a met claim says little: every reason is collected here, and `--fail-vacuous` fails the claims that have one.
+
+A claim that more prompts might still meet is asked the same: where a shortcut explains it, or where its feature may
+have been chosen on these very prompts, more prompts are the wrong advice.
+"""
 
 from __future__ import annotations
 
 from harness.verdict import Outcome, Reason, Verdict
 
 WEAK = "says_little"  # the key of `details`: a list of {reason, why}
+ORDER = (Reason.SHORTCUT, Reason.VACUOUS, Reason.NO_PROVENANCE)
+"""The most specific cause first: it is the reason under `--fail-vacuous`, and the finding names the others, too.
+
+What the feature may stand for instead; then that nearly anything meets the claim; then where its number came from.
+"""
+
+
+def may_be_met(verdict: Verdict) -> bool:
+    """Return whether the claim is met, or only lacks prompts to be."""
+    return verdict.outcome is Outcome.MET or verdict.reason is Reason.UNDERPOWERED
 
 
 def saying_little(verdict: Verdict, reason: Reason, why: str) -> Verdict:
-    """Return a met verdict with one more reason why it says little, which is a warning, too.
+    """Return a verdict that is met, or lacks prompts to be, with one more reason why it says little: a warning, too.
 
     Args:
-        reason: vacuous, shortcut or no_provenance; the first of a verdict is its reason under `--fail-vacuous`.
+        reason: one of ORDER.
         why: one line: what else meets the claim, and what to do.
     """
-    if verdict.outcome is not Outcome.MET:
+    if not may_be_met(verdict):
         return verdict
     found = [*verdict.details.get(WEAK, ()), {"reason": str(reason), "why": why}]
     return verdict.with_(warnings=(*verdict.warnings, why), details={**verdict.details, WEAK: found})
@@ -35,14 +49,19 @@ def says_little(verdict: Verdict) -> bool:
 
 
 def reasons(verdict: Verdict) -> list[tuple[Reason, str]]:
-    """Return every reason why a verdict says little, with its line."""
-    return [(Reason(one["reason"]), one["why"]) for one in verdict.details.get(WEAK, ())]
+    """Return every reason why a verdict says little with its line, the most specific first."""
+    found = [(Reason(one["reason"]), one["why"]) for one in verdict.details.get(WEAK, ())]
+    return sorted(found, key=lambda one: ORDER.index(one[0]))
 
 
 def failing_vacuous(verdict: Verdict) -> Verdict:
-    """Return the verdict under `--fail-vacuous`: inconclusive where it is met and says little, with every reason."""
+    """Return the verdict under `--fail-vacuous`: inconclusive where it says little, with every reason.
+
+    A claim that lacks prompts keeps saying so, after the cause that more of them would not cure.
+    """
     found = reasons(verdict)
-    if not found or verdict.outcome is not Outcome.MET:
+    if not found or not may_be_met(verdict):
         return verdict
-    finding = "; ".join([verdict.finding, *(why for _, why in found)])
+    short = ["and the prompts are too few to show the bound"] if verdict.reason is Reason.UNDERPOWERED else []
+    finding = "; ".join([verdict.finding, *(why for _, why in found), *short])
     return verdict.with_(outcome=Outcome.INCONCLUSIVE, reason=found[0][0], finding=finding)

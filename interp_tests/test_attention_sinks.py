@@ -24,7 +24,7 @@ from harness.keys import code_key, code_parts, corpus_key, prompt_key
 from harness.probe import TEXTS, pictures, probe_digest
 from harness.store.packing import pack_codes, unpack_codes
 from harness.sums import Part, concat_sums
-from harness.verdict import Outcome
+from harness.verdict import Outcome, Reason
 from interp_tests.tiny_random import Kept, make_jumprelu, make_tokenizer
 
 D_IN, HOOK = 32, "blocks.1.hook_resid_post"
@@ -207,13 +207,14 @@ def test_an_sae_that_explains_only_the_sink_is_not_met(codes):
 
 
 def test_a_mark_on_a_sink_counts_nothing(codes):
-    """The claim says that its marks are sinks, and not that nothing is marked."""
+    """The claim says that its marks are sinks, not that nothing is marked. Where they count, all stand in one place."""
     marked = tuple(replace(p, marks=((0, 1),)) for p in PROMPTS)
     evidence = Evidence(sets={"prompts": PromptSet("texts", marked)}, codes_of={("prompts", None): codes})
     verdict = FiresAt(prompts="texts").judge(evidence, Claim(feature=0))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "12 of 12 marks of texts are on attention sinks, which do not count" in verdict.finding
-    assert FiresAt(prompts="texts").judge(evidence, Claim(feature=0, special_tokens="counted")).outcome is Outcome.MET
+    counted = FiresAt(prompts="texts").judge(evidence, Claim(feature=0, special_tokens="counted"))
+    assert (counted.reason, counted.measurement.value) == (Reason.SHORTCUT, 1)
 
 
 def test_a_corpus_sums_its_sinks_apart(planted, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from harness.codes import Codes, Kind
 from harness.controls import permuting, run_controls
 from harness.expectations import comparing, fires_more
 from harness.expectations.evidence import Evidence
-from harness.expectations.toy import row, rows
+from harness.expectations.toy import row, rows, scattered
 from harness.reports.json import content_digest
 from harness.stats.intervals import Limits, binomial_tail
 from harness.stats.permutation import P
@@ -65,7 +65,7 @@ def test_a_range_of_aurocs_is_met_by_no_more_deals_than_alpha_allows():
 
 def test_a_claim_of_marked_tokens_has_its_marks_moved():
     """fires_at looks inside one set: its labels are the marks."""
-    spec, evidence = toy_spec("fires_at", {}, {"prompts": rows(10, MARKED, red=3)})
+    spec, evidence = toy_spec("fires_at", {}, {"prompts": scattered(rows(10, MARKED, red=3))})
     found = controls((spec, evidence))
     assert found["permuted_labels"].tried == permuting.DRAWS
     assert found["permuted_labels"].holds

@@ -16,7 +16,7 @@ from harness.expectations.base import Claim
 from harness.expectations.choosing import best_feature
 from harness.expectations.evidence import Evidence
 from harness.expectations.results import short
-from harness.expectations.toy import evidence_of_rows, row, rows
+from harness.expectations.toy import evidence_of_rows, row, rows, scattered
 from harness.inputs import Filled, Prompt, PromptSet
 from harness.verdict import Outcome, Reason
 from interp_tests.plain_twins import limits as twin_limits
@@ -392,8 +392,85 @@ def test_fires_at_says_when_the_next_token_fires(snapshot):
     verdict = claimed("fires_at", evidence)
     assert verdict.outcome is Outcome.UNMET
     assert verdict.warnings[0] == snapshot
-    good = claimed("fires_at", evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3)))
-    assert good.warnings == ()
+    good = claimed("fires_at", marked_anywhere(10))
+    assert (good.outcome, good.warnings) == (Outcome.MET, ())
+
+
+def marked_anywhere(n):
+    """Prompts that fire on their marked word, which stands in another place of each."""
+    return evidence_of_rows(prompts=scattered(rows(n, "the [[red]] ball rolled far away", red=3)))
+
+
+def marked_on(places, fires_on=None, words=9):
+    """Prompts of words of their own with the mark on these places; they fire there, or on `fires_on`."""
+    made = []
+    for i, at in enumerate(places):
+        tokens = [(f"w{i}x{k}", 0.0) for k in range(words)]
+        hit = at if fires_on is None else fires_on
+        tokens[hit] = (tokens[hit][0], 3 + i / 9)
+        tokens[at] = (f"[[{tokens[at][0]}]]", tokens[at][1])
+        made.append(tuple(tokens))
+    return evidence_of_rows(prompts=made)
+
+
+SIXTEEN = [(2 + i) % 8 for i in range(16)]
+
+
+@pytest.mark.parametrize(
+    ("places", "fires_on", "word"),
+    [
+        ([3] * 16, None, "inconclusive: shortcut"),
+        ([3] * 14 + [0, 7], None, "inconclusive: shortcut"),
+        ([3] * 12 + [0, 1, 5, 7], None, "met"),
+        (SIXTEEN, None, "met"),
+        ([3] * 14 + [0, 7], 3, "inconclusive: shortcut"),
+        (SIXTEEN, 3, "inconclusive: underpowered"),
+        ([8] * 16, None, "inconclusive: shortcut"),
+    ],
+)
+def test_marks_in_one_place_show_no_more_than_the_place(places, fires_on, word, snapshot):
+    """A feature of that place would meet the claim too, unless five marks elsewhere rule it out."""
+    verdict = claimed("fires_at", marked_on(places, fires_on))
+    assert verdict.word == word
+    assert verdict.finding == snapshot
+    assert ("slot" in verdict.details) == (word == "inconclusive: shortcut")
+
+
+def words(i, n):
+    """Silent tokens of their own."""
+    return [(f"w{i}x{k}", 0.0) for k in range(n)]
+
+
+def test_a_place_is_counted_from_the_end_and_by_the_word_before_as_well():
+    """Sentences of other lengths that end with the mark; and marks anywhere, each after the same word."""
+    ends = evidence_of_rows(prompts=[row(f"{'w ' * (3 + i % 5)}n{i} [[red]]", red=3 + i) for i in range(16)])
+    assert claimed("fires_at", ends).details["slot"] == "on the last token"
+    after = [(*words(i, i % 7), ("the", 0.0), ("[[red]]", 3.0 + i), *words(20 + i, 1 + 3 * i % 5)) for i in range(16)]
+    assert claimed("fires_at", evidence_of_rows(prompts=after)).details["slot"] == "right after 'the'"
+    both = [(*one, *[("the", 0.0), ("ball", 0.0)] * 8) for one in after]
+    assert claimed("fires_at", evidence_of_rows(prompts=both)).outcome is Outcome.MET  # the word stands elsewhere too
+
+
+def test_a_heavy_tail_over_prompts_is_warned_of_on_the_side_of_the_bound():
+    """One prompt of twenty with nine times the error: at_most says that its limit may be too low, at_least does not;
+    nor does a claim of these prompts only, or one about prompts that are alike."""
+    text, one = " ".join(f"w{i}" for i in range(24)), {f"w{i}": 1 for i in range(24)}
+    alike = rows(20, text, **one)
+    apart = [*rows(19, text, **one), *rows(1, text, **dict.fromkeys(one, 9))]
+
+    def tails(some, claim=CLAIM, **bound):
+        verdict = claimed("reconstruction", evidence_of_rows(prompts=some), claim, mse=bound)
+        return [line for line in verdict.warnings if "heavy tail" in line]
+
+    assert len(tails(apart, at_most=9)) == 1
+    assert tails(apart, at_least=0.001) == tails(alike, at_most=9) == []
+    assert tails(apart, dataclasses.replace(CLAIM, scope="sample"), at_most=9) == []
+
+
+def test_a_place_is_no_matter_to_these_prompts_only():
+    """`scope: sample` claims nothing of other prompts."""
+    verdict = claimed("fires_at", marked_on([3] * 16), dataclasses.replace(CLAIM, scope="sample"))
+    assert verdict.outcome is Outcome.MET
 
 
 def test_marked_prompts_of_one_group_are_one(snapshot):
@@ -401,8 +478,7 @@ def test_marked_prompts_of_one_group_are_one(snapshot):
     evidence = evidence_of_rows(prompts=rows(10, "the [[red]] ball rolled far away", red=3))
     verdict = claimed("fires_at", grouped(evidence, {"prompts": ["frame"] * 10}))
     assert verdict.reason is Reason.TOO_FEW_PROMPTS
-    more = evidence_of_rows(prompts=rows(18, "the [[red]] ball rolled far away", red=3))
-    nine = claimed("fires_at", grouped(more, {"prompts": [f"frame {i // 2}" for i in range(18)]}))
+    nine = claimed("fires_at", grouped(marked_anywhere(18), {"prompts": [f"frame {i // 2}" for i in range(18)]}))
     assert (nine.outcome, nine.measurement.n) == (Outcome.MET, 9)
     assert nine.finding == snapshot
 

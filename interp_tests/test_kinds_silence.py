@@ -200,3 +200,21 @@ def test_a_set_without_a_counted_token_is_named(claim):
         assert verdict.reason is Reason.TOO_FEW_PROMPTS
         assert f"no prompt of {roles[0]} has a counted token" in verdict.finding
         assert "these no only" not in verdict.finding
+
+
+def test_silence_on_one_last_token_says_nothing_of_the_prompts():
+    """Under `pool: last`, prompts that end with a full stop against some that end with the word: no claim about what
+    stands before it. Where both end alike, and under another pool, nothing is said."""
+    last = dataclasses.replace(CLAIM, pool="last")
+
+    def ending(word, n, red):
+        return [(*[(f"w{i}x{k}", 0.0) for k in range(4)], ("red", red), *word) for i in range(n)]
+
+    fires = [(*one[:-1], (f"red{i % 3}", 3.0)) for i, one in enumerate(ending((), 14, 0.0))]
+    stop = evidence_of_rows(prompts=ending([(".", 0.0)], 20, 3.0), but_fires_on=fires)
+    alike = evidence_of_rows(prompts=ending([(".", 0.0)], 20, 0.0), but_fires_on=ending([(".", 2.0)], 14, 0.0))
+    kind = kinds()["silent_on"].model_validate({"prompts": "prompts", "but_fires_on": "but_fires_on"})
+    assert kind.judge(stop, last).outcome is Outcome.MET
+    (line,) = kind.weaknesses(stop, last)
+    assert "20 of 20 prompts of prompts end with '.'" in line
+    assert list(kind.weaknesses(alike, last)) == list(kind.weaknesses(alike, CLAIM)) == []

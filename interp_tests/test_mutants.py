@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from harness.codes import concat, split
 from harness.expectations import kinds
 from harness.expectations.base import Accepted
-from harness.expectations.toy import evidence_of, evidence_of_rows, row, rows, toy_codes
+from harness.expectations.toy import evidence_of, evidence_of_rows, row, rows, scattered, toy_codes
 from harness.mutants import MUTANTS, Case, applicable, derived_specs
 from harness.mutants.moved_marks import moved_marks
 from harness.mutants.score import kills_nothing, score, with_trials
@@ -52,7 +52,7 @@ def test_a_vacuous_comparison_lets_all_of_them_live():
 
 def test_marks_are_shuffled_inside_prompts():
     """fires_at has one set: its marks move. A claim that any marks meet lets them."""
-    given = {"prompts": rows(10, MARKED, red=3)}
+    given = {"prompts": scattered(rows(10, MARKED, red=3))}
     good = fates(*toy_spec("fires_at", {}, given))
     vacuous = fates(*toy_spec("fires_at", {"auroc": {"at_least": 0}}, given, scope="sample"))
     assert (good["shuffled_labels"], vacuous["shuffled_labels"]) == ("killed", "survived")

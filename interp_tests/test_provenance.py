@@ -15,7 +15,7 @@ from harness.reports.failure import failure_text
 from harness.reports.markdown import summary_markdown
 from harness.reports.record import Record
 from harness.spec import Attribution, Best, Spec
-from harness.vacuity import WEAK, failing_vacuous
+from harness.vacuity import WEAK, failing_vacuous, reasons, saying_little
 from harness.verdict import Outcome, Reason
 from interp_tests.language_root import HEAD, codes_of, specs_of
 from interp_tests.report_cases import run
@@ -113,6 +113,45 @@ def test_only_a_claim_without_any_provenance_fails_failing_vacuous(how):
         how == "source"
     )
     assert failing_vacuous(not_vacuous(verdict)).word == ("inconclusive: no_provenance" if how == "none" else "met")
+
+
+def too_weak():
+    """Ten prompts a side, eight of the first and two of the second of which fire: an AUROC of .8 that shows no .7."""
+    sides = {}
+    for role, firing in (("prompts", 8), ("than", 2)):
+        words = [(thing, other, third) for _, (thing, other, third) in turns()][:10]
+        texts = [f"near {a} of {b} it {'red' if i < firing else 'was'} by {c}" for i, (a, b, c) in enumerate(words)]
+        sides[role] = [row(text if role == "prompts" else f"so {text}", red=3 + i / 9) for i, text in enumerate(texts)]
+    return evidence_of_rows(**sides)
+
+
+@pytest.mark.parametrize("how", ["sets", "source", "none"])
+def test_a_claim_that_lacks_prompts_is_no_provenance_where_its_feature_may_have_been_chosen_on_them(how):
+    """More prompts are the wrong advice there: p times the live features is printed, and --fail-vacuous names this
+    cause; without it, and with provenance, the claim stays underpowered."""
+    seen = too_weak()
+    spec = replace(spec_of(**GIVEN[how]), sets={role: seen.sets[role] for role in ("prompts", "than")})
+    verdict = judge(spec, seen)
+    assert verdict.reason is Reason.UNDERPOWERED
+    assert ("live features)" in verdict.finding) == (how != "sets")
+    strict = failing_vacuous(not_vacuous(verdict))
+    assert strict.reason is (Reason.NO_PROVENANCE if how == "none" else Reason.UNDERPOWERED)
+    assert ("too few to show the bound" in strict.finding) == (how == "none")
+
+
+def test_the_most_specific_reason_comes_first_and_the_finding_names_the_others():
+    """A shortcut, then vacuity, then a missing origin, in whichever order they were found."""
+    found = [Reason.NO_PROVENANCE, Reason.VACUOUS, Reason.SHORTCUT]
+    verdict = judged(spec_of(discovered_on=FOUND_ON)).with_(details={}, warnings=())
+    for reason in found:
+        verdict = saying_little(verdict, reason, f"because {reason}")
+    assert [reason for reason, _ in reasons(verdict)] == found[::-1]
+    strict = failing_vacuous(verdict)
+    assert strict.reason is Reason.SHORTCUT
+    assert strict.finding.endswith("because shortcut; because vacuous; because no_provenance")
+    refuted = verdict.with_(outcome=Outcome.UNMET)
+    assert failing_vacuous(refuted) is refuted
+    assert saying_little(refuted, Reason.SHORTCUT, "no") is refuted
 
 
 def silent():

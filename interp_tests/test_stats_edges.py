@@ -104,8 +104,8 @@ def test_one_prompt_gives_no_limits_and_two_give_some():
 def test_a_rate_over_blocks_has_the_jackknifes_limits():
     """Two blocks by hand: left out, they give 1 and .5, so the standard error is .25; one block gives none."""
     found = ratio_limits(np.array([1.0, 2.0]), np.array([2.0, 2.0]), 0.05)
-    reach = scipy_stats.t.ppf([0.95, 0.975], 1) * 0.25
-    expected = Limits(0.75, 0.75 - reach[0], 0.75 + reach[0], 0.75 - reach[1], 0.75 + reach[1])
+    far = np.exp(scipy_stats.t.ppf([0.95, 0.975], 1) * 0.25 / 0.75)
+    expected = Limits(0.75, 0.75 / far[0], 0.75 * far[0], 0.75 / far[1], 0.75 * far[1])
     assert [getattr(found, f.name) for f in fields(Limits)] == pytest.approx(
         [getattr(expected, f.name) for f in fields(Limits)]
     )

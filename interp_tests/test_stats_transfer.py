@@ -203,8 +203,8 @@ def lognormal(rng, shape, rate=0.2):
 @pytest.mark.parametrize("kind", UNDER_STABLE)
 @pytest.mark.parametrize("n_prompts", [12, 15, 20, 50])
 def test_features_on_the_bound_of_stable_are_called_stable_at_most_alpha_of_the_time(kind, n_prompts):
-    """1,600 draws of features on the bound, ten tokens a prompt: the exact lower limit of the share that comes out alike
-    does not exceed alpha. By the estimates alone more than twice as many do."""
+    """1,600 draws of features on the bound, ten tokens a prompt: the exact lower limit of the share that comes out
+    alike does not exceed alpha. By the estimates alone more than twice as many do."""
     rng = np.random.default_rng(n_prompts)
     called, prompt = {True: 0, False: 0}, np.repeat(np.arange(n_prompts), 10)
     for _ in range(4):

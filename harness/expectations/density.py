@@ -16,10 +16,11 @@ from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
 from harness.expectations.rates import side_of, within_bound
 from harness.expectations.results import against, limits_text, part, verdict_of
+from harness.expectations.tails import heavy_tail
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
-from harness.stats.fidelity import ratio_limits
+from harness.stats.fidelity import ratio_limits, tail_of_ratio
 from harness.stats.firing import tokens_firing_of_all
 from harness.sums import Part
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
@@ -71,6 +72,7 @@ class Density(Tokenwise):
             f"feature {claim.feature} fires on {hits:,} of {total:,} tokens of {self.source_name(evidence)}: "
             f"{against(found, claim)}{said}",
             also=beside,
+            warnings=tuple(heavy_tail("density", tail_of_ratio(fired, n), self.rate, claim)),
         )
 
     def _with_sinks(

@@ -32,18 +32,21 @@ from harness.expectations.results import (
 )
 from harness.expectations.showing import MOST_SHOWN, examples_at
 from harness.expectations.telling import Told
-from harness.expectations.toy import rows
+from harness.expectations.toy import rows, scattered
 from harness.independence import grouping, unit_name
 from harness.inputs import Prompt, PromptSet
+from harness.spelling import spelled_alone
 from harness.stats.auroc import SignedCodes
-from harness.stats.intervals import rate_inside, rate_limits
+from harness.stats.intervals import Limits, rate_inside, rate_limits
 from harness.stats.permutation import P
 from harness.stats.power import mean_power
+from harness.stats.slots import Slot, slots_of
 from harness.stats.units import count_units
 from harness.stats.within import Marked, marked_tokens, marked_units
 from harness.verdict import Example, Measurement, Outcome, Reason, Verdict, inconclusive
 
 FEWEST_MARKED = 5
+CHANCE = 0.5
 _MOST_MARKED = 1000
 _LATE = 0.5
 
@@ -53,7 +56,8 @@ class FiresAt(Expectation):
 
     The mean over prompts of the AUROC of marked against unmarked tokens inside the prompt; a marked span is one
     unit, its strongest token. Met if the lower limit of that mean reaches the bound: 9 prompts without an error show
-    .7, 29 show .9. p is exact: labels are permuted inside each prompt.
+    .7, 29 show .9. p is exact: labels are permuted inside each prompt. Let the marks stand in several places and after
+    several words: where a feature of one place would meet the claim, 5 prompts with theirs elsewhere must rule it out.
     """
 
     kind: ClassVar[str] = "fires_at"
@@ -131,6 +135,9 @@ class FiresAt(Expectation):
             return few
         limits = rate_limits(value * marked.n, marked.n, claim.alpha)
         found = part("auroc", limits, self.auroc, claim, marked.n, measure=Measure.AUROC)
+        placed = self._explained_by_place(evidence, claim, marked, feature) if found.outcome is Outcome.MET else None
+        if placed is not None:
+            return placed.with_(measurement=found.measurement, p=p.value if p else None)
         return verdict_of(
             [found],
             self._finding(evidence, claim, found, p),
@@ -141,6 +148,35 @@ class FiresAt(Expectation):
             details={"p_exact": p.exact} if p else {},
         )
 
+    def _explained_by_place(self, evidence: Evidence, claim: Claim, marked: Marked, feature: int) -> Verdict | None:
+        """Inconclusive where a feature of one place would meet the claim, and marks elsewhere do not rule it out."""
+        if claim.scope == "sample":
+            return None
+        codes = evidence.codes("prompts")
+        for slot in slots_of(marked, codes):
+            # At twice alpha: a feature of a place that just misses the bound at alpha meets it too often by luck.
+            if rate_limits(slot.auroc * marked.n, marked.n, min(2 * claim.alpha, CHANCE)).low1 < self.auroc.low:
+                continue
+            inside = marked.auroc_by_template(feature)[~slot.on]
+            elsewhere = rate_limits(float(inside.sum()), len(inside), claim.alpha)
+            if not len(inside) or elsewhere.low1 <= CHANCE:
+                return self._of_place(evidence, claim, slot, elsewhere, len(inside))
+        return None
+
+    def _of_place(self, evidence: Evidence, claim: Claim, slot: Slot, elsewhere: Limits, n: int) -> Verdict:
+        prompts = evidence.prompts("prompts")
+        of = f"{len(slot.on) - n} of {len(slot.on)} {unit_name(prompts.prompts, claim.over)}"
+        place = _place(slot, evidence)
+        least = fewest(lambda m: claim.alpha ** (1 / m) > CHANCE, 1) or 0
+        rest = f"the {n} elsewhere show {spread(elsewhere)} inside a prompt, which chance (.5) may be" if n else ""
+        return inconclusive(
+            Reason.SHORTCUT,
+            f"the marks of {prompts.name} stand {place} in {of}, so a feature of that place meets the claim whatever "
+            f"the words are (AUROC {short(slot.auroc)}){'; ' if rest else ''}{rest}. Vary the place of the marks: at "
+            f"least {least} prompts that have theirs elsewhere.",
+            details={"slot": place, "elsewhere": n},
+        )
+
     def _finding(self, evidence: Evidence, claim: Claim, found: Part, p: P | None) -> str:
         verb = {Outcome.MET: "fires", Outcome.UNMET: "does not fire", Outcome.INCONCLUSIVE: "may or may not fire"}
         shown = f"p{'=' if p.exact else '~'}{short(p.value)}" if p is not None else "these prompts only"
@@ -149,6 +185,17 @@ class FiresAt(Expectation):
             f"{evidence.prompts('prompts').name} rather than elsewhere: AUROC inside a prompt {spread(found.limits)} "
             f"(n={found.n}{_unit(evidence, claim)}, {shown}), {bound_text(self.auroc)}"
         )
+
+
+def _place(slot: Slot, evidence: Evidence) -> str:
+    """`on token 2`, `on the last token`, `on token 3 from the end` or `right after 'the'`."""
+    if slot.kind == "before":
+        codes = evidence.codes("prompts")
+        text = evidence.prompts("prompts").prompts[int(codes.prompt[slot.example])].text
+        return f"right after {spelled_alone(codes, slot.example, text).strip()!r}"
+    if slot.kind == "start":
+        return f"on token {slot.value + 1}"
+    return f"on token {slot.value + 1} from the end" if slot.value else "on the last token"
 
 
 def _unit(evidence: Evidence, claim: Claim) -> str:
@@ -256,7 +303,10 @@ def _examples(evidence: Evidence, claim: Claim, marked: Marked, feature: int) ->
 
 _TEXT = "the [[red]] ball rolled away from the old green house"
 FiresAt.examples = (
-    KindExample("fires on the marked word only", Outcome.MET, {}, {"prompts": rows(10, _TEXT, red=3)}),
+    KindExample("fires on the marked word only", Outcome.MET, {}, {"prompts": scattered(rows(10, _TEXT, red=3))}),
+    KindExample(
+        "so it does, but the marks stand in one place", Outcome.INCONCLUSIVE, {}, {"prompts": rows(10, _TEXT, red=3)}
+    ),
     KindExample(
         "fires on the word after the mark",
         Outcome.UNMET,

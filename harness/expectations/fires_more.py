@@ -40,6 +40,7 @@ from harness.expectations.results import (
     worst,
 )
 from harness.expectations.showing import MOST_SHOWN, firing_prompts, silent_prompts
+from harness.expectations.tails import HEAVY
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
@@ -48,7 +49,6 @@ from harness.stats.permutation import P
 from harness.verdict import Example, Measurement, Outcome, Verdict
 
 ROLES = ("prompts", "than")
-HEAVY = 1.0
 """Skewness of a side from which Welch's limits are said to be too narrow (docs/statistics.md)."""
 
 

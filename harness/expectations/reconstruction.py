@@ -12,10 +12,11 @@ from harness.expectations.bounds import Bound, RelativeBound
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
 from harness.expectations.results import Part, against, limits_text, only, part, short, verdict_of
+from harness.expectations.tails import heavy_tail
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
-from harness.stats.fidelity import METRICS, Blocks, jackknife, mse_of_mean, value_of
+from harness.stats.fidelity import METRICS, Blocks, jackknife, mse_of_mean, tail_of, value_of
 from harness.stats.intervals import Limits
 from harness.verdict import Measurement, Outcome, Reason, Verdict
 
@@ -90,7 +91,7 @@ class Reconstruction(Tokenwise):
                 ),
                 *(other.measured(there) if other is not None else ()),
             ),
-            warnings=self._scale_warning(),
+            warnings=(*self._scale_warning(), *self._tails(evidence, claim)),
         )
 
     def _numbers(self, blocks: Blocks) -> dict[str, float]:
@@ -107,6 +108,13 @@ class Reconstruction(Tokenwise):
         if all(bound.holds(known[name]) for name, bound in bounds.items()):
             reached = " and ".join(f"{name} {short(known[name])}" for name in bounds)
             yield f"the mean activation alone, without an SAE, has {reached}: lower the bound under that"
+
+    def _tails(self, evidence: Evidence, claim: Claim) -> Iterator[str]:
+        for name, bound in self._bounds().items():
+            other, by = _over(bound), _by(bound)
+            beside = self.blocks(evidence, claim, other) if other is not None else None
+            skew = tail_of(METRICS[name], self.blocks(evidence, claim), beside, by)
+            yield from heavy_tail(name, skew, bound, claim)
 
     def _part(self, name: str, bound: Bound, evidence: Evidence, claim: Claim) -> Part:
         other, by = _over(bound), _by(bound)

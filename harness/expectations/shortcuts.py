@@ -82,7 +82,7 @@ def _predictors(evidence: Evidence, claim: Claim, roles: tuple[str, str]) -> Ite
         yield more, (a, b)
         yield less, (-a, -b)
     for place in ("first", "last"):
-        tokens = [_end_tokens(evidence, claim, role, place) for role in roles]
+        tokens = [end_tokens(evidence, claim, role, place) for role in roles]
         for token, shown in _commonest(tokens):
             a, b = (
                 _by_unit((side[0] == token).astype(np.float64), unit)
@@ -128,7 +128,7 @@ def _is_punctuation(character: str) -> bool:
     return bool(character) and unicodedata.category(character)[0] in "PS"
 
 
-def _end_tokens(evidence: Evidence, claim: Claim, role: str, place: str) -> tuple[Units, dict[int, str]]:
+def end_tokens(evidence: Evidence, claim: Claim, role: str, place: str) -> tuple[Units, dict[int, str]]:
     """The id of the first or last counted token of every prompt, -1 for none; and how each is written."""
     codes, counted = evidence.codes(role), np.flatnonzero(evidence.counted(role, claim))
     order = counted[::-1] if place == "first" else counted  # the later assignment stays

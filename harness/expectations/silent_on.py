@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -33,14 +34,16 @@ from harness.expectations.rates import (
     within_bound,
 )
 from harness.expectations.results import against, limits_text, measured, short, verdict_of
+from harness.expectations.shortcuts import end_tokens
 from harness.expectations.showing import MOST_SHOWN, firing_prompts
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
 from harness.inputs import PromptSet
 from harness.stats.intervals import rate_limits
-from harness.stats.units import count_units
+from harness.stats.units import LEFT_OUT, count_units
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
+_MOST_ALIKE = 0.5  # share of prompts that end with one token
 _LONGER_SHORTER = ("but_fires_on", "prompts")  # one-word prompts leave a feature little to fire on
 
 
@@ -114,6 +117,8 @@ class SilentOn(Expectation):
                 f"{short(least)}, and the bound lets it fire on {short(self.rate.high)} of "
                 f"{evidence.prompts('prompts').name}: lower the bound under that, or add prompts on which it fires"
             )
+        if claim.pool == "last":
+            yield from _one_last_token(evidence, claim)
 
     def judge(self, evidence: Evidence, claim: Claim) -> Verdict:
         roles = ("prompts", "but_fires_on")
@@ -172,6 +177,21 @@ def _not_alive(evidence: Evidence, claim: Claim) -> Verdict | None:
 
 
 _CODE, _COLOR = "for i in range", "the red ball rolled"
+
+
+def _one_last_token(evidence: Evidence, claim: Claim) -> Iterator[str]:
+    """Under `pool: last` only last tokens are read: a line where most prompts have one that ends none of the others."""
+    (here, shown), (there, _) = (end_tokens(evidence, claim, role, "last") for role in ("prompts", "but_fires_on"))
+    ended = here[here != LEFT_OUT].tolist()
+    token, n = Counter(ended).most_common(1)[0]
+    if n > _MOST_ALIKE * len(ended) and token not in there:
+        yield (
+            f"{n} of {len(ended)} prompts of {evidence.prompts('prompts').name} end with {shown[token]!r}, and none of "
+            f"{evidence.prompts('but_fires_on').name} does: under `pool: last` nothing else of them is read. Let both "
+            "sets end alike, or use `pool: max`"
+        )
+
+
 _FIRES = rows(3, _COLOR, red=3)
 SilentOn.examples = (
     KindExample(

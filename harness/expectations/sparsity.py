@@ -13,10 +13,11 @@ from harness.expectations.checks import live
 from harness.expectations.evidence import Evidence
 from harness.expectations.noise import Measure
 from harness.expectations.results import Part, against, bound_text, by_value, limits_text, only, part, verdict_of
+from harness.expectations.tails import heavy_tail
 from harness.expectations.telling import Told
 from harness.expectations.tokenwise import Tokenwise
 from harness.expectations.toy import rows
-from harness.stats.fidelity import jackknife, l0, value_of
+from harness.stats.fidelity import jackknife, l0, tail_of, value_of
 from harness.verdict import Measurement, Outcome, Reason, Verdict, inconclusive
 
 
@@ -75,6 +76,7 @@ class Sparsity(Tokenwise):
                 Measurement("dead features on these tokens", int((~alive).sum()), n),
                 *(other.measured(there) if other is not None else ()),
             ),
+            warnings=tuple(heavy_tail("l0", tail_of(l0, blocks), self.l0, claim)) if self.l0 is not None else (),
         )
 
     def _parts(self, evidence: Evidence, claim: Claim, alive: int, n: int) -> list[Part]:

@@ -45,6 +45,16 @@ def rows(n: int, text: str, **values: float) -> list[Row]:
     return made
 
 
+def scattered(some: Sequence[Row]) -> list[Row]:
+    """Rows whose marked token stands one place further in each, so that no place tells it from the others."""
+    made: list[Row] = []
+    for i, one in enumerate(some):
+        rest = [token for token in one if not token[0].startswith("[[")]
+        at = i % (len(rest) + 1)
+        made.append((*rest[:at], *(token for token in one if token not in rest), *rest[at:]))
+    return made
+
+
 def evidence_of(example: KindExample) -> Evidence:
     """The evidence of an example: codes, sums and residuals of each of its roles."""
     return replace(evidence_of_rows(**example.rows), promotions=_promotions(example.promoted))

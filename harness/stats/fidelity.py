@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.codes import Codes, Kind, Mask
 from harness.stats.firing import token_of_entry
-from harness.stats.intervals import Limits, t_limits
+from harness.stats.intervals import Limits, skewness, unlimited
 from harness.stats.units import Units, count_units
 from harness.sums import Sums
 
@@ -99,6 +99,7 @@ def mse_of_mean(blocks: Blocks) -> Floats:
 
 
 METRICS: dict[str, Metric] = {"mse": mse, "fvu": fvu, "cosine": cosine, "norm_ratio": norm_ratio, "l0": l0}
+_POSITIVE = (mse, fvu, norm_ratio, l0)  # their limits are taken of the logarithm
 
 
 def blocks_of_codes(codes: Codes, counted: Mask, unit: Units) -> Blocks:
@@ -144,22 +145,33 @@ def value_of(metric: Metric, blocks: Blocks) -> float:
 def jackknife(
     metric: Metric, blocks: Blocks, alpha: float, other: Blocks | None = None, by: Over = "difference"
 ) -> Limits:
-    """The metric with t limits from leaving out one block at a time; minus that of `other` or over it, block by block.
+    """The metric with limits from leaving out one block at a time; minus that of `other` or over it, block by block.
 
     `other`: the same blocks read through another subject. Fewer than 2 blocks give no limits (+-inf).
     """
-    value = value_of(metric, blocks)
-    if other is not None:
-        value = float(_over(np.float64(value), np.float64(value_of(metric, other)), by))
+    value, left_out = _with_left_out(metric, blocks, other, by)
     if blocks.n_blocks < 2:
-        return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
-    with np.errstate(invalid="ignore"):  # without the only block that has tokens nothing is left: 0 over 0
+        return unlimited(value)
+    return jackknife_limits(value, left_out, alpha, metric in _POSITIVE and (other is None or by == "ratio"))
+
+
+def tail_of(metric: Metric, blocks: Blocks, other: Blocks | None = None, by: Over = "difference") -> float:
+    """The skewness of the jackknife's pseudo-values: over 1 a few blocks are far above the others, under -1 below."""
+    value, left_out = _with_left_out(metric, blocks, other, by)
+    return skewness(pseudo_values(value, left_out)) if blocks.n_blocks > 1 else 0.0
+
+
+def _with_left_out(metric: Metric, blocks: Blocks, other: Blocks | None, by: Over) -> tuple[float, Floats]:
+    """The number over all blocks, and without each, [n_blocks]."""
+    value = value_of(metric, blocks)
+    with np.errstate(invalid="ignore", divide="ignore"):  # without the only block that has tokens: 0 over 0
         left_out = metric(blocks.without_each())
         if other is not None:
             if other.n_blocks != blocks.n_blocks:
                 raise ValueError(f"the two subjects have {blocks.n_blocks} and {other.n_blocks} blocks: not paired")
+            value = float(_over(np.float64(value), np.float64(value_of(metric, other)), by))
             left_out = np.asarray(_over(left_out, metric(other.without_each()), by))
-    return jackknife_limits(value, left_out, alpha)
+    return value, left_out
 
 
 def _over(value: Any, other: Any, by: Over) -> Any:
@@ -169,16 +181,51 @@ def _over(value: Any, other: Any, by: Over) -> Any:
     return value - other if by == "difference" else value / np.where(other == 0, np.nan, other)
 
 
-def jackknife_limits(value: float, left_out: Floats, alpha: float) -> Limits:
-    """t limits with n - 1 degrees of freedom; se^2 = (n - 1) / n x sum (left_out - their mean)^2."""
+def jackknife_limits(value: float, left_out: Floats, alpha: float, positive: bool = False) -> Limits:
+    """t limits with n - 1 degrees of freedom, wider on the side of a heavy tail.
+
+    se^2 = (n - 1) / n x sum (left_out - their mean)^2. On the side to which the pseudo-values are skewed by g the limit
+    lies se (t + g (1 + 2 t^2) / (6 sqrt n)) away (Hall, Journal of the Royal Statistical Society B 1992;54:221), on the
+    other se t.
+    positive: distances are those of the logarithm, value x exp(-+ distance / value).
+    """
+    from scipy.special import stdtrit
+
     n = len(left_out)
     error = math.sqrt((n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum()))
-    return t_limits(value, error, n - 1, alpha)
+    skew = skewness(pseudo_values(value, left_out))
+
+    def limit(sign: int, tail: float) -> float:
+        t = float(stdtrit(n - 1, 1 - tail))
+        away = sign * error * (t + max(sign * skew, 0.0) * (1 + 2 * t * t) / (6 * math.sqrt(n)))
+        return value * math.exp(min(away / value, _MOST_LOG)) if positive and value > 0 else value + away
+
+    return Limits(value, limit(-1, alpha), limit(1, alpha), limit(-1, 0.025), limit(1, 0.025))
+
+
+_MOST_LOG = 700.0  # exp of more is no double
+
+
+def pseudo_values(value: float, left_out: Floats) -> Floats:
+    """What each block says of the number by itself: n x value - (n - 1) x left_out, [n_blocks]."""
+    n = len(left_out)
+    return np.asarray(n * value - (n - 1) * left_out, np.float64)
 
 
 def ratio_limits(part: Floats, whole: Floats, alpha: float) -> Limits:
     """sum(part) / sum(whole) with jackknife limits over blocks (density: firing tokens over tokens)."""
     value = float(part.sum() / whole.sum()) if whole.sum() else math.nan
     if len(part) < 2:
-        return Limits(value, -math.inf, math.inf, -math.inf, math.inf)
-    return jackknife_limits(value, (part.sum() - part) / (whole.sum() - whole), alpha)
+        return unlimited(value)
+    return jackknife_limits(value, _ratio_left_out(part, whole), alpha, positive=True)
+
+
+def tail_of_ratio(part: Floats, whole: Floats) -> float:
+    """tail_of for sum(part) / sum(whole)."""
+    if len(part) < 2 or not whole.sum():
+        return 0.0
+    return skewness(pseudo_values(float(part.sum() / whole.sum()), _ratio_left_out(part, whole)))
+
+
+def _ratio_left_out(part: Floats, whole: Floats) -> Floats:
+    return np.asarray((part.sum() - part) / (whole.sum() - whole), np.float64)

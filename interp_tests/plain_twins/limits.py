@@ -59,6 +59,18 @@ def jackknife_error(statistic, blocks):
     return math.sqrt((n - 1) / n * sum((x - mean) ** 2 for x in left_out))
 
 
+def jackknife_limit(statistic, blocks, sign, t, positive):
+    """The limit on one side: t errors away, and further by Hall's term where the pseudo-values are skewed that way."""
+    n, value = len(blocks), statistic(blocks)
+    pseudo = [n * value - (n - 1) * statistic(blocks[:i] + blocks[i + 1 :]) for i in range(n)]
+    mean = sum(pseudo) / n
+    second, third = (sum((x - mean) ** k for x in pseudo) / n for k in (2, 3))
+    skew = third / second**1.5 if second else 0
+    further = max(sign * skew, 0) * (1 + 2 * t**2) / (6 * math.sqrt(n))
+    away = sign * jackknife_error(statistic, blocks) * (t + further)
+    return value * math.exp(away / value) if positive else value + away
+
+
 def median_lower_limit(values, tail):
     """The largest order statistic that lies above the median with probability at most `tail`."""
     ordered, best = sorted(values), -math.inf

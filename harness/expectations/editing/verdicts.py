@@ -98,7 +98,7 @@ class Tried:
         return Verdict(
             Outcome.MET,
             f"{self.subject} {WORDS[self.relation][0]} under {named(self.edits)}: no counterexample in {self.n} "
-            "different examples",
+            "different examples of these prompts",
             measurement=Measurement("counterexamples", 0, self.n),
             bound="no counterexample",
             warnings=(*self._left_out(), *((f"{close} of {self.n} examples are too close to call",) if close else ())),
@@ -110,8 +110,8 @@ class Tried:
         share = share_part("rate", k / self.n, self.n, bound, self.claim)
         return verdict_of(
             [share],
-            f"{self.subject} {WORDS[self.relation][0]} in {k} of {self.n} examples under {named(self.edits)}: "
-            f"{against(share, self.claim)}",
+            f"{self.subject} {WORDS[self.relation][0]} in {k} of {self.n} examples of these prompts under "
+            f"{named(self.edits)}: {against(share, self.claim)}",
             examples=self._failures(),
             warnings=self._left_out(),
         )
