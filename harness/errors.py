@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 import difflib
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -94,8 +95,27 @@ def guarded(call: Callable[[], T], otherwise: Callable[[BaseException], T]) -> T
         return otherwise(error)
 
 
+class Ended(Exception):
+    """What is no Exception, and would end the process, raised by a library: see its cause."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Around a library's code: SystemExit, or a panic of Rust code (no Exception either), becomes an Ended.
+
+    So that whoever fails one prompt or one subject for an Exception does so for these. Ctrl-C goes through.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise Ended(f"{type(error).__name__}: {error}") from error
+
+
 def in_short(error: BaseException) -> str:
     """`KeyError: 'scale' (torch/nn/modules/module.py:1773)`: type, first line, and where it was raised."""
+    error = error.__cause__ if isinstance(error, Ended) and error.__cause__ is not None else error
     lines = str(error).strip().splitlines()
     first = f": {lines[0].rstrip('.')[:_LONGEST_LINE]}" if lines else ""
     frames = traceback.extract_tb(error.__traceback__)

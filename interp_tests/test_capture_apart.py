@@ -14,7 +14,15 @@ from interp_tests.test_capture_reading import PROMPTS, Kept, read, reading, same
 from interp_tests.tiny_random import build_tiny, edit_json
 
 BAD = Prompt("The red dress ran.")  # shares its length with others
+
+
+class PanicException(BaseException):
+    """What Rust code raises through pyo3, as tokenizers does: it is no Exception."""
+
+
+ENDING = [SystemExit(2), PanicException("index out of bounds")]
 RAISED = [
+    *ENDING,
     RuntimeError("device-side assert\nlong trace"),
     IndexError("index out of range in self"),
     KeyError("scale"),
@@ -114,7 +122,9 @@ def test_an_interrupt_is_no_fault(tiny, breaking):
         read(reading(tiny.subject(), [BAD]))
 
 
-@pytest.mark.parametrize("error", [ValueError("bad bytes"), KeyError("x"), MemoryError("no room"), RecursionError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad bytes"), KeyError("x"), MemoryError("no room"), RecursionError(), *ENDING]
+)
 def test_a_tokenizer_that_raises_fails_its_text_alone(tiny, monkeypatch, error):
     """Whatever it raises: found before weights are loaded, or by the thread beside them."""
     real = tokens.tokenize
@@ -131,21 +141,22 @@ def test_a_tokenizer_that_raises_fails_its_text_alone(tiny, monkeypatch, error):
         assert len(sink.rows) == len(prompts) - 1
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, SystemExit, PanicException])
 @pytest.mark.parametrize("at", ["loading", "encoding"])
-def test_an_sae_that_raises_fails_its_own_reading(tiny, monkeypatch, at):
+def test_an_sae_that_raises_fails_its_own_reading(tiny, monkeypatch, at, kind):
     """The same model's other SAE is read to its end."""
     real_load, real_encode, bad = engine.load_sae, engine.encode, []
 
     def load(ref, *rest):
         if ref.architecture == "topk" and at == "loading":
-            raise AttributeError("no cfg")
+            raise kind("no cfg")
         sae = real_load(ref, *rest)
         bad.extend([sae] * (ref.architecture == "topk"))
         return sae
 
     def encode(h, real, sae):
         if at == "encoding" and sae in bad:
-            raise RuntimeError("shapes cannot be multiplied")
+            raise kind("shapes cannot be multiplied")
         return real_encode(h, real, sae)
 
     monkeypatch.setattr(engine, "load_sae", load)

@@ -72,6 +72,18 @@ def test_some_texts_with_white_space_at_an_edge_are_one_line(tmp_path, text, wha
     assert note.startswith(f"specs/one.yaml:13:7: edge_spaces: 1 of the 9 texts of 'a' {what} with white space: ")
 
 
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [("{} ", "end"), ("{}\u200b", "end"), ("{}\u00a0", "end"), (" {}", "begin"), ("\u2060{}", "begin")],
+)
+def test_one_set_with_white_space_at_an_edge_against_another_without_is_one_line(tmp_path, edit, what):
+    """All of its texts have it, so that the set alone says nothing; signs that nobody sees are tokens, too."""
+    found = loaded(tmp_path, f"  a:\n{lines([edit.format(text) for text in COLOR])}  b:\n{lines(PLAIN)}")
+    assert any(
+        f"edge_spaces: the texts of a {what} with white space and those of b do not" in one for one in found.notes
+    )
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])
 def test_files_of_lines_are_verbatim_and_looked_at(tmp_path, name):
     """A trailing space is said; indentation is code's own."""

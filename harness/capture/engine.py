@@ -30,7 +30,7 @@ from harness.capture.tokenizing import Text, Tokenizing, tokenizing
 from harness.capture.tokens import Texts, Tokenized
 from harness.codes import Kind
 from harness.digests import verify
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, contained
 from harness.inputs import Corpus, Prompt, Reading, Subject
 from harness.keys import code_key, lacks_commit
 from harness.progress import Meter
@@ -148,10 +148,11 @@ class _Run:
     def _through(self, reading: Reading, loaded: LoadedModel) -> _Through | None:
         """A reading with its SAE; one whose SAE cannot be had, or whose site is not proven, fails alone."""
         try:
-            if reading.prompts or reading.corpora:
-                loaded.prove(reading.subject.hook)
-            sae = self._sae(reading, loaded)
-            sinks = self._sinks(reading, loaded)
+            with contained():
+                if reading.prompts or reading.corpora:
+                    loaded.prove(reading.subject.hook)
+                sae = self._sae(reading, loaded)
+                sinks = self._sinks(reading, loaded)
         except Exception as error:
             fault = _raised(f"loading the SAE of {reading.subject.name}", error)
             if fault.code == "out_of_memory":  # the model's pass, whichever SAE is read
@@ -230,7 +231,8 @@ class _Run:
         code_key = through.reading.code_key
         wanted = [text[0] for text, _ in texts if self._wants(through.reading, text)]
         try:
-            encoded = encode(batch.seen[through.hook], batch.real, through.sae)
+            with contained():
+                encoded = encode(batch.seen[through.hook], batch.real, through.sae)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - one SAE that fails, with the model's other SAEs still to be read
@@ -264,7 +266,8 @@ class _Run:
             for bos in sorted({loaded.texts.begins(t.bos) for t in readers}):
                 takers = [t for t in readers if loaded.texts.begins(t.bos) == bos]
                 try:
-                    self._read_corpus(loaded, takers, key, corpus, bos)
+                    with contained():
+                        self._read_corpus(loaded, takers, key, corpus, bos)
                 except Exception as error:  # noqa: BLE001 - a corpus with a hole in it is another one: it fails whole
                     for through in takers:
                         self.sink.fault(through.reading.code_key, key, _raised(f"reading corpus {corpus.name}", error))
@@ -273,7 +276,8 @@ class _Run:
         for through in (t for t in throughs if t.reading.promotions):
             code_key, rows = through.reading.code_key, through.reading.promotions
             try:
-                found = promotions(loaded.model, loaded.tokenizer, through.sae, rows)
+                with contained():
+                    found = promotions(loaded.model, loaded.tokenizer, through.sae, rows)
             except Exception as error:  # noqa: BLE001 - what decoders promote is not all that is read
                 fault = _raised(f"reading the decoder of {through.reading.subject.name}", error)
                 for row in rows:

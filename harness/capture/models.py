@@ -23,7 +23,7 @@ from harness.capture.tokens import Texts
 from harness.capture.visual import load_visual
 from harness.checkpoints import refuse_damage, refuse_kind, refuse_pointers
 from harness.digests import MODEL_FILES, TOKENIZER_FILES, hub_revision, model_folder, verify_model
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, contained
 from harness.inputs import ModelRef, Subject
 from harness.keys import ATTENTION, resolve_device
 from harness.repository import located
@@ -229,7 +229,8 @@ def _missing(ref: ModelRef, detail: str) -> EnvironmentFault:
 def _explained(ref: ModelRef) -> Iterator[None]:
     """What third-party loaders raise, as one message: they raise anything from OSError to bare KeyError."""
     try:
-        yield
+        with contained():
+            yield
     except EnvironmentFault:
         raise
     except torch.OutOfMemoryError as error:
@@ -245,7 +246,8 @@ def _explained(ref: ModelRef) -> Iterator[None]:
 def _tokenizer_explained(ref: ModelRef) -> Iterator[None]:
     """The same of a tokenizer, whose files are others."""
     try:
-        yield
+        with contained():
+            yield
     except EnvironmentFault:
         raise
     except Exception as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, contained
 
 if TYPE_CHECKING:
     from harness.capture.loaded import Batch, LoadedModel, TokenIds
@@ -38,7 +38,8 @@ class Passes:
     def _is_done(self, part: Sequence[int], length: int) -> bool:
         """Whether a batch is done with; False where memory ran out, and there are fewer rows now."""
         try:
-            batch = self.model.forward(self.texts, part, length, self.hooks)
+            with contained():
+                batch = self.model.forward(self.texts, part, length, self.hooks)
         except torch.OutOfMemoryError as error:
             return self._out_of_memory(part, length, error)
         except Exception as error:

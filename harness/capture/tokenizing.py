@@ -10,7 +10,7 @@ from itertools import chain
 from harness.bos import BosRule
 from harness.capture.framing import shown
 from harness.capture.tokens import Texts, Tokenized
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, contained
 from harness.inputs import Prompt
 
 Text = tuple[str, int, BosRule]  # prompt key, max_tokens, BOS: subjects of one model may differ in the latter two
@@ -47,6 +47,8 @@ def tokenizing(texts: Texts, wanted: Mapping[Text, Prompt]) -> Iterator[Tokenizi
 def _outcomes(texts: Texts, wanted: Mapping[Text, Prompt]) -> Iterator[_Outcome]:
     for text, prompt in wanted.items():
         try:
-            yield text, texts.tokenize(prompt, text[1], texts.begins(text[2]))
+            with contained():
+                outcome = texts.tokenize(prompt, text[1], texts.begins(text[2]))
+            yield text, outcome
         except Exception as error:  # noqa: BLE001 - tokenizers and image libraries raise anything: this text's alone
             yield text, EnvironmentFault.unforeseen("reading_failed", f"tokenizing {shown(prompt.text)}", error)

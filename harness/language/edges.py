@@ -87,17 +87,16 @@ def about_scripts(placed: Sequence[Any], name: str) -> str | None:
 
 
 def about_compared(sets: Mapping[str, PromptSet], place: Node) -> str | None:
-    """A line where nearly all texts of one set of a claim end with white space, and nearly none of another."""
-    shares = {role: _share(prompts.prompts) for role, prompts in sets.items() if len(prompts)}
-    if not shares:
-        return None
-    most, least = max(shares, key=lambda role: shares[role]), min(shares, key=lambda role: shares[role])
-    if shares[most] - shares[least] <= _HALF:
-        return None
-    return (
-        f"{place.source}: edge_spaces: the texts of {sets[most].name} end with white space and those of "
-        f"{sets[least].name} do not: one feature of that token tells them apart; write both one way"
-    )
+    """A line where nearly all texts of one set of a claim end or begin with white space, and nearly none of another."""
+    for what, share in (("end", _ending), ("begin", _beginning)):
+        shares = {role: share(prompts.prompts) for role, prompts in sets.items() if len(prompts)}
+        most, least = max(shares, key=shares.__getitem__, default=""), min(shares, key=shares.__getitem__, default="")
+        if shares and shares[most] - shares[least] > _HALF:
+            return (
+                f"{place.source}: edge_spaces: the texts of {sets[most].name} {what} with white space and those of "
+                f"{sets[least].name} do not: one feature of that token tells them apart; write both one way"
+            )
+    return None
 
 
 def about_split(items: Sequence[Node], list_node: Node) -> Iterator[str]:
@@ -121,13 +120,23 @@ def _goes_on(before: str, text: str) -> bool:
 
 
 def _ends_open(text: str) -> bool:
-    return text[-1:].isspace()
+    return _is_blank(text[-1:])
 
 
 def _begins_open(text: str) -> bool:
-    return text[:1].isspace() and "\n" not in text
+    return _is_blank(text[:1]) and "\n" not in text
+
+
+def _is_blank(letter: str) -> bool:
+    """White space, or a letter that nobody sees (zero-width space, soft hyphen): a token like any other."""
+    return letter.isspace() or (letter != "" and unicodedata.category(letter) == "Cf")
 
 
 @by_identity
-def _share(prompts: Prompts) -> float:
+def _ending(prompts: Prompts) -> float:
     return sum(_ends_open(prompt.text) for prompt in prompts) / len(prompts)
+
+
+@by_identity
+def _beginning(prompts: Prompts) -> float:
+    return sum(_begins_open(prompt.text) for prompt in prompts) / len(prompts)

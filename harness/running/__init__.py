@@ -15,7 +15,7 @@ import filelock
 
 from harness.codes import Codes, concat
 from harness.digests import verify
-from harness.errors import EnvironmentFault
+from harness.errors import EnvironmentFault, contained
 from harness.expectations.evidence import Evidence
 from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key
@@ -373,8 +373,9 @@ class Runner:
         what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
         self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
-            for counts in (self.engine or read_here)(left, StoreSink(self, left), self.progress):
-                self._count(counts)
+            with contained():
+                for counts in (self.engine or read_here)(left, StoreSink(self, left), self.progress):
+                    self._count(counts)
         except Exception as error:  # noqa: BLE001 - nobody foresaw it, and it fails the claims about these subjects only
             fault = EnvironmentFault.unforeseen("reading_failed", f"reading {group.subjects[0].model.name}", error)
             for reading in left:
