@@ -18,6 +18,7 @@ from harness.controls import Control, run_controls
 from harness.errors import EnvironmentFault, guarded
 from harness.expectations.evidence import Evidence
 from harness.families import Family, judge_family
+from harness.inputs import Subject
 from harness.judging import as_read, before_running, judge, kind_raised, with_outlook
 from harness.kept import Kept, KeptRow, KeptVerdict
 from harness.keptcontrols import KeptControls
@@ -67,6 +68,7 @@ class SpecSession:
     _unprepared: EnvironmentFault | None = None
     _early: dict[str, Verdict | None] = field(default_factory=dict)
     _of_members: dict[str, Verdict] = field(default_factory=dict)
+    _ahead: dict[str, tuple[Evidence, Verdict]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.kept = Kept(self.runner)
@@ -107,7 +109,7 @@ class SpecSession:
         if not self._ready:
             self._ready = True
             try:
-                self.runner.ensure(self.specs_read())
+                self.runner.ensure(self.specs_read(), self._judge_those_that_ask)
                 self.kept.look_up(spec for spec in self.selected if self._before(spec) is None)
             except Exception as error:  # noqa: BLE001 - a traceback for each claim would say no more
                 self._unprepared = EnvironmentFault.unforeseen("reading_failed", "reading", error)
@@ -117,6 +119,18 @@ class SpecSession:
         specs = [spec for spec in self.selected if self._before(spec) is None]
         changed = [one for spec in specs for one in derived_specs(spec)] if self.mutate == "all" else []
         return [*specs, *changed]
+
+    def _judge_those_that_ask(self, subjects: Collection[Subject]) -> None:
+        """Judge the claims about these subjects that ask for more prompts, as long as their model is in memory.
+
+        A process that judges them later finds in the store what they asked for. What cannot be judged yet is judged in
+        its turn, which says why.
+        """
+        for spec in self.selected:
+            if spec.expectation.asks and spec.subject in subjects and self._before(spec) is None:
+                with suppress(EnvironmentFault):
+                    judged = guarded(partial(self._evidence_and_verdict, spec), lambda _: None)
+                    self._ahead |= {spec.id: judged} if judged else {}
 
     def controls(self, judged: Sequence[Spec], earlier: Collection[str] = ()) -> list[Control]:
         """The controls of a run that judged these claims, in whatever process: all that they read is in the store.
@@ -199,14 +213,19 @@ class SpecSession:
 
     def _judged_now(self, spec: Spec) -> Verdict:
         """From its evidence, and kept where nothing stood in the way."""
-        evidence, discovery = self._read(spec)
-        verdict = self._rechecked(spec, judge(spec, evidence, discovery))
+        ahead = self._ahead.pop(spec.id) if spec.id in self._ahead else None
+        evidence, verdict = ahead or self._evidence_and_verdict(spec)
+        verdict = self._rechecked(spec, verdict)
         verdict = with_outlook(spec, verdict, evidence)
         card = self.exhibits.add(spec, evidence, verdict)
         verdict = _answered(spec, verdict, evidence)
         if not (lacks_recheck(verdict) or getattr(evidence.ask, "refused", False)):
             self.kept.put(spec, verdict, card)
         return verdict
+
+    def _evidence_and_verdict(self, spec: Spec) -> tuple[Evidence, Verdict]:
+        evidence, discovery = self._read(spec)
+        return evidence, judge(spec, evidence, discovery)
 
     def _rechecked(self, spec: Spec, verdict: Verdict) -> Verdict:
         """A fragile verdict beside that of the same claim with the models in float32, read now where they can be."""

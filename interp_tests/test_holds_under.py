@@ -260,22 +260,20 @@ def session_in(project, shared, store="evidence.sqlite", names=("holds", "fails"
 
 
 def test_examples_are_read_in_one_pass_and_only_shrinking_reads_on(project, tmp_path, monkeypatch):
-    """One load reads all examples of both claims in full batches; shrinking loads once more and reads one at a time."""
+    """One load reads all examples of both claims in full batches, and then one at a time what shrinking asks for."""
     monkeypatch.chdir(project.root)
     session = session_in(project, tmp_path / "a")
     session.prepare()
     wanted = {p.content for spec in session.selected for need in spec.needs() for p in need.prompts}
-    first = dict(session.runner.capture["tiny"])
-    assert (first["loads"], first["prompts"]) == (1, len(wanted))
-    assert first["batches"] == batches(wanted, session)
-    assert first["batches"] < len(wanted) / 5
+    counts = dict(session.runner.capture["tiny"])
     holds, fails = (session.record(spec) for spec in session.selected)
+    assert session.runner.capture["tiny"] == counts
     assert (holds.verdict.outcome, fails.verdict.outcome) == (Outcome.MET, Outcome.UNMET)
-    asked = fails.verdict.details["asked"]
-    after = session.runner.capture["tiny"]
-    assert after["loads"] == 2
-    read = after["prompts"] - first["prompts"]
-    assert after["batches"] - first["batches"] == read
+    asked, read = fails.verdict.details["asked"], counts["prompts"] - len(wanted)
+    assert counts["loads"] == 1
+    full = batches(wanted, session)
+    assert counts["batches"] == full + read
+    assert full < len(wanted) / 5
     assert 0 < read <= asked  # one that the other claim's examples had brought into the store costs nothing
     check_smallest(fails)
     warm = session_in(project, tmp_path / "b")
@@ -310,7 +308,7 @@ def test_a_warm_store_without_weights_gives_the_verdict_unshrunk(project, tmp_pa
     """The examples are there, the model is not: the same outcome, another prompt, and no fault for the other claim."""
     monkeypatch.chdir(project.root)
     cold = session_in(project, tmp_path / "a", "other.sqlite")
-    cold.prepare()
+    cold.runner.ensure(cold.selected)
     monkeypatch.setattr("harness.running.Runner.read_aside", missing)
     session = session_in(project, tmp_path / "b", "other.sqlite")
     fails, holds = (session.record(spec) for spec in reversed(session.selected))

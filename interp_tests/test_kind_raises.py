@@ -115,7 +115,7 @@ def test_an_error_before_anything_is_judged_is_one_line_for_each_claim(tmp_path)
     code = """
     from harness.running import Runner
 
-    def ensure(self, specs):
+    def ensure(self, specs, while_loaded):
         raise TypeError("planning broke")
 
     Runner.ensure = ensure

@@ -43,9 +43,11 @@ Progress = Callable[[str], None]
 
 @dataclass(slots=True)
 class Kept:
-    """A model and its SAEs from one read_model to the next of the same subjects: a search asks prompt by prompt."""
+    """A model and its SAEs from one read_model to the next of the same model, dtype and device: a search asks prompt by
+    prompt. n_layers: how many layers of it are loaded."""
 
     loaded: LoadedModel | None = None
+    n_layers: int = 0
     saes: dict[str, Encoder] = field(default_factory=dict)
     sinks: dict[str, SinkRule] = field(default_factory=dict)
 
@@ -121,9 +123,10 @@ class _Run:
         return self.stats
 
     def _loaded(self, first: Subject, texts: Texts) -> LoadedModel:
-        if self.kept.loaded is None:
-            n_layers = max(r.subject.layer for r in self.readings) + 1
-            self.kept.loaded = load_model(first, n_layers, texts, self.progress)
+        n_layers = max(r.subject.layer for r in self.readings) + 1
+        if self.kept.loaded is None or self.kept.n_layers < n_layers:
+            self.kept.loaded = None  # before the deeper one comes: never two in memory
+            self.kept.loaded, self.kept.n_layers = load_model(first, n_layers, texts, self.progress), n_layers
             if self.one_by_one:
                 self.kept.loaded.shapes = Shapes(SHORTEST)
             self.stats[first.name].loads = 1

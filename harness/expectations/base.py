@@ -156,12 +156,12 @@ class Unfit(ValueError):
 class Expectation(BaseModel):
     """What is claimed. Subclasses are the kinds; their class docstring is the claim in a sentence.
 
-    reads_decoder: the claim is about the feature's decoder direction, and no prompt is read. takes_baseline: the
-    number is held against an accepted one. gives_p: a population claim has a p, which a family can correct.
-    p_decides: a random deal of its labels meets it in at most alpha of all draws. loosens:
-    fields that lower the bar as they grow, beside the bounds. rivals: mutants that make the claim vacuous where they
-    meet it, whatever else it kills. population_needs: optional sets that a claim about prompts in general cannot do
-    without.
+    reads_decoder: the claim is about the feature's decoder direction, and no prompt is read. asks: `judge` asks for
+    prompts beyond its evidence. takes_baseline: the number is held against an accepted one. gives_p: a population
+    claim has a p, which a family can correct. p_decides: a random deal of its labels meets it in at most alpha of all
+    draws. loosens: fields that lower the bar as they grow, beside the bounds. rivals: mutants that make the claim
+    vacuous where they meet it, whatever else it kills. population_needs: optional sets that a claim about prompts in
+    general cannot do without.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -169,6 +169,7 @@ class Expectation(BaseModel):
     kind: ClassVar[str] = ""
     reads_feature: ClassVar[bool | None] = True
     reads_decoder: ClassVar[bool] = False
+    asks: ClassVar[bool] = False
     takes_baseline: ClassVar[bool] = False
     gives_p: ClassVar[bool] = False
     p_decides: ClassVar[bool] = False

@@ -28,7 +28,7 @@ class Evidence:
     cache: shared by all specs of a run, so that what is computed for all features at once is
     computed once per pair of sets.
     discovery: the evidence of the two sets that `best` chose the feature on; None for a feature that was named.
-    ask: reads more prompts through the spec's own subject, for a kind that searches; None where it could not. Without
+    ask: reads more prompts through the spec's own subject, for a kind with `asks`; None where it could not. Without
     it there is no model to ask.
     """
 

@@ -61,6 +61,7 @@ class HoldsUnder(Expectation):
     """
 
     kind: ClassVar[str] = "holds_under"
+    asks: ClassVar[bool] = True
     mutants: ClassVar[frozenset[str]] = frozenset({"wrong_feature", "random_sae", "one_layer_off"})
 
     prompts: SetRef = Field(description="The originals; a template with slots is chosen from slot by slot.")

@@ -70,7 +70,8 @@ def _verdict(mutant: Mutant, variant: Variant) -> Verdict:
             return early
         if mutant.relabels and not _reaches_its_bound(variant):
             return Verdict(Outcome.UNMET, "the effect is outside the bound")
-        return judge(variant.spec, variant.evidence, variant.discovery)
+        # Without `ask`: it finds a smaller counterexample, never another outcome, and would load the model again.
+        return judge(variant.spec, replace(variant.evidence, ask=None), variant.discovery)
     except EnvironmentFault as fault:
         return Verdict(Outcome.NOT_RUN, fault.code)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from harness.promotion import SAMPLE, Promotions, joined
 from harness.runlog import WHOLE_SUBJECT, RunLog
 from harness.running.asking import Asker
 from harness.running.doors import Engine, read_here
+from harness.running.inmemory import InMemory
 from harness.running.sinks import Apart, Aside, StoreSink
 from harness.running.standing import Standing
 from harness.spec import Spec
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 LOCK_POLL_S = 0.2
+
+WhileLoaded = Callable[[Collection[Subject]], None]
 
 
 class Missing(Exception):
@@ -86,30 +90,34 @@ class Runner:
     _promoted: dict[tuple[str, str], Promotions] = field(default_factory=dict)
     _replaced: int = 0
     _wanted: list[Need] = field(default_factory=list)
+    _in_memory: InMemory = field(default_factory=InMemory)
+    _held: set[str] = field(default_factory=set)
     _standing: Standing = field(init=False)
 
     def __post_init__(self) -> None:
         self._standing = Standing(self.log, self.code_key, self._rows_of)
 
-    def ensure(self, specs: Iterable[Spec]) -> Plan:
+    def ensure(self, specs: Iterable[Spec], while_loaded: WhileLoaded = lambda subjects: None) -> Plan:
         """Read what these specs need and the store lacks. A group that fails, fails its own specs only.
 
         Each process takes the lock of any cold group that is free, reads it, and waits only when all are taken.
+        while_loaded: called with the subjects of each group that was read here, under its lock and before its model is
+        let go: what is asked for then costs no further load, in this process or in any other.
         """
         asked = list(specs)
-        made = self.read([need for spec in asked for need in spec.needs()])
+        made = self.read([need for spec in asked for need in spec.needs()], while_loaded)
         self._standing.take(made, asked)
         return made
 
-    def read(self, needs: Sequence[Need]) -> Plan:
-        """Read what these needs ask for and the store lacks."""
+    def read(self, needs: Sequence[Need], while_loaded: WhileLoaded = lambda subjects: None) -> Plan:
+        """Read what these needs ask for and the store lacks. while_loaded: as in `ensure`."""
         self._wanted += needs
         self._verify({need.subject for need in needs})
         made = self._planned(needs)
         waiting = [group for group in made.groups if self._is_ours(group)]
         self._tell_what_moved([r for g in waiting for r in g.readings if not made.warm[r.subject.name]])
         while waiting:
-            left = [group for group in waiting if not self._try(group)]
+            left = [group for group in waiting if not self._try(group, while_loaded)]
             if len(left) == len(waiting):
                 time.sleep(LOCK_POLL_S)
             waiting = left
@@ -224,7 +232,7 @@ class Runner:
             },
             promotions=self.promotions(spec.subject, spec.features) if spec.expectation.reads_decoder else None,
             cache=self._cache,
-            ask=Asker(self, spec.subject),
+            ask=Asker(self, spec.subject) if spec.expectation.asks else None,
         )
 
     def discovery(self, prompts: PromptSet, than: PromptSet, subject: Subject) -> Evidence:
@@ -239,15 +247,14 @@ class Runner:
         }
         return Evidence(sets=sets, codes_of=codes, cache=self._cache)
 
-    def read_aside(self, reading: Reading, kept: Any) -> None:
+    def read_aside(self, reading: Reading) -> None:
         """Read what turned out to be wanted while judging. Raises EnvironmentFault, and notes none for the run: what
-        its specs need is there. kept: see engine.Kept."""
-        from harness.capture.engine import read_model
-
+        its specs need is there. The model stays in memory until another one is read."""
         verify(reading.subject)
+        kept = self._in_memory.of(reading.subject)
         with self._locked(Group((reading,)), timeout=-1):
-            stats = read_model([reading], Aside(self, [reading]), kept=kept)
-            self._count({name: one.to_dict() for name, one in stats.items()})
+            for counts in read_here([reading], Aside(self, [reading]), lambda line: None, kept):
+                self._count(counts)
 
     def read_apart(self, subject: Subject, prompts: Sequence[Prompt], one_by_one: bool = False) -> Codes:
         """The codes of these prompts, read now and not kept; EnvironmentFault where one cannot be.
@@ -257,6 +264,7 @@ class Runner:
         from harness.capture.engine import read_model
 
         verify(subject)
+        self._in_memory.let_go()
         wanted, apart = {prompt_key(p): p for p in prompts}, Apart()
         reading = Reading(subject, self.code_key(subject), tuple(sorted(wanted.items(), key=lambda one: one[0])))
         read_model([reading], apart, self.progress, one_by_one=one_by_one)
@@ -324,12 +332,17 @@ class Runner:
     def _is_ours(self, group: Group) -> bool:
         return all(self.may_read(subject) for subject in group.subjects)
 
-    def _try(self, group: Group) -> bool:
+    def _try(self, group: Group, while_loaded: WhileLoaded) -> bool:
         """True when nothing of the group is left to do: read by us, or by the process that held its lock."""
         try:
             with self._locked(group, timeout=0):
                 self.log.refresh()
-                self._read([self._still_missing(reading) for reading in group.readings])
+                left = [one for reading in group.readings if not (one := self._still_missing(reading)).is_empty]
+                if left:
+                    self._read(left)
+                    if self._in_memory.holds_one:
+                        while_loaded([reading.subject for reading in left])
+                    self._in_memory.let_go()
         except filelock.Timeout:
             return False
         return True
@@ -337,8 +350,11 @@ class Runner:
     @contextmanager
     def _locked(self, group: Group, timeout: float) -> Iterator[None]:
         """Alone with a group; raises filelock.Timeout. Without a lock where the folder takes no file: two processes
-        may then read the same, and neither loses anything."""
+        may then read the same, and neither loses anything. What is asked for while a group is read has its lock."""
         name = hashlib.sha256(group.key.encode()).hexdigest()[:16]
+        if name in self._held:
+            yield
+            return
         with ExitStack() as stack:
             try:
                 stack.enter_context(filelock.FileLock(self.log.path.parent / f"{name}.lock").acquire(timeout=timeout))
@@ -346,6 +362,8 @@ class Runner:
                 raise
             except (OSError, NotImplementedError):
                 pass
+            self._held.add(name)
+            stack.callback(self._held.discard, name)
             yield
 
     def _still_missing(self, reading: Reading) -> Reading:
@@ -365,16 +383,14 @@ class Runner:
             promotions=tuple(row for row in reading.promotions if row not in listed),
         )
 
-    def _read(self, readings: Sequence[Reading]) -> None:
-        left = [reading for reading in readings if not reading.is_empty]
-        if not left:
-            return
+    def _read(self, left: Sequence[Reading]) -> None:
         group = Group(tuple(left))
         what = f"{group.n_prompts} prompts" if group.n_prompts else "what needs no prompts"
         self.progress(f"reading {what} through {', '.join(s.name for s in group.subjects)}")
         try:
             with contained():
-                for counts in (self.engine or read_here)(left, StoreSink(self, left), self.progress):
+                engine = self.engine or partial(read_here, kept=self._in_memory.of(left[0].subject))
+                for counts in engine(left, StoreSink(self, left), self.progress):
                     self._count(counts)
         except Exception as error:  # noqa: BLE001 - nobody foresaw it, and it fails the claims about these subjects only
             fault = EnvironmentFault.unforeseen("reading_failed", f"reading {group.subjects[0].model.name}", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.codes import Codes, concat
 from harness.errors import EnvironmentFault
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, repr=False)
 class Asker:
-    """Answers a kind that searches, prompt by prompt; the model stays in memory as long as the answers are wanted.
+    """Answers a kind that searches, prompt by prompt. The model is the one that the runner has in memory, or is loaded
+    and stays there until another is wanted.
 
     refused: something that was asked for could not be read here.
     """
@@ -25,7 +26,6 @@ class Asker:
     runner: Runner
     subject: Subject
     refused: bool = False
-    _kept: Any = None
 
     def __call__(self, prompts: Sequence[Prompt]) -> Codes | None:
         """The codes of these prompts, from the store or read now; None where they cannot be read here."""
@@ -44,11 +44,8 @@ class Asker:
     def _read(self, reading: Reading) -> bool:
         if not self.runner.may_read(self.subject):
             return False
-        from harness.capture.engine import Kept
-
-        self._kept = self._kept or Kept()
         try:
-            self.runner.read_aside(reading, self._kept)
+            self.runner.read_aside(reading)
         except EnvironmentFault:
             return False
         return True

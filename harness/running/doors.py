@@ -19,12 +19,19 @@ Engine = Callable[[Sequence[Reading], Any, Callable[[str], None]], Iterable[Mapp
 
 
 def read_here(
-    readings: Sequence[Reading], sink: Any, progress: Callable[[str], None]
+    readings: Sequence[Reading], sink: Any, progress: Callable[[str], None], kept: Any = None
 ) -> Iterator[Mapping[str, Mapping[str, Any]]]:
-    """Read in this process, and give the counts by subject."""
+    """Read in this process, and give the counts by subject. kept: see engine.Kept."""
     from harness.capture.engine import read_model
 
-    yield {name: one.to_dict() for name, one in read_model(readings, sink, progress).items()}
+    yield {name: one.to_dict() for name, one in read_model(readings, sink, progress, kept).items()}
+
+
+def nothing_loaded() -> Any:
+    """What `read_here` and later readings of the same model put their model into, and find it in."""
+    from harness.capture.engine import Kept
+
+    return Kept()
 
 
 def on_ray(workers: int) -> Engine:
