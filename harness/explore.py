@@ -1,8 +1,9 @@
 """The library: look at features in a notebook or a script, before anybody claims anything. Reads only.
 
-`open_subject("tiny-gemma2")` reads a subject of specs/subjects.yaml and remembers what it read;
-`open_subject(model=, tokenizer=, sae=, layer=)` reads objects that are already in memory, and remembers
-nothing. Neither makes a gate record. The functions at the end take codes or plain (n, F) arrays.
+`open_subject("tiny-gemma2")` reads a subject of specs/subjects.yaml and remembers what it read; `open_subject(model=,
+tokenizer=, sae=, layer=)` reads objects that are already in memory, and remembers nothing; with `processor=` in place
+of `tokenizer=` a PaliGemma model reads pictures, too. Neither makes a gate record. The functions at the end take codes
+or plain (n, F) arrays.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def open_subject(
     *,
     model: Any = None,
     tokenizer: Any = None,
+    processor: Any = None,
     sae: Any = None,
     layer: int | None = None,
     sinks: Sinks = "auto",
@@ -103,23 +105,29 @@ def open_subject(
 ) -> OpenSubject:
     """Open a subject by its name in specs/subjects.yaml, or objects that are loaded already.
 
-    `model`, `tokenizer`: from transformers; `sae`: from sae-lens, or anything with `encode` and `decode` over
-    [n, d_in]; `layer`: whose output is read; `sinks`: which tokens are attention sinks, "auto", "none" or
-    over how many median norms. `reading`: tokens= and special_tokens=, as in a spec.
-    Raises SpecError for a name that is not there. Reading raises EnvironmentFault where weights cannot be had, or
-    where a prompt is empty or too long.
+    `model`, `tokenizer`: from transformers; `processor`: in place of the tokenizer, what AutoProcessor gives for a
+    PaliGemma model, so that prompts with pictures (as of prompt_set("prompts/pictures.yaml#drawings")) are read; it
+    resizes them. `sae`: from sae-lens, or anything with `encode` and `decode` over [n, d_in]; `layer`: whose output is
+    read; `sinks`: which tokens are attention sinks, "auto", "none" or over how many median norms. `reading`: tokens=
+    and special_tokens=, as in a spec.
+    Raises SpecError for a name that is not there; TypeError where what is given is not all, too much, or no processor;
+    EnvironmentFault for a `processor` beside a model that reads no pictures. Reading raises EnvironmentFault where
+    weights cannot be had, where a prompt is empty or too long, or has a picture that the model does not read.
     """
     for what, names in (("tokens", get_args(Tokens)), ("special_tokens", get_args(Specials))):
         one_of(what, reading.get(what, names[0]), names)  # before anything is loaded
     if name is not None:
-        if any(given is not None for given in (model, tokenizer, sae, layer)):
+        if any(given is not None for given in (model, tokenizer, processor, sae, layer)):
             raise TypeError("open_subject takes a name, or model=, tokenizer=, sae= and layer=, not both")
         return OpenSubject(_reader(_named(name, repository(Path(root)))), **reading)
-    if model is None or tokenizer is None or sae is None or layer is None:
-        raise TypeError("open_subject needs a name, or all of model=, tokenizer=, sae= and layer=")
+    if tokenizer is not None and processor is not None:
+        raise TypeError("open_subject takes tokenizer= or processor=, not both: a processor has its tokenizer")
+    if model is None or (tokenizer is None and processor is None) or sae is None or layer is None:
+        raise TypeError("open_subject needs a name, or all of model=, tokenizer= (or processor=), sae= and layer=")
     from harness.running.doors import reader_of
 
-    return OpenSubject(reader_of(model, tokenizer, sae, f"blocks.{layer}.hook_resid_post", sinks), **reading)
+    hook = f"blocks.{layer}.hook_resid_post"
+    return OpenSubject(reader_of(model, tokenizer, sae, hook, sinks, processor), **reading)
 
 
 def prompt_set(reference: str, root: Path | str = ".") -> tuple[Prompt, ...]:

@@ -28,6 +28,7 @@ from harness.codes import Codes, concat
 from harness.inputs import Prompt, Sinks, stream_of
 
 TokenIds = Sequence[int] | NDArray[np.int32]
+MOST_TOKENS = 512  # of a text, where no subject says otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class LoadedModel:
         return int(config.get_text_config(decoder=True).hidden_size)
 
     def codes(
-        self, prompts: Sequence[Prompt], sae: Encoder, hook: str, max_tokens: int = 512, sinks: Sinks = "auto"
+        self, prompts: Sequence[Prompt], sae: Encoder, hook: str, max_tokens: int = MOST_TOKENS, sinks: Sinks = "auto"
     ) -> Codes:
         """The codes of all tokens of these prompts, in order; `sae`: anything that encodes and decodes [n, d_in].
 
@@ -109,7 +110,7 @@ class LoadedModel:
             self._rules[key] = rule_of(probe(self, [stream], max_tokens, bos)[stream], sinks, hook)
         return self._rules.get(key, NO_SINKS)
 
-    def residuals(self, prompts: Sequence[Prompt], hook: str, max_tokens: int = 512) -> Residuals:
+    def residuals(self, prompts: Sequence[Prompt], hook: str, max_tokens: int = MOST_TOKENS) -> Residuals:
         """The activations themselves, with the tokens and kinds that they belong to."""
         texts = [self.texts.tokenize(prompt, max_tokens) for prompt in prompts]
         found: dict[int, NDArray[np.float32]] = {}

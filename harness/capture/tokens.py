@@ -16,7 +16,7 @@ from harness.capture.framing import Framed, chat_of, framed, shown
 from harness.capture.limits import Limits
 from harness.capture.pictures import open_picture
 from harness.capture.specials import special_ids
-from harness.capture.visual import Visual
+from harness.capture.visual import READ, Visual
 from harness.codes import Kind
 from harness.errors import EnvironmentFault
 from harness.inputs import Picture, Prompt
@@ -88,15 +88,23 @@ class Texts:
 
     def _captioned(self, prompt: Prompt, picture: Picture, max_tokens: int, bos: bool) -> Tokenized:
         if self.visual is None:
-            raise EnvironmentFault(
-                "text_only_model",
-                f"the picture {picture.path} cannot be read by a {self.model_type or 'text'} model.",
-                "Name a subject whose model has `modality: image_text`.",
-            )
+            raise self._sees_nothing(picture)
         open_picture(picture)  # what cannot be decoded is known before weights are loaded
         visual, begin = self.visual, self.tokenizer.bos_token if bos else ""
         caption = framed(lambda text: visual.written(text, begin), prompt.text)
         return wrapped(self.tokenizer, caption, prompt.text, max_tokens, image_id=visual.image_id)
+
+    def _sees_nothing(self, picture: Picture) -> EnvironmentFault:
+        name = f"a {self.model_type or 'text'} model"
+        if self.model_type not in READ:
+            text, memory = f"{name}.", "a PaliGemma model and its processor"
+        else:
+            text, memory = f"{name} with a tokenizer alone.", "its processor as `processor=`, not a tokenizer"
+        return EnvironmentFault(
+            "text_only_model",
+            f"the picture {picture.path} cannot be read by {text}",
+            f"Name a subject whose model has `modality: image_text`, or give open_subject {memory}.",
+        )
 
 
 def begins_with_bos(tokenizer: Any, model_type: str = "") -> bool:

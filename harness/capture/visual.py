@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,12 +47,38 @@ def load_visual(folder: Any, config: Any, tokenizer: Any, local: dict[str, Any])
 
     from harness.keys import IMAGE_BACKEND
 
-    if config.model_type not in READ:
-        raise EnvironmentFault(
-            "images_unsupported",
-            f"pictures are read by {', '.join(READ)} models, not by {config.model_type}.",
-            "Take `modality: image_text` away to read it on text.",
-        )
-    image_id = int(config.image_token_id)
+    _must_read_pictures(config, "Take `modality: image_text` away to read it on text.")
     processor = AutoImageProcessor.from_pretrained(folder, backend=IMAGE_BACKEND, **local)
+    return _visual(processor, config, tokenizer)
+
+
+def seeing(processor: Any, config: Any) -> tuple[Any, Visual]:
+    """The tokenizer, and what makes pictures readable, of a processor in memory, such as AutoProcessor gives.
+
+    The tokenizer is a copy that begins texts with BOS again: PaliGemmaProcessor switches that off on its own.
+    Raises TypeError for what is not such a processor; EnvironmentFault `images_unsupported` for other families.
+    """
+    _must_be_processor(processor)
+    _must_read_pictures(config, "Give its `tokenizer=` in place of `processor=` to read it on text.")
+    tokenizer = copy.deepcopy(processor.tokenizer)
+    tokenizer.add_bos_token = True
+    return tokenizer, _visual(processor.image_processor, config, tokenizer)
+
+
+def _visual(processor: Any, config: Any, tokenizer: Any) -> Visual:
+    image_id = int(config.image_token_id)
     return Visual(processor, image_id, str(tokenizer.convert_ids_to_tokens(image_id)))
+
+
+def _must_be_processor(processor: Any) -> None:
+    if any(getattr(processor, name, None) is None for name in ("image_processor", "tokenizer")):
+        raise TypeError(
+            f"processor= is a {type(processor).__name__}, and has to have an image processor and a tokenizer. Give "
+            "what `AutoProcessor.from_pretrained` gives for the model, or a tokenizer as tokenizer= to read texts only."
+        )
+
+
+def _must_read_pictures(config: Any, fix: str) -> None:
+    if config.model_type not in READ:
+        text = f"pictures are read by {', '.join(READ)} models, not by {config.model_type}."
+        raise EnvironmentFault("images_unsupported", text, fix)

@@ -43,13 +43,19 @@ def on_ray(workers: int) -> Engine:
 
 
 def reader_of(
-    model: Any, tokenizer: Any, sae: Any, hook: str, sinks: Sinks = "auto"
+    model: Any, tokenizer: Any, sae: Any, hook: str, sinks: Sinks = "auto", processor: Any = None
 ) -> Callable[[Sequence[Prompt]], Codes]:
-    """Reads prompts through objects that are in memory already; keeps nothing."""
-    from harness.capture.loaded import LoadedModel
+    """Reads prompts through objects that are in memory already; keeps nothing.
 
-    loaded = LoadedModel(model, tokenizer, next(model.parameters()).device)
-    return lambda prompts: loaded.codes(prompts, sae, hook, sinks=sinks)
+    processor: in place of the tokenizer, for a model that reads pictures. Raises what capture.visual.seeing raises.
+    """
+    from harness.capture.loaded import MOST_TOKENS, LoadedModel
+    from harness.capture.visual import seeing
+
+    tokenizer, visual = (tokenizer, None) if processor is None else seeing(processor, model.config)
+    loaded = LoadedModel(model, tokenizer, next(model.parameters()).device, visual=visual)
+    most = MOST_TOKENS + (visual.n_patches if visual else 0)
+    return lambda prompts: loaded.codes(prompts, sae, hook, most, sinks)
 
 
 def capture_stream(model: Any, layer: int, name: str) -> AbstractContextManager[dict[str, Any]]:
