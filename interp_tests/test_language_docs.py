@@ -28,8 +28,9 @@ def whole_suite(block):
         sets = re.findall(r"^  (\w+):", block, flags=re.MULTILINE)
         return HEAD + block + "expect:\n" + "".join(CLAIM.format(name) for name in sets)
     color = "prompts:\n  color: prompts/categories.yaml#color\n"
-    if "not_number" in block:  # README quotes one claim of a suite with these sets
-        color = "prompts:\n  number: prompts/categories.yaml#number\n  not_number: prompts/categories.yaml#!number\n"
+    if "mse-on-text" in block:  # README quotes the claims of a suite with these sets
+        others = {"number": "number", "code": "code", "text": "!code"}
+        color += "".join(f'  {name}: "prompts/categories.yaml#{key}"\n' for name, key in others.items())
     return block if "expect:" in block else HEAD + color + "expect:\n" + block
 
 
