@@ -6,8 +6,10 @@ sae-lens happens to take. Each such field is one line of `unclear`, and the SAE 
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +35,21 @@ def flat(config: Mapping[str, Any]) -> dict[str, Any]:
     for place in _places(config):
         said |= {key: value for key, value in place.items() if said.get(key) is None}
     return said
+
+
+def read_once(written: str) -> tuple[Any, list[str]]:
+    """(what a JSON text says, a piece of a sentence for each key that an object of it has twice).
+
+    Of two equal keys JSON's readers take the last without a word. Raises ValueError.
+    """
+    twice: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        counts = Counter(key for key, _ in pairs)
+        twice.extend(f"{key} is there {many} times" for key, many in counts.items() if many > 1)
+        return dict(pairs)
+
+    return json.loads(written, object_pairs_hook=once), twice
 
 
 def is_before_6(said: Mapping[str, Any]) -> bool:

@@ -7,7 +7,6 @@ same sae-lens. What a source does not say is None, never a guess.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from harness.saefields import (
     k_of,
     normalization,
     positions,
+    read_once,
     split_hook,
     text,
     unclear_fields,
@@ -156,10 +156,13 @@ def _published(release: str, sae_id: str) -> Training:
 
 def _written(folder: Path) -> Training:
     try:
-        config = json.loads((folder / SAE_FILES[0]).read_text(encoding="utf-8"))
+        config, twice = read_once((folder / SAE_FILES[0]).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Training()  # said where the SAE is loaded: `sae_missing`
-    return training_of_config(config, SAE_FILES[0]) if isinstance(config, Mapping) else Training()
+    if not isinstance(config, Mapping):
+        return Training()
+    training = training_of_config(config, SAE_FILES[0])
+    return replace(training, unclear=(*training.unclear, *twice))
 
 
 def _qwen_scope(folder: Path) -> Training:

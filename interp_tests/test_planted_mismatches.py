@@ -68,6 +68,12 @@ def without_k(project):
     path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "k"}))
 
 
+def twice(project):
+    """The SAE's cfg.json has the same key two times, of which readers take the last."""
+    path = project.root / project.sae["path"] / "cfg.json"
+    path.write_text(path.read_text().rstrip()[:-1] + ', "architecture": "jumprelu"}')
+
+
 def said_twice(field, in_metadata, at_the_top=None):
     """The TopK SAE's `metadata` says one thing, the top of its cfg.json another."""
 
@@ -258,6 +264,7 @@ ROWS = [
     Row("a TopK SAE that says no k", without_k, "it is topk and has no k"),
     Row("more features a token than there are", said_twice("k", 100, 100), "k is 100 of 64 features"),
     Row("an SAE that reads and writes other widths", saying(d_out=48), "d_in is 32 and d_out 48"),
+    Row("a key of cfg.json that is there twice", twice, "architecture is there 2 times"),
     Row("k said in two ways", said_twice("k", 7), "k is both 7 and 5"),
     Row("BOS said in two ways", said_twice("prepend_bos", False, True), "prepend_bos is both False and True"),
     Row("a hook point's name and its layer", saying(hook_layer=3), "hook_name is 'blocks.1.hook_resid_post' and hook_"),

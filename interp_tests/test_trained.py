@@ -237,6 +237,15 @@ def test_the_same_said_twice_is_clear(tmp_path, config):
     assert written(tmp_path, **config).unclear == ()
 
 
+def test_a_key_that_is_there_twice_is_unclear(tmp_path):
+    """JSON's readers take the last of two equal keys, at the top and in `metadata` alike."""
+    (tmp_path / "cfg.json").write_text(
+        '{"d_in": 32, "metadata": {"prepend_bos": true, "prepend_bos": false}, "d_in": 32}'
+    )
+    said = training_of(SaeRef("x", "path", str(tmp_path)))
+    assert said.unclear == ("prepend_bos is there 2 times", "d_in is there 2 times")
+
+
 def test_a_layer_that_is_not_filled_in_agrees_with_no_place(tmp_path):
     """`{layer}` without a layer is no word on the layer, and must not be taken for silence."""
     assert written(tmp_path, hook_point="blocks.{layer}.hook_resid_pre").hook_name == "blocks.{layer}.hook_resid_pre"
