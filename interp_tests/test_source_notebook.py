@@ -44,7 +44,7 @@ def theirs():
     pali = AutoModelForImageTextToText.from_pretrained(seeing, **as_read).eval()
     gemma_tokenizer, pali_tokenizer = (AutoTokenizer.from_pretrained(folder) for folder in (base, seeing))
     sae = SAE.load_from_disk(str(REPO / "harness/zoo/tiny_gemma2/sae"))
-    words = [prompt.text for prompt in texts()]
+    words = notebook.TEXT_PROMPTS
     pairs = [(_opened(prompt.image), prompt.text) for prompt in prompt_set(DRAWINGS, REPO)]
     extractor = notebook.ActivationExtractor
     acts, gemma_tokens = notebook.extract_text_activations(
@@ -61,6 +61,8 @@ def theirs():
     with torch.no_grad():
         features = [sae.encode(flat) for flat in (acts, text_acts, mm_acts)]
     return SimpleNamespace(
+        gemma=gemma,
+        tokenizer=gemma_tokenizer,
         features=features,
         flat=(acts, text_acts, mm_acts),
         mean=[one.mean(dim=0) for one in features],
@@ -100,7 +102,41 @@ def told(census):
 
 def close(ours, others):
     """Equal but for the order in which single precision sums."""
-    assert np.asarray(ours) == pytest.approx(np.asarray(others), rel=2e-4, abs=2e-6)
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(others), rtol=2e-4, atol=2e-6)
+
+
+def dense(codes):
+    """[tokens, d_sae] float32."""
+    out = np.zeros((codes.n_tokens, codes.d_sae), np.float32)
+    out[np.repeat(np.arange(codes.n_tokens), np.diff(codes.indptr)), codes.index] = codes.value
+    return out
+
+
+def test_the_prompts_are_the_notebooks():
+    """All 24, to the character, code too."""
+    assert [prompt.text for prompt in texts()] == notebook.TEXT_PROMPTS
+
+
+def test_activations_and_features_are_the_notebooks(codes, theirs):
+    """The norm of every token's activation in the residual stream, and its code, in all three conditions."""
+    for ours, flat, features in zip(codes, theirs.flat, theirs.features, strict=True):
+        close(np.sqrt(ours.hh), flat.norm(dim=1).numpy())
+        np.testing.assert_allclose(dense(ours), features.numpy(), rtol=2e-3, atol=2e-3)
+    base, adapted, _ = codes
+    assert not np.allclose(base.hh, adapted.hh, rtol=1e-2), "and the two models differ"
+
+
+def test_the_notebooks_own_autoencoder_can_be_read_through(theirs):
+    """Its class, as it stands: encoded values of every token, and the error of its reconstruction."""
+    torch.manual_seed(0)
+    sae = notebook.SparseAutoencoder(128, 256)
+    sae.b_dec.data.normal_()
+    subject = open_subject(model=theirs.gemma, tokenizer=theirs.tokenizer, sae=sae, layer=LAYER)
+    ours = subject.encode(notebook.TEXT_PROMPTS[:3])
+    flat = theirs.flat[0][: ours.n_tokens]
+    with torch.no_grad():
+        np.testing.assert_allclose(dense(ours), sae.encode(flat).numpy(), rtol=2e-3, atol=2e-3)
+    close(ours.ee / ours.d_in, notebook.reconstruction_errors(sae, flat))
 
 
 def test_every_token_that_the_notebook_pools_is_counted(told, theirs):

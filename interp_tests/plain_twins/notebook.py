@@ -1,4 +1,4 @@
-"""The source notebook's cells 6 to 19, copied as they stand: its hook, its classes, its ratios, its tokens, its table.
+"""The source notebook's cells 3, 6, 7 and 10 to 19, copied as they stand: its hook, classes, ratios, tokens and table.
 
 Nothing here comes from harness/. Changed are only the names of libraries' parts that moved since (`language_model` lies
 in `model.model`), what `tqdm`, `plt` and files were there for, and that constants are arguments.
@@ -10,6 +10,54 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the notebook's name
 
 CATEGORIES = ("stable", "shifted", "new_vision", "new_text")
+
+# Cell 7.
+TEXT_PROMPTS = [
+    "The answer is 42.",
+    "There are 3 apples and 5 oranges.",
+    "1, 2, 3, 4, 5, 6, 7, 8, 9, 10",
+    "The red ball bounced across the green grass.",
+    "She wore a beautiful blue dress to the party.",
+    "The yellow sun set behind the purple mountains.",
+    "The dog chased the cat around the garden.",
+    "A lion hunts zebras on the African savanna.",
+    "The elephant's trunk can hold gallons of water.",
+    "The book is on top of the table.",
+    "The cat is sitting under the chair.",
+    "The ball rolled between the two posts.",
+    "She ran quickly down the stairs.",
+    "He carefully opened the ancient door.",
+    "The bird flew gracefully through the sky.",
+    "The computer screen displayed an error message.",
+    "The car drove down the highway at high speed.",
+    "The camera captured the beautiful sunset.",
+    "Love is patient, love is kind.",
+    "The theory of relativity changed physics forever.",
+    "Democracy requires active citizen participation.",
+    "def hello_world(): print('Hello!')",
+    "for i in range(10): sum += i",
+    "if x > 0: return True else: return False",
+]
+
+
+class SparseAutoencoder(torch.nn.Module):
+    """Cell 3."""
+
+    def __init__(self, d_model, d_sae):
+        super().__init__()
+        self.W_enc = torch.nn.Parameter(torch.empty(d_model, d_sae))
+        self.b_enc = torch.nn.Parameter(torch.zeros(d_sae))
+        self.W_dec = torch.nn.Parameter(torch.empty(d_sae, d_model))
+        self.b_dec = torch.nn.Parameter(torch.zeros(d_model))
+        torch.nn.init.kaiming_normal_(self.W_enc, nonlinearity="relu")
+        self.W_dec.data = self.W_enc.data.T.clone()
+
+    def encode(self, x):
+        x_centered = x - self.b_dec
+        return F.relu(x_centered @ self.W_enc + self.b_enc)
+
+    def decode(self, features):
+        return features @ self.W_dec + self.b_dec
 
 
 class ActivationExtractor:
