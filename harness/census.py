@@ -19,6 +19,7 @@ from harness.spelling import spelled_alone
 from harness.stats.fidelity import blocks_of_codes, fvu, mse, value_of
 from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, AlignedTransfer, aligned
 from harness.stats.transfer.conditions import Condition, Strength, condition, strength_of_all
+from harness.stats.transfer.deciding import Deciding, deciding
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioRule, RatioTransfer, ratio_of_means
 from harness.stats.transfer.reach import reachable_classes
 from harness.stats.units import Grouping
@@ -95,7 +96,8 @@ class FeatureAnalysis:
 class Census:
     """Every feature's category. codes: those of each condition, for figures; strength: per feature, [d_sae].
 
-    reachable: the classes that this many prompts and pictures can show at all.
+    rule: that of the aligned classes. reachable: the classes that this many prompts and pictures can show at all.
+    undecided: what the undecided features look like, and the prompts and pictures that would decide them (aligned).
     """
 
     method: Literal["aligned", "ratio_of_means"]
@@ -104,7 +106,9 @@ class Census:
     strength: Mapping[str, Strength]
     sides: Mapping[str, Condition]
     found: AlignedTransfer | RatioTransfer
+    rule: AlignedRule
     reachable: frozenset[str]
+    undecided: Mapping[str, Deciding]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -220,7 +224,9 @@ def census_of(
         strength=strength,
         sides=sides,
         found=found,
+        rule=_aligned_rule(rule),
         reachable=_reachable(sides, rule) if isinstance(found, AlignedTransfer) else frozenset(RATIO_CLASSES[:4]),
+        undecided=deciding(found, _aligned_rule(rule)) if isinstance(found, AlignedTransfer) else {},
     )
 
 
@@ -237,8 +243,11 @@ def _classified(
 
 def _reachable(sides: Mapping[str, Condition], rule: AlignedRule | RatioRule | None) -> frozenset[str]:
     pictures = sides["adapted_image_tokens"].n_units if "adapted_image_tokens" in sides else 0
-    asked = rule if isinstance(rule, AlignedRule) else None
-    return reachable_classes(sides["base_text"].n_units, pictures, asked)
+    return reachable_classes(sides["base_text"].n_units, pictures, _aligned_rule(rule))
+
+
+def _aligned_rule(rule: AlignedRule | RatioRule | None) -> AlignedRule:
+    return rule if isinstance(rule, AlignedRule) else AlignedRule()
 
 
 def _summary(side: Condition, strength: Strength) -> ConditionSummary:

@@ -9,6 +9,7 @@ from typing import Literal
 from harness.errors import Source, SpecError
 from harness.expectations.base import Claim, Expectation
 from harness.inputs import Corpus, Need, PromptSet, Subject
+from harness.sentences import sentences_of
 from harness.stats.noise import Noise
 
 
@@ -133,7 +134,10 @@ class Spec:
                 yield Need(subject, prompts.prompts, residuals=keep)
         for role, corpus in self.corpora.items():
             for _, subject in self.readers(role):
-                yield Need(subject, corpus=corpus, grain="sums")
+                if self.expectation.reads_sentences:
+                    yield Need(subject, sentences_of(corpus).prompts)
+                else:
+                    yield Need(subject, corpus=corpus, grain="sums")
         if self.expectation.reads_decoder:
             yield Need(self.subject, features=self.features, grain="weights")
         if self.best is not None:

@@ -35,6 +35,8 @@ FLOORS = [
         "census",
         "promotion",
         "heldout",
+        "sentences",
+        "deciding",
         "sametext",
         "nearcopies",
         "independence",

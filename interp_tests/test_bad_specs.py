@@ -15,6 +15,7 @@ ELSEWHERE = {
     *("unreadable_file", "too_large", "no_subjects", "wrong_suffix", "bad_file_name", "not_a_suite"),
     "kind_failed",  # test_kind_raises.py
     *("adapter_beside_weights", "quantized_weights"),  # test_checkpoints.py
+    "corpus_unreadable",  # test_sentences.py
 }
 WRITERS = [ROOT / "harness" / name for name in ("cli/new.py", "drafting.py")]
 # Mistakes of a command's flags: test_new.py and test_draft.py show them.

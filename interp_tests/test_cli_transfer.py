@@ -75,7 +75,8 @@ def ran(project):
 
 def test_the_document_counts_every_feature_once(ran):
     """Categories and conditions as the contract fixes them, and nothing else on standard output."""
-    assert set(ran) == {"categories", "conditions"}
+    assert set(ran) == {"categories", "conditions", "undecided"}
+    assert ran["undecided"] == {}, "the ratio of means leaves nothing to more prompts"
     assert sum(one["count"] for one in ran["categories"].values()) == 1024
     assert all(len(one["features"]) == min(50, one["count"]) for one in ran["categories"].values())
     assert {"prompts", "tokens", "live_features", "mean_activation", "mse", "fvu"} <= set(
@@ -131,6 +132,33 @@ def test_the_summary_shows_features_with_their_tokens(project, ran):
     assert "## The 4 strongest features of each category" in text
     assert "strongest tokens, adapted: " in text
     assert "bos" not in text
+
+
+def test_a_corpus_as_the_text_is_read_sentence_by_sentence(project):
+    """Each sentence a prompt; table, document and summary say what would decide the undecided features, by class."""
+    (project.root / "specs/corpus.txt").write_text(" ".join(f"{text}." for text in [*COLOR, *PLAIN]) + "\n")
+    subjects = project.root / "specs/subjects.yaml"
+    subjects.write_text(f"{SUBJECTS}corpora:\n  some: {{path: corpus.txt}}\n")
+    done = transfer(project, "tiny", "moved", "--corpus", "some", "--out", "of-corpus", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["conditions"]["base_text"]["prompts"] <= len(COLOR) + len(PLAIN)
+    wanted = found["undecided"]
+    assert sum(one["features"] for one in wanted.values()) == found["categories"]["indeterminate"]["count"] > 0
+    assert all(set(one) == {"features", "prompts", "pictures"} for one in wanted.values())
+    assert "| looks | undecided | prompts | pictures |" in (project.root / "of-corpus/summary.md").read_text()
+    shown = transfer(project, "tiny", "moved", "--corpus", "some", "--out", "of-corpus")
+    assert "by the class that they look like" in shown.stdout
+    for arguments, words in [
+        ((), "one of them"),
+        (("--corpus", "some", "--prompts", "texts.txt"), "one of them"),
+        (("--corpus", "sone"), "Did you mean 'some'?"),
+        (("--corpus", "some", "--method", "ratio_of_means"), "token by token"),
+    ]:
+        wrong = transfer(project, "tiny", "moved", *arguments)
+        assert wrong.returncode == 2, wrong.stderr
+        assert words in " ".join(wrong.stderr.replace("│", " ").split())
+    subjects.write_text(SUBJECTS)
 
 
 def test_what_cannot_be_compared_is_one_message(project):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from harness.codes import Kind
+from harness.codes import Kind, concat, split
 from harness.errors import EnvironmentFault
 from harness.expectations import kinds
 from harness.expectations.base import Claim
-from harness.expectations.evidence import Evidence
+from harness.expectations.evidence import Evidence, Stream
 from harness.expectations.toy import D_SAE, evidence_of_rows, row, rows
 from harness.inputs import Prompt, PromptSet
 from harness.stats.fidelity import METRICS, blocks_of_codes, value_of
@@ -290,11 +290,99 @@ def test_a_census_of_live_features_leaves_the_dead_out():
 def test_a_census_warns_of_what_it_cannot_show_and_of_too_many_undecided():
     """On 20 prompts nothing is lost or new; at a high bar nearly all is undecided."""
     few = claimed("transfer_census", evidence(RED[:20], HOUSE[:20]), stable={"at_least": 0.0})
-    assert any("lost, new_text" in w for w in few.warnings)
+    assert any("lost (59 prompts), new_text (59 prompts)" in w for w in few.warnings)
     enough = claimed("transfer_census", evidence(RED, HOUSE), stable={"at_least": 0.0})
     assert not any("lost" in w for w in enough.warnings)
     high = claimed("transfer_census", evidence(RED, HOUSE), undecided={"at_most": 1}, fires_above=0.99)
     assert any("undecided" in w for w in high.warnings)
+
+
+SENTENCES = {"prompts": None, "corpus": "corpus"}
+
+
+def of_corpus(base, adapted, images=None, batch=7):
+    """The same evidence with its text as a corpus, read in batches of so many sentences."""
+    found = evidence(base, adapted, images)
+    roles = {role if role != "prompts" else "corpus": one for role, one in found.sets.items()}
+
+    def stream(name):
+        every = split(found.codes("prompts", name))
+        parts = [concat(every[i : i + batch]) for i in range(0, len(every), batch)]
+        return Stream(lambda: iter(parts))
+
+    streams = {("corpus", name): stream(name) for name in (None, "adapted")}
+    codes = {key: one for key, one in found.codes_of.items() if key[0] == "images"}
+    return Evidence(sets=roles, codes_of=codes, streams=streams)
+
+
+def test_a_census_of_a_corpus_says_what_one_of_the_same_prompts_says():
+    """Sentence by sentence in batches, at the thresholds of prompts: the same classes, shares and wants."""
+    fields = {"stable": {"at_least": 0.0}, "fires_above": 0.2, "silent_below": 0.05}
+    prompts = claimed("transfer_census", evidence(RED, HOUSE, seen(4.0)), **fields)
+    corpus = claimed("transfer_census", of_corpus(RED, HOUSE, seen(4.0)), **SENTENCES, **fields)
+    assert corpus.details == prompts.details
+    assert corpus.outcome is Outcome.MET
+    assert [m for m in corpus.also if m.name != "fvu"] == [m for m in prompts.also if m.name != "fvu"]
+    assert "sentences" in corpus.finding or not corpus.details["would_decide"]
+    other = claimed("transfer_census", of_corpus(RED, RED, seen(4.0)), **SENTENCES, **fields)
+    assert other.details["counts"] != prompts.details["counts"]
+
+
+def test_a_corpus_has_thresholds_of_its_own():
+    """On one sentence in 12 of 480: over .01 and under .2, so that it fires there, and does not on prompts."""
+    values = (3 if i % 12 == 0 else 0 for i in range(480))
+    base = [rows(1, f"{TEXT} a{i}b{i * i}c{i % 7}", red=value and value + i % 5)[0] for i, value in enumerate(values)]
+    verdicts = [
+        claimed("transfer_census", of_corpus(base, base, batch=100), **SENTENCES, stable={"at_least": 0.0}, **fields)
+        for fields in ({}, {"fires_above": 0.2})
+    ]
+    stable = [verdict.details["counts"]["stable"] for verdict in verdicts]
+    assert stable[0] == stable[1] + 1
+    assert verdicts[1].details["would_decide"]["too_rare"]["features"] >= 1
+
+
+def test_a_census_says_what_would_decide_the_undecided():
+    """20 prompts leave features open: the finding and the details name the n per class."""
+    few = claimed("transfer_census", evidence(RED[:20], SILENT[:20], seen(4.0)), stable={"at_least": 0.0})
+    wanted = few.details["would_decide"]
+    assert wanted["lost"] == {"features": 1, "prompts": 59, "pictures": None}
+    assert "1 look lost (70% of them want 59 prompts)" in few.finding
+    done = claimed("transfer_census", evidence(RED, SILENT, seen(4.0)), stable={"at_least": 0.0})
+    assert "lost" not in done.details["would_decide"]
+
+
+def test_numbers_of_a_corpus_that_are_not_finite_are_a_fault_and_silence_is_no_share():
+    """NaN anywhere in the stream is no share of anything, and neither is an SAE that never fires."""
+    found = of_corpus(RED, RED)
+    (first, *rest) = list(found.streams["corpus", None].read())
+    value = first.value.copy()
+    value[-1] = np.nan
+    broken = {**found.streams, ("corpus", None): Stream(lambda: iter([dataclasses.replace(first, value=value), *rest]))}
+    with pytest.raises(EnvironmentFault, match="NaN") as raised:
+        claimed("transfer_census", dataclasses.replace(found, streams=broken), **SENTENCES, stable={"at_least": 0.0})
+    assert raised.value.code == "not_finite"
+
+    def silenced(codes):
+        nothing = np.zeros(0, codes.index.dtype), np.zeros(0, codes.value.dtype)
+        return dataclasses.replace(codes, indptr=np.zeros_like(codes.indptr), index=nothing[0], value=nothing[1])
+
+    silent = {key: Stream(lambda s=s: iter([silenced(c) for c in s.read()])) for key, s in found.streams.items()}
+    verdict = claimed("transfer_census", dataclasses.replace(found, streams=silent), **SENTENCES, stable={"at_most": 1})
+    assert verdict.reason is Reason.DEAD
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({}, "either `prompts` or `corpus`"),
+        ({"prompts": "p", "corpus": "c"}, "either `prompts` or `corpus`"),
+        ({"corpus": "c", "method": "ratio_of_means"}, "token by token"),
+    ],
+)
+def test_a_census_reads_prompts_or_a_corpus(fields, text):
+    """One of the two, and a corpus is compared by alignment only."""
+    with pytest.raises(ValidationError, match=text):
+        kinds()["transfer_census"].model_validate({"to": "b", "stable": {"at_least": 0.1}, **fields})
 
 
 def test_an_sae_carries_over_by_its_explained_variance():

@@ -85,6 +85,32 @@ def test_a_census_of_the_same_a_moved_and_another_model(judged):
     assert loads == dict.fromkeys(("base", "moved", "other"), 1)  # equal weights under another name are read already
 
 
+OF_CORPUS = "  - {{id: {0}, scope: sample, transfer_census: {{to: {0}, corpus: some, stable: {{at_least: .2}}}}}}\n"
+
+
+def test_a_corpus_is_read_sentence_by_sentence_and_never_again(root, judged):
+    """The classes are those of the same sentences as prompts; a second run reads nothing, and no code of the corpus is
+    held."""
+    corpus = root / "specs/corpus.txt"
+    corpus.write_text("\n".join(text for text in TEXTS if len(text) > 12))
+    (root / "specs/subjects.yaml").write_text(f"{SUBJECTS}corpora:\n  some: {{path: corpus.txt}}\n")
+    sets = "  long:\n" + "".join(f'    - "{text}"\n' for text in TEXTS if len(text) > 12)
+    asked = OF_CORPUS.format("moved") + CENSUS.format("other").replace("prompts: texts", "prompts: long").replace(
+        "to: other", "to: moved, fires_above: .01, silent_below: .0025"
+    )
+    (found, wanted), session = judged(asked, sets)
+    assert found.verdict.details["counts"] == wanted.verdict.details["counts"]
+    assert session.runner.used(session.selected[0]) == (2 * (len(TEXTS) - 1), 0)
+    (again, _), warm = judged(asked, sets)
+    assert again.verdict.details == found.verdict.details
+    assert warm.runner.capture == {}
+    corpus.write_text("A sentence that was not read yet.\n" + corpus.read_text())
+    _, more = judged(OF_CORPUS.format("moved"))
+    assert {name: one["prompts"] for name, one in more.runner.capture.items()} == {"base": 1, "moved": 1}
+    assert more.runner._sets == {}
+    (root / "specs/subjects.yaml").write_text(SUBJECTS)
+
+
 def test_a_feature_chosen_here_is_judged_there(judged):
     """`best` chooses on the spec's own subject; the claim is about both."""
     claim = (

@@ -15,17 +15,19 @@ import typer
 from harness.census import Census, OtherWidth
 from harness.cli.output import emit, print_document
 from harness.codes import Specials
+from harness.deciding import rows, what_decides
 from harness.errors import EnvironmentFault, Source, SpecError
 from harness.explore import census, open_subject
 from harness.inputs import Prompt, Subject
 from harness.language.pairing import same_sae
 from harness.language.sets import resolve_reference
-from harness.language.subjects import find_subject
+from harness.language.subjects import corpus_sentences, find_subject
 from harness.reports.figures.about import About
 from harness.reports.figures.transfer import write_figures
 from harness.reports.transfer import write_csv, write_summary
 from harness.repository import repository
 from harness.stats.auroc import SignedCodes
+from harness.stats.transfer.aligned import CORPUS_RULE, AlignedRule
 from harness.stats.transfer.pairs import Misaligned
 
 Texts = tuple[Prompt, ...]
@@ -37,7 +39,10 @@ _SHOWN = ("prompts", "tokens", "live_features", "mean_activation", "mse", "fvu")
 def transfer(
     base: Annotated[str, typer.Argument(help="A subject of specs/subjects.yaml.")],
     adapted: Annotated[str, typer.Argument(help="Another one, read through the same SAE.")],
-    prompts: Annotated[str, typer.Option(help="Texts for both: a set, or a file with all its sets.")],
+    prompts: Annotated[str | None, typer.Option(help="Texts for both: a set, or a file with all its sets.")] = None,
+    corpus: Annotated[
+        str | None, typer.Option(help="Or a corpus of specs/subjects.yaml, sentence by sentence: decides far more.")
+    ] = None,
     images: Annotated[str | None, typer.Option(help="Pictures with captions for the adapted subject: a set.")] = None,
     method: Annotated[
         Method, typer.Option(help="aligned compares token by token; ratio_of_means is the notebook's.")
@@ -58,27 +63,30 @@ def transfer(
     """
     pair = find_subject(repository(), base), find_subject(repository(), adapted)
     _must_share_an_sae(*pair)
-    texts, pictures = _prompts(prompts), _prompts(images) if images else ()
+    texts, pictures = _texts(prompts, corpus, method), _prompts(images) if images else ()
     _must_be_readable(pair[1], texts, pictures)
     folder = out or Path("reports/transfer") / f"{base}-{adapted}"
     with _written_to(folder):
         folder.mkdir(parents=True, exist_ok=True)  # before models are loaded for it
-    found = _census(base, adapted, texts, pictures, method, special_tokens)
+    found = _census(base, adapted, texts, pictures, method, special_tokens, CORPUS_RULE if corpus else None)
     with _written_to(folder):
-        rows = write_csv(found, folder / "features.csv", limit, more_columns)
-        about = About(base, adapted, prompts, date.today().isoformat(), images, special_tokens)
+        written = write_csv(found, folder / "features.csv", limit, more_columns)
+        about = About(base, adapted, prompts or str(corpus), date.today().isoformat(), images, special_tokens)
         write_figures(found, about, pictures, folder, examples)
         write_summary(found, (base, adapted), folder / "summary.md", examples)
     if as_json:
         print_document(document(found, limit))
         return
     _show(found)
-    typer.echo(f"\n{folder}: {rows} features in features.csv, the strongest with their tokens in summary.md, figures")
+    typer.echo(
+        f"\n{folder}: {written} features in features.csv, the strongest with their tokens in summary.md, figures"
+    )
 
 
 def document(found: Census, limit: int) -> dict[str, Any]:
     """{categories: {name: {count, features, and where it has some base_text_mean, adapted_text_mean, transfer_ratio}},
-    conditions: {name: {prompts, tokens, live_features, mean_activation, mse, fvu}}}."""
+    conditions: {name: {prompts, tokens, live_features, mean_activation, mse, fvu}},
+    undecided: {name: {features, prompts, pictures}}}: what would decide most of those that look so; null: no number."""
     means = {row.category: _finite(asdict(row)) for row in found.category_rows()}
     told = ("base_text_mean", "adapted_text_mean", "transfer_ratio")
     return {
@@ -88,12 +96,21 @@ def document(found: Census, limit: int) -> dict[str, Any]:
             for name, features in found.categories.items()
         },
         "conditions": {name: _finite(asdict(one)) for name, one in found.conditions.items()},
+        "undecided": {name: asdict(one) for name, one in found.undecided.items()},
     }
 
 
-def _census(base: str, adapted: str, texts: Texts, pictures: Texts, method: Method, special_tokens: Specials) -> Census:
+def _census(
+    base: str,
+    adapted: str,
+    texts: Texts,
+    pictures: Texts,
+    method: Method,
+    special_tokens: Specials,
+    rule: AlignedRule | None = None,
+) -> Census:
     try:
-        return census(open_subject(base), open_subject(adapted), texts, pictures or None, method, special_tokens)
+        return census(open_subject(base), open_subject(adapted), texts, pictures or None, method, special_tokens, rule)
     except Misaligned as error:
         text = f"{base} and {adapted} read other tokens: {error}."
         raise EnvironmentFault("different_tokens", text, "Compare subjects with one tokenizer.") from error
@@ -134,7 +151,7 @@ def _written_to(folder: Path) -> Iterator[None]:
 
 def _show(found: Census) -> None:
     means = {row.category: row for row in found.category_rows()}
-    rows = [
+    categories = [
         {
             "category": name.replace("_", " "),
             "features": len(features),
@@ -144,14 +161,29 @@ def _show(found: Census) -> None:
         }
         for name, features in found.categories.items()
     ]
-    emit(rows, False, ["category", "features", "mean in base", "in adapted", "the first"])
+    emit(categories, False, ["category", "features", "mean in base", "in adapted", "the first"])
     typer.echo("")
     conditions = [{"condition": name.replace("_", " "), **asdict(one)} for name, one in found.conditions.items()]
     emit(conditions, False, ["condition", *_SHOWN])
+    if found.undecided:
+        typer.echo(f"\n{what_decides()}\n")
+        emit(list(rows(found.undecided)), False, ["looks", "undecided", "prompts", "pictures"])
 
 
 def _finite(numbers: dict[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in numbers.items()}
+
+
+def _texts(prompts: str | None, corpus: str | None, method: Method) -> Texts:
+    """The texts of one of the two options."""
+    if (prompts is None) == (corpus is None):
+        raise typer.BadParameter("give --prompts or --corpus, one of them")
+    if corpus is None:
+        assert prompts is not None
+        return _prompts(prompts)
+    if method == "ratio_of_means":
+        raise typer.BadParameter("a corpus is compared token by token: leave --method out, or give --prompts")
+    return corpus_sentences(repository(), corpus).prompts
 
 
 def _prompts(reference: str) -> Texts:

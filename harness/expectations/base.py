@@ -161,7 +161,8 @@ class Expectation(BaseModel):
     claim has a p, which a family can correct. p_decides: a random deal of its labels meets it in at most alpha of all
     draws. loosens: fields that lower the bar as they grow, beside the bounds. rivals: mutants that make the claim
     vacuous where they meet it, whatever else it kills. population_needs: optional sets that a claim about prompts in
-    general cannot do without.
+    general cannot do without. reads_sentences: a corpus is read sentence by sentence, as prompts are, and not in one
+    stream of sums.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -175,6 +176,7 @@ class Expectation(BaseModel):
     p_decides: ClassVar[bool] = False
     loosens: ClassVar[frozenset[str]] = frozenset()
     shares: ClassVar[Shared] = "nothing"
+    reads_sentences: ClassVar[bool] = False
     population_needs: ClassVar[frozenset[str]] = frozenset()
     mutants: ClassVar[frozenset[str]] = frozenset()
     rivals: ClassVar[frozenset[str]] = frozenset()

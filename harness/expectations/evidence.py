@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,13 +18,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """The codes of many prompts in order, batch by batch; `read` starts again each time it is called."""
+
+    read: Callable[[], Iterator[Codes]]
+
+
 @dataclass(slots=True)
 class Evidence:
     """The evidence of one spec.
 
     sets: role -> its prompts, in the order of the rows of its codes. codes_of: (role, subject) ->
     codes, the spec's own subject under None. sums_of: likewise for corpora and fidelity sums. residuals_of: likewise
-    the activations, [n_tokens, d_in] fp32. promotions: what decoder directions promote, for kinds that read them.
+    the activations, [n_tokens, d_in] fp32. streams: likewise codes that are read batch by batch, of the sentences of a
+    corpus; `sets` has these under the same role. promotions: what decoder directions promote, for kinds that read them.
     cache: shared by all specs of a run, so that what is computed for all features at once is
     computed once per pair of sets.
     discovery: the evidence of the two sets that `best` chose the feature on; None for a feature that was named.
@@ -36,6 +44,7 @@ class Evidence:
     codes_of: Mapping[tuple[str, str | None], Codes] = field(default_factory=dict)
     sums_of: Mapping[tuple[str, str | None], Sums] = field(default_factory=dict)
     residuals_of: Mapping[tuple[str, str | None], Any] = field(default_factory=dict)
+    streams: Mapping[tuple[str, str | None], Stream] = field(default_factory=dict)
     promotions: Promotions | None = None
     cache: dict[Any, Any] = field(default_factory=dict)
     discovery: Evidence | None = None

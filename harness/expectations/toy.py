@@ -21,7 +21,7 @@ import numpy as np
 
 from harness.codes import Codes, Floats, Kind
 from harness.expectations.base import Claim, Expectation, KindExample
-from harness.expectations.evidence import Evidence
+from harness.expectations.evidence import Evidence, Stream
 from harness.inputs import Prompt, PromptSet
 from harness.promotion import Promotions
 from harness.sums import Part, Sums
@@ -67,8 +67,13 @@ def evidence_of_rows(**given: Sequence[Row]) -> Evidence:
         sets={_read_by(name)[0]: _prompt_set(_read_by(name)[0], some) for name, some in given.items()},
         codes_of={key: codes for key, (codes, _) in built.items()},
         sums_of={key: sums_of(codes) for key, (codes, _) in built.items()},
+        streams={key: _stream(codes) for key, (codes, _) in built.items()},
         residuals_of={key: h for key, (_, h) in built.items()},
     )
+
+
+def _stream(codes: Codes) -> Stream:
+    return Stream(lambda: iter([codes]))
 
 
 def _promotions(tokens: Sequence[str]) -> Promotions | None:

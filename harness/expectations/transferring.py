@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -20,7 +21,7 @@ from harness.independence import grouping
 from harness.inputs import PromptSet
 from harness.stats.auroc import SignedCodes
 from harness.stats.fidelity import blocks_of_codes, fvu, value_of
-from harness.stats.transfer.aligned import AlignedRule, AlignedTransfer, aligned
+from harness.stats.transfer.aligned import CORPUS_RULE, AlignedRule, AlignedTransfer, aligned
 from harness.stats.transfer.conditions import Condition, condition
 from harness.stats.transfer.pairs import Misaligned, aligned_tokens
 from harness.stats.transfer.ratio import RatioRule, RatioTransfer, ratio_of_means
@@ -57,9 +58,18 @@ class Transferring(Expectation):
     method: Method = Field(
         "aligned", description="aligned: the same tokens in both; ratio_of_means: means over tokens, for parity."
     )
-    fires_above: float = Field(0.2, gt=0, lt=1, description="aligned: firing means on more than this share of prompts.")
-    silent_below: float = Field(
-        0.05, gt=0, lt=1, description="aligned: silent means no firing prompt, and surely under this share."
+    fires_above: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="aligned: firing means on more than this share of prompts: .2, or .01 of a corpus's sentences.",
+    )
+    silent_below: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="aligned: silent means no firing prompt, and surely under this share: .05, or .0025 of a corpus's "
+        "sentences.",
     )
     ratio: RatioThresholds | None = Field(None, description="ratio_of_means: its five thresholds, where not default.")
 
@@ -70,6 +80,11 @@ class Transferring(Expectation):
                 "`ratio` holds the thresholds of ratio_of_means: add `method: ratio_of_means` or remove it"
             )
         return self
+
+    @property
+    def text(self) -> str:
+        """The role of the text that both models read."""
+        return "prompts"
 
     def read_by(self, role: str) -> tuple[str | None, ...]:
         """Pictures are read by the adapted model only: the base cannot see."""
@@ -85,23 +100,28 @@ class Transferring(Expectation):
 
     def places(self, told: Told) -> str:
         """The prompts, and the pictures where there are some."""
-        return told.on("prompts") + (f" and {told.on('images')}" if self.images is not None else "")
+        return told.on(self.text) + (f" and {told.on('images')}" if self.images is not None else "")
 
     def method_words(self) -> str:
         """How features are put into classes, with every threshold that is not default."""
-        fields = type(self).model_fields
         if self.method == "ratio_of_means":
             given = self.ratio or RatioThresholds()
             changed = {n: v for n, v in given if v != RatioThresholds.model_fields[n].default}
             return "by the ratio of means" + "".join(f", {n.replace('_', ' ')} {short(v)}" for n, v in changed.items())
         limits = {"firing means on over": self.fires_above, "silence means surely under": self.silent_below}
-        usual = (fields["fires_above"].default, fields["silent_below"].default)
-        changed = {n: v for (n, v), default in zip(limits.items(), usual, strict=True) if v != default}
-        return ", ".join(f"{n} {short(v)} of the prompts" for n, v in changed.items())
+        units = "prompts" if self.text == "prompts" else "sentences"
+        return ", ".join(f"{n} {short(v)} of the {units}" for n, v in limits.items() if v is not None)
 
     def rule(self, claim: Claim) -> AlignedRule:
-        limits = claim.scope == "population"
-        return AlignedRule(self.fires_above, self.silent_below, alpha=claim.alpha, limits=limits)
+        usual = AlignedRule() if self.text == "prompts" else CORPUS_RULE
+        return replace(
+            usual,
+            fires_above=self.fires_above or usual.fires_above,
+            silent_below=self.silent_below or usual.silent_below,
+            seen_above=self.fires_above or usual.seen_above,
+            alpha=claim.alpha,
+            limits=claim.scope == "population",
+        )
 
     def conditions(self, evidence: Evidence, claim: Claim) -> tuple[Condition, Condition, Condition | None]:
         """(base, adapted, pictures). The ratio pools all tokens of pictures, as its source does; else image tokens."""
@@ -110,11 +130,14 @@ class Transferring(Expectation):
             condition(evidence.codes("prompts", name), evidence.counted("prompts", claim, name), units)
             for name in (None, self.to)
         )
+        return here, there, self.pictures(evidence, claim)
+
+    def pictures(self, evidence: Evidence, claim: Claim) -> Condition | None:
+        """The adapted model on the pictures; None where there are none."""
         if self.images is None:
-            return here, there, None
+            return None
         counted = evidence.counted("images", self.counted_as("images", claim), self.to)
-        seen = condition(evidence.codes("images", self.to), counted, self._units(evidence, claim, "images"))
-        return here, there, seen
+        return condition(evidence.codes("images", self.to), counted, self._units(evidence, claim, "images"))
 
     def _units(self, evidence: Evidence, claim: Claim, role: str) -> Grouping | None:
         """Which prompts are one unit; every one for the ratio, which pools all tokens as its source does."""
@@ -147,49 +170,58 @@ class Transferring(Expectation):
         check_widths(sides[0], sides[1], self.to)
         if isinstance(rule, RatioRule):
             return ratio_of_means(*sides, rule)
-        try:
+        with self.comparable(evidence):
             return aligned(*sides, rule)
+
+    @contextmanager
+    def comparable(self, evidence: Evidence) -> Iterator[None]:
+        """Faults where the two models' codes cannot be compared."""
+        try:
+            yield
         except Misaligned as found:
-            raise different_tokens(evidence, found, self.to) from None
+            raise different_tokens(evidence, found, self.to, self.text) from None
         except SignedCodes as signed:
             raise EnvironmentFault("signed_codes", f"{signed}.", "Use `method: ratio_of_means`.") from None
 
     def unreadable(self, evidence: Evidence, claim: Claim) -> Verdict | None:
         """Broken numbers, or an SAE in which nothing fires."""
         found = broken(evidence, claim, ("prompts",)) or broken(evidence, claim, ("prompts",), self.to)
-        if found is not None or self.images is None:
-            return found
+        return found if found is not None or self.images is None else self.unreadable_pictures(evidence, claim)
+
+    def unreadable_pictures(self, evidence: Evidence, claim: Claim) -> Verdict | None:
+        """Broken numbers on image tokens."""
         return not_finite(evidence, replace(claim, tokens="image"), "images", self.to)
 
     def reachable(self, sets: Mapping[str, PromptSet], claim: Claim) -> frozenset[str]:
         """The classes that this many prompts and pictures can show at all."""
         if self.method == "ratio_of_means":
             return frozenset(BY_RATIO)
-        return reachable_classes(units_in(sets, "prompts", claim.over), _pictures(sets), self.rule(claim))
+        return reachable_classes(units_in(sets, self.text, claim.over), pictures_in(sets), self.rule(claim))
 
     def too_few(self, wanted: str, sets: Mapping[str, PromptSet], claim: Claim) -> Verdict | None:
         """Inconclusive where these sets cannot show a class whatever their codes."""
         if wanted in self.reachable(sets, claim):
             return None
-        rule, n, shown = self.rule(claim), units_in(sets, "prompts", claim.over), _pictures(sets)
+        rule, n, shown = self.rule(claim), units_in(sets, self.text, claim.over), pictures_in(sets)
         least, pictures = fewest_prompts(wanted, rule), fewest_pictures(rule) if wanted == "new_vision" else 0
         if least is not None and n >= least:
             because = "too few to show firing on images"
             return too_few(shown, None if pictures is None else pictures - shown, "the images", because, "pictures")
-        because = f"{wanted} asks for {_asks(wanted, self, rule)}"
+        because = f"{wanted} asks for {_asks(wanted, rule)}"
+        units = "prompts" if self.text == "prompts" else "sentences"
         if least is None or pictures is None:
-            return too_few(n, None, sets["prompts"].name, because)
+            return too_few(n, None, sets[self.text].name, because, units)
         besides = (pictures - shown, "the images") if shown < pictures else None
-        return too_few(n, least - n, sets["prompts"].name, because, besides=besides)
+        return too_few(n, least - n, sets[self.text].name, because, units, besides=besides)
 
 
-def _asks(wanted: str, claim: Transferring, rule: AlignedRule) -> str:
+def _asks(wanted: str, rule: AlignedRule) -> str:
     if wanted in ("lost", "new_text", "new_vision"):
-        return f"silence under {claim.silent_below:g} at alpha {rule.alpha:g}"
-    return f"a firing rate over {claim.fires_above:g} at alpha {rule.alpha:g}"
+        return f"silence under {rule.silent_below:g} at alpha {rule.alpha:g}"
+    return f"a firing rate over {rule.fires_above:g} at alpha {rule.alpha:g}"
 
 
-def _pictures(sets: Mapping[str, PromptSet]) -> int:
+def pictures_in(sets: Mapping[str, PromptSet]) -> int:
     return units_in(sets, "images") if "images" in sets else 0
 
 
@@ -204,10 +236,10 @@ def check_widths(base: Condition, adapted: Condition, to: str) -> None:
         )
 
 
-def different_tokens(evidence: Evidence, found: Misaligned, to: str) -> EnvironmentFault:
+def different_tokens(evidence: Evidence, found: Misaligned, to: str, role: str = "prompts") -> EnvironmentFault:
     """Models with other tokenizers have no tokens in common to compare."""
     here, there = ("no token" if token is None else repr(token) for token in found.tokens)
-    text = evidence.prompts("prompts").prompts[found.prompt].shown
+    text = evidence.prompts(role).prompts[found.prompt].shown
     return EnvironmentFault(
         "different_tokens",
         f"the two models read {text[:80]!r} as different tokens: token {found.place + 1} is {here} here, {there} in "

@@ -25,7 +25,7 @@ from harness.expectations.transferring import (
     undecidable_dead,
 )
 from harness.inputs import PromptSet
-from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedTransfer
+from harness.stats.transfer.aligned import ALIGNED_CLASSES, AlignedRule, AlignedTransfer
 from harness.stats.transfer.ratio import RATIO_CLASSES, RatioTransfer
 from harness.verdict import Measurement, Outcome, Verdict
 
@@ -112,20 +112,20 @@ class Transfers(Transferring):
             Outcome.INCONCLUSIVE if not surely else Outcome.MET if name == self.as_ else Outcome.UNMET,
             f"feature {feature} {what}: {told}",
             measurement=telling(shown, self.as_),
-            bound=self._bound(),
+            bound=self._bound(self.rule(claim)),
             reason=reason,
             also=shown,
             examples=changed_prompts(evidence, claim, self.to),
             details={"class": name},
         )
 
-    def _bound(self) -> str:
+    def _bound(self, rule: AlignedRule) -> str:
         asked = {
             "stable": "Jaccard at least .6, Pearson at least .8, scale between .8 and 1.25",
             "rescaled": "Jaccard at least .6, Pearson at least .8, scale outside .8 to 1.25",
             "shifted": "Jaccard under .3 or Pearson under .5",
         }
-        silent = f"fires in one over {self.fires_above:g}, silent in the other under {self.silent_below:g}"
+        silent = f"fires in one over {rule.fires_above:g}, silent in the other under {rule.silent_below:g}"
         return f"{self.as_}: {asked.get(self.as_, silent)}"
 
     def _by_ratio(self, evidence: Evidence, claim: Claim, found: RatioTransfer, feature: int) -> Verdict:

@@ -24,7 +24,7 @@ from harness.language.models import SPEC_ID, BestFeature, FeatureSource, SpecKey
 from harness.language.nodes import Node, described, is_list, is_mapping, is_text, shortened
 from harness.language.prompts import Content
 from harness.language.sets import Library
-from harness.language.subjects import AllowList, pick_corpus, pick_subject
+from harness.language.subjects import AllowList, pick_corpus, pick_subject, sentences_in
 from harness.language.tags import checked_tags
 from harness.spec import Attribution, Best, Broken, Spec
 
@@ -234,7 +234,9 @@ class _ClaimReader:
             node = below.get(role)
             if is_text(node):
                 with gathered(self.errors):
-                    found[role] = pick_corpus(self.world.allowed, node.value, node.source)
+                    found[role] = corpus = pick_corpus(self.world.allowed, node.value, node.source)
+                    if kind.reads_sentences:
+                        sentences_in(corpus, node.source)
         return found
 
     def check_features(self, kind: str, about_feature: bool, keys: SpecKeys) -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from harness.checkpoints import adapter_beside, quantized
 from harness.digests import file_digest
 from harness.errors import Source, SpecError, did_you_mean, nearest_names
-from harness.inputs import Corpus, ModelRef, Norms, SaeRef, Subject, parse_hook
+from harness.inputs import Corpus, ModelRef, Norms, PromptSet, SaeRef, Subject, parse_hook
 from harness.language.checking import validated
 from harness.language.loader import read_yaml
 from harness.language.mistakes import gathered, in_order
@@ -21,6 +21,7 @@ from harness.language.nodes import Node, described, is_mapping
 from harness.language.references import Folder
 from harness.language.trained import as_trained, check_reading, otherwise, trained_at
 from harness.releases import find_release, release_names
+from harness.sentences import sentences_of
 
 FILE = "specs/subjects.yaml"
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -103,6 +104,25 @@ def pick_corpus(allowed: AllowList, name: str, source: Source) -> Corpus:
     hint = did_you_mean(name, allowed.corpora) or f" {FILE} defines none."
     near = nearest_names(name, allowed.corpora)
     raise SpecError("unknown_corpus", f"{name!r} is not a corpus of {FILE}.{hint}", source, near)
+
+
+def sentences_in(corpus: Corpus, source: Source) -> PromptSet:
+    """The sentences of a corpus; the error at the place where it was asked for, where there are none to read."""
+    try:
+        found = sentences_of(corpus)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise SpecError("corpus_unreadable", f"{corpus.path} cannot be read: {reason}", source) from None
+    if not len(found):
+        message = f"{corpus.path} has no sentence of a dozen characters; a line is a paragraph, or one sentence"
+        raise SpecError("corpus_unreadable", message, source)
+    return found
+
+
+def corpus_sentences(root: Path, name: str) -> PromptSet:
+    """The sentences of a corpus that the command line names."""
+    source = Source("<command line>")
+    return sentences_in(pick_corpus(load_subjects(Folder(root)), name, source), source)
 
 
 class _Reader:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.census import CategoryRow, Census, FeatureAnalysis, FeatureRow
+from harness.deciding import asks_for, what_decides
 from harness.reports.display import markdown
 
 # The notebook's column, and what it holds in general terms; docs/transfer.md explains each.
@@ -53,7 +54,9 @@ def _summary(census: Census, names: tuple[str, str], examples: int) -> Iterator[
     yield from ("", f"Method {census.method}.", "", *_by_category(census))
     unreachable = sorted(set(census.categories) - census.reachable - {"dead", "indeterminate", "unclassified"})
     if unreachable:
-        yield from ("", f"So few prompts cannot show: {', '.join(unreachable)}.")
+        asked = ", ".join(f"{name.replace('_', ' ')} ({asks_for(name, census.rule)})" for name in unreachable)
+        yield from ("", f"So few prompts and pictures cannot show: {asked}.")
+    yield from _undecided(census)
     yield from (
         "",
         "| condition | prompts | tokens | live features | mean activation | MSE | FVU |",
@@ -83,6 +86,17 @@ def _by_category(census: Census) -> Iterator[str]:
 def _times(row: CategoryRow) -> str:
     """The ratio, where the base is not silent: over nothing it is no number that says anything."""
     return f"{row.transfer_ratio:.2f}" if row.base_text_mean > 0 else ""
+
+
+def _undecided(census: Census) -> Iterator[str]:
+    if not census.undecided:
+        return
+    yield from ("", what_decides())
+    yield from ("", "| looks | undecided | prompts | pictures |", "|---|---|---|---|")
+    for name, one in census.undecided.items():
+        prompts = "no number" if one.prompts is None else f"{one.prompts:,}"
+        pictures = "" if one.pictures is None else f"{one.pictures:,}"
+        yield f"| {name.replace('_', ' ')} | {one.features:,} | {prompts} | {pictures} |"
 
 
 def _analysed(analysis: FeatureAnalysis) -> Iterator[str]:

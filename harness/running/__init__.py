@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ import filelock
 from harness.codes import Codes, concat
 from harness.digests import verify
 from harness.errors import EnvironmentFault, contained
-from harness.expectations.evidence import Evidence
+from harness.expectations.evidence import Evidence, Stream
 from harness.inputs import Corpus, Need, Prompt, PromptSet, Reading, Subject
 from harness.keys import code_key, code_parts, corpus_key, prompt_key
 from harness.planning import WHOLE, Group, Plan, Shard, plan
@@ -28,6 +28,7 @@ from harness.running.doors import Engine, read_here
 from harness.running.inmemory import InMemory
 from harness.running.sinks import Apart, Aside, StoreSink
 from harness.running.standing import Standing
+from harness.sentences import sentences_of
 from harness.spec import Spec
 from harness.sums import Sums
 from harness.weights import stated_otherwise
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from harness.store import Store
 
 LOCK_POLL_S = 0.2
+SENTENCES_AT_ONCE = 256  # whose codes are in memory together
 
 WhileLoaded = Callable[[Collection[Subject]], None]
 
@@ -84,6 +86,7 @@ class Runner:
     capture: dict[str, dict[str, Any]] = field(default_factory=dict)
     _sets: dict[tuple[str, tuple[Prompt, ...]], Codes] = field(default_factory=dict)
     _same_sets: dict[tuple[str, int], tuple[tuple[Prompt, ...], Codes]] = field(default_factory=dict)
+    _streams: dict[tuple[str, int], tuple[tuple[Prompt, ...], Stream]] = field(default_factory=dict)
     _rows: dict[tuple[str, int], tuple[tuple[Prompt, ...], frozenset[tuple[str, str]]]] = field(default_factory=dict)
     _cache: dict[Any, Any] = field(default_factory=dict)
     _code_keys: dict[Subject, str] = field(default_factory=dict)
@@ -170,6 +173,22 @@ class Runner:
             raise self._missing(subject, [key])
         return found
 
+    def stream(self, subject: Subject, prompts: tuple[Prompt, ...]) -> Stream:
+        """The codes of these prompts in order, taken from the store batch by batch; all must be there by now."""
+        code = self.code_key(subject)
+        key = code, id(prompts)
+        if key not in self._streams:
+            rows = [prompt_key(prompt) for prompt in prompts]
+            self._demand(subject, rows, self.store.have(code, set(rows)))
+            self._streams[key] = prompts, Stream(partial(self._batches, code, rows))
+        return self._streams[key][1]
+
+    def _batches(self, code: str, rows: Sequence[str]) -> Iterator[Codes]:
+        for first in range(0, len(rows), SENTENCES_AT_ONCE):
+            some = rows[first : first + SENTENCES_AT_ONCE]
+            found = self.store.get(code, set(some))
+            yield concat([found[row] for row in some])
+
     def promotions(self, subject: Subject, features: Sequence[int]) -> Promotions:
         """What the decoder directions of these features and of the sample promote, from the store."""
         code, rows = self.code_key(subject), [SAMPLE, *map(str, features)]
@@ -212,8 +231,10 @@ class Runner:
 
     def _evidence(self, spec: Spec) -> Evidence:
         sets = spec.all_sets()
+        of_sentences = spec.expectation.reads_sentences
+        read = {role: sentences_of(corpus) for role, corpus in spec.corpora.items() if of_sentences}
         return Evidence(
-            sets=sets,
+            sets={**sets, **read},
             codes_of={
                 (role, name): self.codes(subject, prompts.prompts)
                 for role, prompts in sets.items()
@@ -222,6 +243,12 @@ class Runner:
             sums_of={
                 (role, name): self.sums(subject, corpus)
                 for role, corpus in spec.corpora.items()
+                if not of_sentences
+                for name, subject in spec.readers(role)
+            },
+            streams={
+                (role, name): self.stream(subject, prompts.prompts)
+                for role, prompts in read.items()
                 for name, subject in spec.readers(role)
             },
             residuals_of={
@@ -401,7 +428,7 @@ class Runner:
         for name, one in counts.items():
             self.capture[name] = with_counts(self.capture.get(name, {}), one)
 
-    def _demand(self, subject: Subject, keys: Sequence[str], found: dict[str, Any]) -> None:
+    def _demand(self, subject: Subject, keys: Sequence[str], found: Container[str]) -> None:
         absent = [key for key in dict.fromkeys(keys) if key not in found]
         if absent or (self.code_key(subject), WHOLE_SUBJECT) in self.log.faults:
             raise self._missing(subject, absent)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.codes import Codes, Floats, Mask
-from harness.stats.contrast import mean_of_all
 from harness.stats.firing import token_of_entry
-from harness.stats.units import LEFT_OUT, Grouping, Units, alone, by_unit, count_units
+from harness.stats.units import LEFT_OUT, Grouping, Units, alone, by_unit, count_units, in_order_of_appearance
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,14 @@ class Condition:
     @property
     def n_tokens(self) -> int:
         return int(self.counted.sum())
+
+
+def part_of(codes: Codes, counted: Mask, unit: Units) -> Condition:
+    """Some prompts of a condition: unit says which of them count, each by itself; -1 for those that do not. One
+    without a counted token is left out."""
+    has_tokens = np.bincount(codes.prompt[counted], minlength=codes.n_prompts) > 0
+    kept = in_order_of_appearance(np.where(has_tokens, unit, LEFT_OUT))
+    return Condition(codes, counted & (kept[codes.prompt] != LEFT_OUT), kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +59,7 @@ def condition(codes: Codes, counted: Mask, grouping: Grouping | None = None) -> 
     """A condition whose prompts without a counted token are left out, and near copies of another one. grouping: which
     prompts are one unit; each its own unless given."""
     has_tokens = np.bincount(codes.prompt[counted], minlength=codes.n_prompts) > 0
-    unit = (alone(codes.n_prompts) if grouping is None else grouping).units(has_tokens)
-    return Condition(codes, counted & (unit[codes.prompt] != LEFT_OUT), unit)
+    return part_of(codes, counted, (alone(codes.n_prompts) if grouping is None else grouping).units(has_tokens))
 
 
 def strength_of_all(one: Condition) -> Strength:
@@ -69,22 +75,31 @@ def strength_of_all(one: Condition) -> Strength:
 
 
 def rates_of_all(one: Condition, alpha: float, limits: bool = True) -> Rates:
-    """On which share of units each feature fires. limits False: the share stands for its own limits.
+    """On which share of units each feature fires. limits False: the share stands for its own limits."""
+    return rates_of_counts(firing_units(one), one.n_units, alpha, limits)
 
-    Clopper-Pearson; a template that fires on part of its prompts counts in part.
+
+def firing_units(one: Condition) -> Floats:
+    """On how many units each feature fires, [d_sae]; a template that fires on part of its prompts counts in part.
+
+    Additive over conditions that share no unit.
     """
-    n = one.n_units
-    fires = one.codes.pooled(one.counted, "any")
-    share = mean_of_all(by_unit(fires, one.unit)) if n else np.full(one.codes.d_sae, np.nan)
+    fires = by_unit(one.codes.pooled(one.counted, "any"), one.unit)
+    return np.bincount(fires.features(), weights=fires.value, minlength=fires.d_sae).astype(np.float64)
+
+
+def rates_of_counts(k: Floats, n: int, alpha: float, limits: bool = True) -> Rates:
+    """The shares k of n with their limits (Clopper-Pearson); NaN where n is 0."""
+    share = k / n if n else np.full(len(k), np.nan)
     if not limits or not n:
         return Rates(share, share, share, n)
-    k, where = np.unique(np.clip(np.round(share * n, 9), 0, n), return_inverse=True)
-    low, high = _clopper_pearson(k, n, alpha)
+    counts, where = np.unique(np.clip(np.round(k, 9), 0, n), return_inverse=True)
+    low, high = clopper_pearson_of_all(counts, n, alpha)
     return Rates(share, low[where], high[where], n)
 
 
-def _clopper_pearson(k: Floats, n: int, tail: float) -> tuple[Floats, Floats]:
-    """stats.intervals.clopper_pearson over an array of counts."""
+def clopper_pearson_of_all(k: Floats, n: int | Floats, tail: float) -> tuple[Floats, Floats]:
+    """stats.intervals.clopper_pearson over an array of counts, which need not be whole."""
     from scipy.special import betaincinv
 
     with np.errstate(invalid="ignore"):

@@ -60,6 +60,11 @@ class PairSums:
     def __sub__(self, other: PairSums) -> PairSums:
         return PairSums(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
 
+    @classmethod
+    def zero(cls, d_sae: int) -> PairSums:
+        """The sums over no pairs."""
+        return cls(0, *(np.zeros(d_sae) for _ in fields(cls)[1:]))
+
     def of(self, part: slice) -> PairSums:
         """The sums of some features."""
         return PairSums(self.n, *(getattr(self, f.name)[part] for f in fields(self)[1:]))
@@ -185,6 +190,13 @@ def scale_of_all(base: Condition, adapted: Condition, pairs: Pairs, alpha: float
 
     Tokens are averaged inside a prompt, prompts inside a template. limits False: the mean stands for its own limits.
     """
+    d_sae, (feature, value) = base.codes.d_sae, log_ratios(base, adapted, pairs)
+    n, mean = mean_of_values(feature, value, d_sae)
+    return t_limits(n, mean, squares_of_values(feature, value, mean), alpha, limits)
+
+
+def log_ratios(base: Condition, adapted: Condition, pairs: Pairs) -> tuple[Ints, Floats]:
+    """(feature, mean of log(y / x) over a unit's pairs where both fire) of each unit and feature that has some, [n]."""
     d_sae = base.codes.d_sae
     x, y = _entries(base.codes, pairs.base), _entries(adapted.codes, pairs.adapted)
     both, in_x, in_y = np.intersect1d(x.key, y.key, assume_unique=True, return_indices=True)
@@ -195,7 +207,31 @@ def scale_of_all(base: Condition, adapted: Condition, pairs: Pairs, alpha: float
     by_prompt, value = _means(feature * rows + row, value)
     feature, row = np.divmod(by_prompt, rows)
     by_unit, value = _means(feature * max(units, 1) + base.unit[row], value)
-    return _t_limits(by_unit // max(units, 1), value, d_sae, alpha, limits)
+    return by_unit // max(units, 1), value
+
+
+def mean_of_values(feature: Ints, value: Floats, d_sae: int) -> tuple[Ints, Floats]:
+    """(how many values each feature has, their mean), [d_sae]; NaN for none."""
+    n = np.bincount(feature, minlength=d_sae)
+    total = np.asarray(np.bincount(feature, weights=value, minlength=d_sae), np.float64)
+    return n, _ratio(total, np.asarray(n, np.float64))
+
+
+def squares_of_values(feature: Ints, value: Floats, mean: Floats) -> Floats:
+    """The sum of squared distances of each feature's values from its mean, [d_sae]."""
+    squares = np.bincount(feature, weights=(value - mean[feature]) ** 2, minlength=len(mean))
+    return np.asarray(squares, np.float64)
+
+
+def t_limits(n: Ints, mean: Floats, squares: Floats, alpha: float, limits: bool = True) -> Scale:
+    """Student's t over n values; infinite limits for a single one, NaN for none."""
+    from scipy.special import stdtrit
+
+    if not limits:
+        return Scale(mean, mean, mean, n)
+    several = np.maximum(n - 1, 1)
+    reach = np.where(n > 1, stdtrit(several, 1 - alpha) * np.sqrt(squares / several / np.maximum(n, 1)), np.inf)
+    return Scale(mean, mean - reach, mean + reach, n)
 
 
 def _entries(codes: Codes, tokens: Ints) -> _Entries:
@@ -212,21 +248,6 @@ def _means(key: Ints, value: Floats) -> tuple[Ints, Floats]:
     found, where = np.unique(key, return_inverse=True)
     n = np.bincount(where, minlength=len(found))
     return found, np.bincount(where, weights=value, minlength=len(found)) / np.maximum(n, 1)
-
-
-def _t_limits(feature: Ints, value: Floats, d_sae: int, alpha: float, limits: bool) -> Scale:
-    """Student's t over each feature's values; infinite limits for a single one, NaN for none."""
-    from scipy.special import stdtrit
-
-    n = np.bincount(feature, minlength=d_sae)
-    total = np.asarray(np.bincount(feature, weights=value, minlength=d_sae), np.float64)
-    mean = _ratio(total, np.asarray(n, np.float64))
-    if not limits:
-        return Scale(mean, mean, mean, n)
-    square = np.bincount(feature, weights=(value - mean[feature]) ** 2, minlength=d_sae)
-    several = np.maximum(n - 1, 1)
-    reach = np.where(n > 1, stdtrit(several, 1 - alpha) * np.sqrt(square / several / np.maximum(n, 1)), np.inf)
-    return Scale(mean, mean - reach, mean + reach, n)
 
 
 def _ratio(part: Floats, whole: Floats) -> Floats:

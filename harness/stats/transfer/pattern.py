@@ -50,6 +50,12 @@ class Likeness:
         """The one-sided upper limit at 1 - alpha; infinity under FEWEST_FIRING units."""
         return self._limit(self.above, 1, alpha)
 
+    def on_scale(self, value: Floats | float) -> Floats:
+        """A value of the measure on the scale of its limits."""
+        from scipy.special import logit
+
+        return np.asarray(np.arctanh(np.clip(value, -_MOST_R, _MOST_R)) if self.scale == "z" else logit(value))
+
     def _limit(self, start: Floats, sign: int, alpha: float) -> Floats:
         from scipy.special import expit, stdtrit
 
@@ -69,34 +75,67 @@ class Pattern:
     pearson: Likeness
 
 
-def pattern_of_all(base: Condition, adapted: Condition, pairs: Pairs, sums: PairSums, limits: bool = True) -> Pattern:
-    """The pattern of every feature, with limits from leaving out one unit at a time.
+class Jackknife:
+    """The limits of Jaccard and Pearson by leaving out one unit at a time, taken in batches of units.
+
+    The sums over all units come first (whole); each batch then adds how far both measures move without each of its
+    units. So two passes over the batches give what holding all units at once would give, in the memory of one batch.
 
     Pearson's limits have as many degrees of freedom as the sums of squares have effective units (Kish: the square of
     their sum over the sum of their squares, in the model that has fewer), less one: r is decided by the units in which
     the feature is strong.
     """
-    d_sae, units = len(sums.sx), max(base.n_units, 1)
-    n, effective = np.zeros(d_sae, np.int64), np.ones(d_sae)
-    error, mean = np.zeros((2, d_sae)), np.zeros((2, d_sae))
-    whole = np.array([_logit(sums), _fisher(sums)])
-    step = max(1, _AT_ONCE // units)
-    for first in range(0, d_sae if limits else 0, step):
-        part = slice(first, min(first + step, d_sae))
-        own = sums_of_units(base, adapted, pairs, part)
-        n[part] = np.minimum((own.kx > 0).sum(axis=0), (own.ky > 0).sum(axis=0))
-        effective[part] = np.minimum(_effective(own.sxx), _effective(own.syy))
-        left = sums.of(part) - own
-        for row, left_out in enumerate((_logit(left), _fisher(left))):
-            mean[row, part] = left_out.mean(axis=0)
-            error[row, part] = np.sqrt((units - 1) * left_out.var(axis=0))
-    unbiased = units * whole - (units - 1) * mean if limits else whole
-    below, above = np.minimum(whole, unbiased), np.maximum(whole, unbiased)
-    firing = np.maximum(n - 1.0, 1)
-    strong = np.clip(effective - 1, 1, firing)
+
+    def __init__(self, whole: PairSums, n_units: int) -> None:
+        self._sums, self._units = whole, max(n_units, 1)
+        self._whole = np.array([_logit(whole), _fisher(whole)])
+        d_sae = len(whole.sx)
+        self._firing = np.zeros((2, d_sae), np.int64)
+        self._fourth, self._moved, self._squares = (np.zeros((2, d_sae)) for _ in range(3))
+
+    def add(self, base: Condition, adapted: Condition, pairs: Pairs) -> None:
+        """Take the units of one batch."""
+        d_sae = self._firing.shape[1]
+        step = max(1, _AT_ONCE // max(base.n_units, 1))
+        for first in range(0, d_sae, step):
+            part = slice(first, min(first + step, d_sae))
+            own = sums_of_units(base, adapted, pairs, part)
+            left = self._sums.of(part) - own
+            for model, (fires, squares) in enumerate(((own.kx, own.sxx), (own.ky, own.syy))):
+                self._firing[model, part] += (fires > 0).sum(axis=0)
+                self._fourth[model, part] += (squares**2).sum(axis=0)
+            for row, without in enumerate((_logit(left), _fisher(left))):
+                moved = without - self._whole[row, part]
+                self._moved[row, part] += moved.sum(axis=0)
+                self._squares[row, part] += (moved**2).sum(axis=0)
+
+    def pattern(self) -> Pattern:
+        """Both measures with their limits, once every batch was added."""
+        mean = self._moved / self._units
+        variance = np.maximum(self._squares / self._units - mean**2, 0)
+        error = np.sqrt((self._units - 1) * variance)
+        unbiased = self._whole - (self._units - 1) * mean
+        below, above = np.minimum(self._whole, unbiased), np.maximum(self._whole, unbiased)
+        n = self._firing.min(axis=0)
+        firing = np.maximum(n - 1.0, 1)
+        totals = np.array([self._sums.sxx, self._sums.syy])
+        effective = np.divide(totals**2, self._fourth, out=np.ones_like(totals), where=self._fourth > 0).min(axis=0)
+        strong = np.clip(effective - 1, 1, firing)
+        jaccard, pearson = self._sums.jaccard(), self._sums.pearson()
+        return Pattern(
+            Likeness(jaccard, self._whole[0], self._whole[0], error[0], firing, n, "logit"),
+            Likeness(pearson, below[1], above[1], error[1], strong, n, "z"),
+        )
+
+
+def without_limits(whole: PairSums) -> Pattern:
+    """Both measures as their own limits: these prompts only."""
+    d_sae = len(whole.sx)
+    nothing = np.zeros(d_sae), np.ones(d_sae), np.zeros(d_sae, np.int64)
+    jaccard, pearson = _logit(whole), _fisher(whole)
     return Pattern(
-        Likeness(sums.jaccard(), whole[0], whole[0], error[0], firing, n, "logit", limits),
-        Likeness(sums.pearson(), below[1], above[1], error[1], strong, n, "z", limits),
+        Likeness(whole.jaccard(), jaccard, jaccard, *nothing, "logit", False),
+        Likeness(whole.pearson(), pearson, pearson, *nothing, "z", False),
     )
 
 
@@ -108,9 +147,3 @@ def _logit(sums: PairSums) -> Floats:
 def _fisher(sums: PairSums) -> Floats:
     """z = artanh r."""
     return np.asarray(np.arctanh(np.clip(sums.pearson(), -_MOST_R, _MOST_R)), np.float64)
-
-
-def _effective(squares: Floats) -> Floats:
-    """How many units share the sum of squares, [features]; 1 where there is none."""
-    total, spread = squares.sum(axis=0), (squares**2).sum(axis=0)
-    return np.asarray(np.divide(total**2, spread, out=np.ones(len(total)), where=spread > 0), np.float64)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from harness.stats.transfer.aligned import AlignedRule
 from harness.stats.transfer.pattern import FEWEST_FIRING
 
@@ -34,7 +37,7 @@ def reachable_classes(n_text: int, n_images: int, rule: AlignedRule | None = Non
         "between": pattern,
         "lost": fires and silent,
         "new_text": fires and silent,
-        "new_vision": silent and can_fire(n_images, rule),
+        "new_vision": silent and can_fire(n_images, replace(rule, fires_above=rule.seen_above)),
     }
     return frozenset(name for name, can in found.items() if can)
 
@@ -46,4 +49,12 @@ def fewest_prompts(wanted: str, rule: AlignedRule | None = None) -> int | None:
 
 def fewest_pictures(rule: AlignedRule | None = None) -> int | None:
     """The fewest pictures that can show firing on images."""
-    return next((n for n in range(1, _MOST) if can_fire(n, rule or AlignedRule())), None)
+    asked = rule or AlignedRule()
+    asked = replace(asked, fires_above=asked.seen_above)
+    return next((n for n in range(1, _MOST) if can_fire(n, asked)), None)
+
+
+def fewest_silent(rule: AlignedRule) -> int:
+    """The fewest prompts that show silence where none of them fires: log alpha / log(1 - silent_below)."""
+    least = max(1, math.floor(math.log(rule.alpha) / math.log1p(-rule.silent_below)))
+    return next(n for n in range(least, least + 3) if can_be_silent(n, rule))
