@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,11 +81,15 @@ def test_other_pictures_give_other_codes(opened, named, pictures):
         assert_same(opened.encode(turned), named.encode(pictures))
 
 
-def test_the_processor_stays_as_it_was(opened, processor):
-    """PaliGemmaProcessor switches BOS off on its tokenizer; that is undone on a copy."""
+def test_texts_begin_with_bos_though_the_processor_switches_it_off(pali, processor, sae, named):
+    """An SAE that does not say how it was trained leaves BOS to the tokenizer. PaliGemmaProcessor switches it off on
+    its own tokenizer, which is undone on a copy."""
+    plain = SimpleNamespace(encode=sae.encode, decode=sae.decode)
+    opened = open_subject(model=pali, processor=processor, sae=plain, layer=3)
+    assert_same(opened.encode(TEXTS), named.encode(TEXTS))
     bos = processor.tokenizer.bos_token_id
+    assert opened.encode(TEXTS).token_id[0] == bos
     assert processor.tokenizer("a")["input_ids"][0] != bos
-    assert opened.encode(["a red ball"]).token_id[0] == bos
 
 
 def test_a_census_over_pictures_in_memory_is_that_of_the_names(opened, named, pictures, sae):
