@@ -154,13 +154,16 @@ def told_otherwise(subject: Subject) -> str:
 
 
 def trained_on(subject: Subject) -> str:
-    """The model that the SAE was trained on, where it is named otherwise than the one that is read; else empty.
+    """The model that the SAE was trained on, where it is named otherwise than the one that is read, or is another
+    checkpoint of it (`revision: step1000`); else empty.
 
     Names are compared without their organization, case and punctuation. A fine-tune, a quantized copy or a path has
     another name, and is no mistake.
     """
     said = said_by(subject.sae)
-    if said.model_name is None or _same_name(said.model_name, subject.model):
+    is_same = said.model_name is not None and _same_name(said.model_name, subject.model)
+    is_same_revision = said.model_revision in (None, f"revision {subject.model.revision}", "revision main")
+    if said.model_name is None or (is_same and is_same_revision):
         return ""
     return said.model_name + (f" ({said.model_revision})" if said.model_revision else "")
 

@@ -301,6 +301,8 @@ ROWS = [
     Row("sinks that norms do not show", unclear_sinks, "sinks_unclear: which tokens of tiny"),
     Row("median norms of other weights", reading(median_norm={"text": 9000}), "norms_changed: specs/subjects.yaml"),
     Row("another model by its name", saying(model_name="org/other-1b"), '"sae_trained_on": "org/other-1b"', "record"),
+    Row("another checkpoint of the model", saying(model_name="tiny", model_from_pretrained_kwargs={
+        "revision": "step1000"}), '"sae_trained_on": "tiny (revision step1000)"', "record"),
     Row("fewer positions than a prompt has tokens", few_positions, "its model only 8 positions"),
     Row("a tokenizer wider than the embeddings", wider_tokenizer, "has the token 'zzzz' (id"),
     Row("a chat template that raises", chatting("{{ raise_exception('no strings') }}"), "chat_template_failed"),
