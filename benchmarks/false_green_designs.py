@@ -488,6 +488,16 @@ def two_models() -> Iterator[Case]:
     for (claimed, (design, same, rate)), n in itertools.product(plans.items(), (20, 60)):
         make = carried(n, same, rate, rate)
         yield Case("transfers", f"as {claimed}: {design}", "false", f"n={n}", make, {"to": "adapted", "as": claimed})
+    for n in (15, 20, 30, 60):
+        make = carried(n, 1.0, 0.9, 0.59)
+        yield Case(
+            "transfers",
+            "as stable: r .8, silent on a third",
+            "bound",
+            f"n={n}",
+            make,
+            {"to": "adapted", "as": "stable"},
+        )
     for n in (60, 100):
         yield Case(
             "transfers", "as lost: fires on 5 %", "bound", f"n={n}", carried(n, 0.5, 0.6, 0.05),

@@ -13,6 +13,7 @@ from harness.stats.multiplicity import benjamini_hochberg
 from harness.verdict import Measurement, Outcome, Verdict
 
 DEFAULT_Q = 0.05
+MOST_Q = 0.1  # as for alpha
 KIND = "family"  # what a family's record says where a spec's says its kind
 _MOST_NAMED = 10
 
@@ -97,9 +98,17 @@ def judge_family(family: Family, verdicts: Mapping[str, Verdict]) -> Verdict:
         _above_text(family, members, above) if above else _met_text(family, members),
         measurement=Measurement("largest q", max(one["q"] for one in members.values()), len(members)),
         bound=f"at most {family.q:g}",
-        warnings=tuple(f"left out: {spec.id} is expected to be unmet ({spec.xfail})" for spec in family.left_out),
+        warnings=(
+            *(f"left out: {spec.id} is expected to be unmet ({spec.xfail})" for spec in family.left_out),
+            *_loose_q(family.q),
+        ),
         details={"members": members, "above": above},
     )
+
+
+def _loose_q(q: float) -> tuple[str, ...]:
+    """A line for a q at which more than one claim in ten of those with that q is expected to be false."""
+    return (f"q {q:g}: of the claims that pass, {q:.0%} may be false; .05 is usual",) if q > MOST_Q else ()
 
 
 def _outcome(members: Mapping[str, Mapping[str, Any]], above: Sequence[str]) -> Outcome:

@@ -242,8 +242,10 @@ def why_few(name: str, prompts: Prompts) -> str:
     if n == len(prompts) or unit_name(prompts) != "prompts":
         return ""
     all_alike = "are all near copies of one another" if n == 1 else f"are {n} independent ones"
-    text = f"The {len(prompts)} prompts of {name} {all_alike}: prompts that share half of their word pairs, or all but "
-    text += "one word, count once."
+    text = (
+        f"The {len(prompts)} prompts of {name} {all_alike}: prompts that share half of their word pairs, all but one "
+    )
+    text += "word, or two words of three in the same places, count once."
     form = template_form(prompts)
     if form is None:
         return text

@@ -1,14 +1,17 @@
-"""Near copies inside one set: prompts that share half of their word pairs, or are the same but for one word.
+"""Near copies inside one set: prompts that share half of their word pairs, are the same but for one word, or have two
+words of three in the same places.
 
-Both are what a list in one frame is made of ("The X was old."), and a feature agrees with itself on them. Those that
+All are what a list in one frame is made of ("The X was old.", "At X the ball rolled away Y times."), and a feature
+agrees with itself on them. Those that
 are linked by any chain of near copies are one unit of evidence (harness/independence.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,9 @@ from harness.sametext import Pairs, Words, same_text, shared_opening, word_pairs
 
 ALIKE = 0.5
 """Jaccard of word pairs from which two prompts are near copies."""
+
+IN_PLACE = 2 / 3
+"""Share of words in the same places from which two prompts of as many words are near copies."""
 
 Ints = NDArray[np.int64]
 _FEW = 200  # texts that may be alike; of more, what they share is counted for all at once
@@ -119,7 +125,10 @@ def near_copies(prompts: Sequence[Prompt], together: Sequence[Hashable] = (), bu
         firsts = [copies[0] for copies in same.values()]
         whole = [words_of(prompts[i].text, prompts[i].code) for i in firsts]
         rest = [words_of(prompts[i].text[opening:], prompts[i].code) for i in firsts] if opening else whole
-        for a, b in (*(_but_for_one_word(whole) if but_for_one_word else ()), *_sharing_half(rest)):
+        links = _sharing_half(rest)
+        if but_for_one_word:
+            links = chain(_but_for_one_word(whole), links, _in_the_same_places(rest))
+        for a, b in links:
             clusters.join(firsts[a], firsts[b])
     return clusters.numbers()
 
@@ -141,6 +150,46 @@ def _sharing_half(texts: Sequence[Words]) -> Iterator[tuple[int, int]]:
                     reached[other] = True
                     ahead.append(other)
                     yield here, other
+
+
+def _in_the_same_places(texts: Sequence[Words]) -> Iterator[tuple[int, int]]:
+    """Links between texts of as many words, of which IN_PLACE stand in the same places: enough to join all such.
+
+    Two texts that differ in at most k places agree in one of k + 1 stretches, so only texts with a stretch in common
+    are compared; what was reached is not looked for again.
+    """
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for number, words in enumerate(texts):
+        by_length[len(words)].append(number)
+    for length, numbers in by_length.items():
+        differ = length - math.ceil(IN_PLACE * length)
+        if len(numbers) > 1 and differ > 1:  # one other word is _but_for_one_word's
+            yield from ((numbers[a], numbers[b]) for a, b in _linked([texts[n] for n in numbers], differ))
+
+
+def _linked(texts: Sequence[Words], differ: int) -> Iterator[tuple[int, int]]:
+    """Links between texts of one length that differ in at most so many places."""
+    known: dict[str, int] = {}
+    table = np.array([[known.setdefault(word, len(known)) for word in words] for words in texts], np.int64)
+    holding: dict[tuple[int, bytes], list[int]] = defaultdict(list)
+    stretches = np.array_split(np.arange(table.shape[1]), differ + 1)
+    keys = [[(k, row[s].tobytes()) for k, s in enumerate(stretches)] for row in table]
+    for number, of in enumerate(keys):
+        for key in of:
+            holding[key].append(number)
+    reached = np.zeros(len(texts), bool)
+    for start in range(len(texts)):
+        ahead = [] if reached[start] else [start]
+        reached[start] = True
+        while ahead:
+            here = ahead.pop()
+            for key in keys[here]:
+                others = np.array([n for n in holding[key] if not reached[n]], np.int64)
+                holding[key] = others.tolist()
+                found = others[(table[others] != table[here]).sum(axis=1) <= differ]
+                reached[found] = True
+                ahead.extend(found.tolist())
+                yield from ((here, int(other)) for other in found)
 
 
 def _but_for_one_word(texts: Sequence[Words]) -> Iterator[tuple[int, int]]:

@@ -144,6 +144,16 @@ def test_a_family_of_one_has_its_ps_q(tmp_path):
     assert judge_family(found, verdicts(found, 0.06)).outcome is Outcome.UNMET
 
 
+@pytest.mark.parametrize(("q", "lines"), [(0.1, 0), (0.9, 1)])
+def test_a_loose_q_is_warned_of(tmp_path, q, lines):
+    """At .9 nine of ten passing claims may be false; .1 is said of alpha, too, and passes without a word."""
+    found = replace(family(tmp_path, (), ()), q=q)
+    assert (
+        len([line for line in judge_family(found, verdicts(found, 0.04, 0.04)).warnings if "may be false" in line])
+        == lines
+    )
+
+
 def test_an_expected_failure_is_left_out_and_named(tmp_path, snapshot):
     """Its p, near 1, neither fails the family nor weighs on the others; a family of such alone is no test."""
     found = family(tmp_path, (), (), ("xfail: it does not",))

@@ -117,6 +117,17 @@ def test_a_list_in_one_frame_is_one_and_a_list_of_words_is_not():
     assert count("What is the capital of France?", "What is the capital of Peru?", "Who painted it?") == 2
 
 
+def test_words_that_vary_in_several_slots_of_one_frame_make_no_new_evidence():
+    """Two number words, or a name and a place: seven of nine words stand where they stood. Five of nine are no copy."""
+    numbers = ["two", "three", "four", "five", "six", "seven"]
+    pairs = zip(numbers, numbers[2:] + numbers[:2], strict=True)
+    assert count(*(f"At {a} the red ball rolled away {b} times." for a, b in pairs)) == 1
+    first = "Anna saw the red ball in the garden today."
+    assert count(first, "Tom saw the red ball in the kitchen today.") == 1
+    assert count(first, "Tom saw the red ball at my school.", "Tom hid a red box in the kitchen today.") == 3
+    assert count("Anna saw the red ball in a garden.", "Yesterday Anna saw the red ball.") == 1  # half of the pairs
+
+
 def test_one_opening_before_different_questions_makes_no_copies():
     """As many units as questions, however long the system prompt is; the same question twice is still one."""
     opening = "You are a helpful and careful assistant who answers in one short sentence. "

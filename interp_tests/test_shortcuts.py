@@ -39,8 +39,8 @@ def sides(firsts, fires=("The", "the"), n=20):
     return replace(evidence, sets={role: PromptSet(role, tuple(map(Prompt, some))) for role, some in texts.items()})
 
 
-def spec_of(evidence, name="s::x", **more):
-    kind = kinds()["fires_more"].model_validate({"prompts": "prompts", "than": "than"})
+def spec_of(evidence, name="s::x", kind="fires_more", **more):
+    kind = kinds()[kind].model_validate({"prompts": "prompts", "than": "than"})
     return Spec(name, "s", SUBJECT, kind, CLAIM, Source("s.yaml", 1), evidence.sets, features=(0,), **more)
 
 
@@ -51,6 +51,16 @@ def test_a_first_token_that_does_as_well_is_named(snapshot):
     assert verdict.finding == snapshot
     assert [(reason, why) for reason, why in reasons(verdict) if reason is Reason.SHORTCUT] == snapshot
     assert failing_vacuous(verdict).outcome is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("kind", ["distinguishes", "selective", "top_feature"])
+def test_a_shortcut_is_named_in_every_kind_that_compares_two_sets(kind):
+    """A rank, a precision and what stands out against `than` are explained by the first token as an AUROC is."""
+    evidence = sides(("The", "Old"))
+    verdict = judge(spec_of(evidence, kind=kind), evidence)
+    assert verdict.outcome is Outcome.MET
+    assert failing_vacuous(verdict).reason is Reason.SHORTCUT
+    assert "tells these sets apart just as well" in verdict.finding
 
 
 def test_a_reason_in_the_file_accepts_it(snapshot):

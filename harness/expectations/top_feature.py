@@ -28,6 +28,7 @@ from harness.expectations.rates import (
     within_bound,
 )
 from harness.expectations.results import against, limits_text, verdict_of
+from harness.expectations.shortcuts import KEPT
 from harness.expectations.showing import MOST_SHOWN, examples_at, in_order_of
 from harness.expectations.telling import Told
 from harness.expectations.toy import rows
@@ -84,6 +85,10 @@ class TopFeature(Expectation):
 
     def side(self) -> Side:
         return side_of(self.rate)
+
+    def contrast(self) -> tuple[str, str, float] | None:
+        """What exceeds its values on `than` tells the sets apart, as a first token may."""
+        return ("prompts", "than", KEPT) if self.than is not None and self.side() == "high" else None
 
     def changed_by(self) -> frozenset[str]:
         """Labels are what `than` has; a rank by activation alone has none."""

@@ -28,6 +28,12 @@ def but_for_one_word(first, second):
     return exchanged or any(b[:i] + b[i + 1 :] == a for i in range(len(b)))
 
 
+def in_the_same_places(first, second):
+    """Two words of three, word by word."""
+    a, b = words(first), words(second)
+    return len(a) == len(b) > 1 and 3 * sum(x == y for x, y in zip(a, b, strict=True)) >= 2 * len(a)
+
+
 def clusters(texts):
     """The cluster of each text, numbered in order of appearance: whatever is alike is joined until nothing changes."""
     number = list(range(len(texts)))
@@ -37,6 +43,7 @@ def clusters(texts):
         for i, first in enumerate(texts):
             for j, second in enumerate(texts):
                 alike = jaccard(first, second) >= Fraction(1, 2) or but_for_one_word(first, second)
+                alike = alike or in_the_same_places(first, second)
                 if alike and number[j] > number[i]:
                     number[j], changed = number[i], True
     known = {}
