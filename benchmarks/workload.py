@@ -61,16 +61,16 @@ KINDS = (
     "density: {{prompts: [{a}, {b}], rate: {{at_most: {bound}}}}}",
     "distinguishes: {{prompts: {a}, than: {b}, top: 20}}",
     "fire_rate: {{prompts: {a}, rate: {{at_least: {bound}}}}}",
-    "fires_at: {{prompts: {marked}, auroc: {{at_least: {bound}}}}}",
-    "fires_more: {{prompts: {a}, than: {b}, auroc: {{at_least: {bound}}}}}",
+    "fires_at: {{prompts: {marked}, auroc: {{at_least: {over_half}}}}}",
+    "fires_more: {{prompts: {a}, than: {b}, auroc: {{at_least: {over_half}}}}}",
     "holds_under: {{prompts: {edited}, edits: [punctuation, {{swap_marked: [thing, part]}}], relation: stops_firing, "
     "mode: rate, rate: {{at_least: {bound}}}}}",
     "promotes: {{tokens: [{words}], share: {{at_least: {bound}}}}}",
     "reconstruction: {{prompts: {a}, fvu: {{at_most: {bound}}}}}",
-    "selective: {{prompts: {a}, than: {b}, precision: {{at_least: {bound}}}}}",
+    "selective: {{prompts: {a}, than: {b}, precision: {{at_least: {over_half}}}}}",
     "silent_on: {{prompts: {b}, but_fires_on: {a}, rate: {{at_most: {bound}}}}}",
     "sparsity: {{prompts: {a}, l0: {{at_most: {top}}}}}",
-    "top_feature: {{prompts: {a}, among: 10, rate: {{at_least: {bound}}}}}",
+    "top_feature: {{prompts: {a}, than: {b}, among: 10, rate: {{at_least: {bound}}}}}",
     "top_tokens: {{prompts: [{a}, {b}], tokens: [{words}], share: {{at_least: {bound}}}}}",
     "unchanged: {{measure: firing_rate, prompts: {a}, within: {{absolute: {bound}}}}}",
 )
@@ -164,13 +164,15 @@ def claim(i: int, subject: str, kinds: Sequence[str]) -> str:
     """The i-th claim: kinds and pairs of sets take turns, and no two claims are alike."""
     kind = kinds[i % len(kinds)]
     a, b = PAIRS[i // len(kinds) % len(PAIRS)]
+    bound = 0.1 + i * 7 % 7919 / 10000
     fields = {
         "a": f"prompts/plain.yaml#s{a:02}",
         "b": f"prompts/plain.yaml#s{b:02}",
         "marked": f"prompts/marked.yaml#s{a:02}",
         "edited": f"prompts/marked.yaml#s{a % EDITED:02}",
         "words": ", ".join(lexicon.CATEGORIES[TOPICS[a % len(TOPICS)]][:10]),
-        "bound": f"{0.1 + i * 7 % 7919 / 10000:.4f}",
+        "bound": f"{bound:.4f}",
+        "over_half": f"{0.5 + bound / 2:.4f}",  # of what is .5 where two sets do not differ
         "top": 5 + i % 40,
     }
     feature = (
