@@ -90,12 +90,17 @@ def test_a_picture_is_read_as_its_processor_writes_it(seeing, pali):
 
 
 def test_image_tokens_are_counted_only_where_asked(tiny, seeing, pali):
-    """`tokens: image` counts the patches, `text` the caption, neither counts BOS or the line break."""
+    """`tokens: image` counts patches, `text` the caption, neither BOS or the line break; all with specials does."""
     codes = pali.codes(PICTURES[:3], load_sae(tiny.subject().sae, 32, torch.device("cpu")), HOOK)
     assert (codes.counted("image").reshape(-1)[codes.kind == Kind.IMAGE]).all()
     assert codes.counted("image").sum() == 3 * 4
     assert codes.counted("all").sum() == codes.counted("image").sum() + codes.counted("text").sum()
     assert not codes.counted("all")[codes.kind == Kind.WRAPPER].any()
+    assert codes.counted("all", "counted").all()
+    for tokens in ("image", "text"):
+        assert not codes.counted(tokens, "counted")[codes.kind == Kind.WRAPPER].any()
+    sinks = replace(codes, sink=np.ones(codes.n_tokens, bool))
+    assert not sinks.left_out_sinks("all")[codes.kind == Kind.WRAPPER].any(), "it is left out for what it is"
 
 
 def test_pictures_differ_and_reach_the_caption(pali):

@@ -11,10 +11,15 @@ from PIL import Image
 from harness.census import census_of
 from harness.cli.transfer import document
 from harness.codes import Kind
+from harness.expectations import kinds
+from harness.expectations.base import Claim
+from harness.expectations.evidence import Evidence
 from harness.explore import open_subject, prompt_set
+from harness.inputs import PromptSet
 from harness.reports.figures import feature, means, ratios, reconstruction
 from harness.reports.figures.spread import spread_of
 from harness.reports.transfer import MORE_COLUMNS, write_csv
+from harness.stats.transfer.ratio import RATIO_CLASSES
 from interp_tests.plain_twins import notebook
 from interp_tests.project import REPO
 
@@ -158,6 +163,25 @@ def test_classes_are_the_notebooks(told, theirs):
         name: len(features) for name, features in theirs.classes.items()
     }
     assert min(len(theirs.classes[name]) for name in ("stable", "shifted", "new_vision")) > 0
+
+
+def test_a_claim_by_the_ratio_counts_as_the_notebook_does(codes, theirs):
+    """A spec with `method: ratio_of_means` and `special_tokens: counted` has the notebook's classes."""
+    other = "tiny-paligemma2"
+    sets = {"prompts": PromptSet("texts", texts()), "images": PromptSet("drawings", prompt_set(DRAWINGS, REPO))}
+    read = {("prompts", None): codes[0], ("prompts", other): codes[1], ("images", other): codes[2]}
+    claimed = {
+        "to": other,
+        "prompts": "texts",
+        "images": "drawings",
+        "method": "ratio_of_means",
+        "stable": {"at_least": 0},
+    }
+    claim = kinds()["transfer_census"].model_validate(claimed)
+    for special_tokens, same in (("counted", True), ("ignored", False)):
+        found = claim.transfer(Evidence(sets, read), Claim(special_tokens=special_tokens))
+        ours = {name: np.flatnonzero(found.classes == RATIO_CLASSES.index(name)).tolist() for name in theirs.classes}
+        assert (ours == theirs.classes) is same
 
 
 def test_without_the_line_break_the_classes_would_differ(codes, theirs):

@@ -42,7 +42,8 @@ def draw(found: dict[str, Any], about: str) -> Figure:
     n = found["prompts"]
     base, adapted = (f"share of prompts, {side} (n={n[f'{side}_text']:,})" for side in ("base", "adapted"))
     text = found["shares"], found["adapted"], (base, adapted)
-    panels.append(lambda ax: _shares(ax, found, "How often, in text?", *text))
+    if (found["shares"] > 0).any() or (found["adapted"] > 0).any():
+        panels.append(lambda ax: _shares(ax, found, "How often, in text?", *text))
     if found["image_shares"] is not None:
         seen = (
             found["adapted"],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.codes import Floats
 from harness.reports.figures.spread import Spread
-from harness.reports.figures.style import DARK, PALE, category_legend, new_figure, points, titled, words
+from harness.reports.figures.style import DARK, category_legend, new_figure, points, titled, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,13 +34,17 @@ def numbers(spread: Spread) -> dict[str, Any]:
 
 
 def draw(found: dict[str, Any], about: str) -> Figure:
-    """Base against adapted text on log axes, the same zoomed on linear axes, and base text against pictures."""
-    compared = [name for name in ("adapted_text", "adapted_pictures") if name in found["mean"]]
-    figure, axes = new_figure(1, len(compared) + 1, 4 * (len(compared) + 1), 4.6, about)
-    _log(axes[0, 0], found, "adapted_text")
-    _zoom(axes[0, 1], found)
-    if "adapted_pictures" in compared:
-        _log(axes[0, 2], found, "adapted_pictures")
+    """Base against adapted text on log axes, the same zoomed on linear axes, and base text against pictures.
+
+    Log axes need a feature that fires in both conditions, and the figure one that fires on text.
+    """
+    panels: list[Callable[[Any], None]] = [partial(_zoom, found=found)]
+    for place, other in ((0, "adapted_text"), (2, "adapted_pictures")):
+        if other in found["mean"] and ((found["mean"]["base_text"] > 0) & (found["mean"][other] > 0)).any():
+            panels.insert(place, partial(_log, found=found, other=other))
+    figure, axes = new_figure(1, len(panels), max(4 * len(panels), 5), 4.6, about)
+    for ax, panel in zip(axes[0], panels, strict=True):
+        panel(ax)
     category_legend(figure, found["shown"])
     return figure
 
@@ -49,11 +55,10 @@ def _log(ax: Any, found: dict[str, Any], other: str) -> None:
     both = (x > 0) & (y > 0)
     _scatter(ax, found, x, y, both)
     ax.set(xscale="log", yscale="log", xlabel="mean activation, base text", ylabel=f"mean activation, {words(other)}")
-    titled(ax, f"Base text and {words(other)}\n({int(both.sum()):,} features fire in both)")
-    if both.any():
-        ends = [min(x[both].min(), y[both].min()), max(x[both].max(), y[both].max())]
-        ax.plot(ends, ends, color=DARK, lw=0.9, ls="--", zorder=0)
-    _note(ax, f"{int(((x > 0) != (y > 0)).sum()):,} more fire in one only")
+    in_one = int(((x > 0) != (y > 0)).sum())
+    titled(ax, f"Base text and {words(other)}\n({int(both.sum()):,} fire in both, {in_one:,} in one)")
+    ends = [min(x[both].min(), y[both].min()), max(x[both].max(), y[both].max())]
+    ax.plot(ends, ends, color=DARK, lw=0.9, ls="--", zorder=0)
 
 
 def _zoom(ax: Any, found: dict[str, Any]) -> None:
@@ -71,10 +76,6 @@ def _scatter(ax: Any, found: dict[str, Any], x: Floats, y: Floats, shown: Any) -
         here = shown & (found["category"] == name)
         if here.any():
             points(ax, x[here], y[here], name)
-
-
-def _note(ax: Any, text: str) -> None:
-    ax.text(0.98, 0.02, text, ha="right", va="bottom", transform=ax.transAxes, fontsize=8.5, color=PALE)
 
 
 def _rounded_up(value: float) -> float:

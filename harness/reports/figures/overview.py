@@ -29,10 +29,12 @@ def numbers(census: Census, spread: Spread) -> dict[str, Any]:
 
 
 def draw(found: dict[str, Any], about: str) -> Figure:
-    """Two panels: strengths, and categories with their table."""
-    figure, axes = new_figure(1, 2, 11.5, 0.26 * len(found["counts"]) + 2.2, about)
-    _strengths(axes[0, 0], found)
-    _categories(axes[0, 1], found["counts"], found["rows"])
+    """Strengths, where some feature fires, and categories with their table."""
+    panels = 2 if found["histograms"] else 1
+    figure, axes = new_figure(1, panels, 5.75 * panels, 0.26 * len(found["counts"]) + 2.2, about)
+    if found["histograms"]:
+        _strengths(axes[0, 0], found)
+    _categories(axes[0, -1], found["counts"], found["rows"])
     return figure
 
 

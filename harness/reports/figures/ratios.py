@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REACH = 5  # powers of two; a feature that fires in one condition only is at the end of the scale
-BINS = 20
+BINS = 21  # odd: features that did not change are in the middle of a bar
 
 
 def numbers(spread: Spread) -> dict[str, Any]:

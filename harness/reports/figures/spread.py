@@ -38,6 +38,12 @@ class Spread:
         fires: Mask = np.any([mean > 0 for mean in self.mean.values()], axis=0)
         return fires
 
+    @property
+    def live_in_text(self) -> Mask:
+        """Which features fire on the text of either model, [d_sae]."""
+        fires: Mask = (self.mean["base_text"] > 0) | (self.mean["adapted_text"] > 0)
+        return fires
+
     def over(self, condition: str, of: str) -> Floats:
         """Mean in one condition over that in another, [d_sae], as the source notebook divides: nothing is 1e-6."""
         ratio: Floats = self.mean[condition] / (self.mean[of] + NOTHING)

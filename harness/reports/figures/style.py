@@ -55,7 +55,7 @@ _RC = {
     "svg.fonttype": "none",
     "svg.hashsalt": "interp-specs",
 }
-_MANY = 2_000  # points from here on are one picture inside an SVG
+_MANY = 1_000  # from here on points are small and pale, and one picture inside an SVG
 
 
 def above(category: str) -> int:
@@ -109,11 +109,11 @@ def titled(ax: Any, title: str) -> None:
 
 def points(ax: Any, x: Any, y: Any, category: str, size: float = 14) -> None:
     """One category's points, in its color and shape."""
-    mark = CATEGORIES[category]
-    size = size * {"*": 2.6, "P": 1.6, ".": 1.4}.get(mark.marker, 1)
+    mark, many = CATEGORIES[category], len(x) > _MANY
+    size = size * {"*": 2.6, "P": 1.6, ".": 1.4}.get(mark.marker, 1) * (0.3 if many else 1)
     ax.scatter(
-        x, y, s=size, c=mark.color, marker=mark.marker, alpha=0.75, linewidths=0.8 if mark.marker == "x" else 0,
-        zorder=above(category), rasterized=len(x) > _MANY,
+        x, y, s=size, c=mark.color, marker=mark.marker, alpha=0.4 if many else 0.75,
+        linewidths=0.8 if mark.marker == "x" else 0, zorder=above(category), rasterized=many,
     )  # fmt: skip
 
 

@@ -25,14 +25,16 @@ MOST_PICTURES = 4
 def draw_figures(
     census: Census, about: About, pictures: Sequence[Prompt] = (), examples: int = 4
 ) -> Iterator[tuple[str, Figure]]:
-    """(name, figure), one after the other: overview, means, ratios, landscape, reconstruction, a figure for each of the
-    `examples` strongest features of each category, and with pictures vision (where some feature is new in them) and
-    patches. pictures: the prompts behind the census's pictures, in its order."""
+    """(name, figure), one after the other: overview, means, ratios, landscape, reconstruction, with pictures vision and
+    patches, and a figure for each of the `examples` strongest features of each category. What has nothing to show is
+    left out. pictures: the prompts behind the census's pictures, in its order."""
     spread, line = spread_of(census), about.line(census)
     yield "overview", overview.draw(overview.numbers(census, spread), line)
-    yield "means", means.draw(means.numbers(spread), line)
-    yield "ratios", ratios.draw(ratios.numbers(spread), line)
-    yield "landscape", landscape.draw(landscape.numbers(spread), line)
+    if spread.live_in_text.any():
+        yield "means", means.draw(means.numbers(spread), line)
+    if spread.live.any():
+        yield "ratios", ratios.draw(ratios.numbers(spread), line)
+        yield "landscape", landscape.draw(landscape.numbers(spread), line)
     yield "reconstruction", reconstruction.draw(reconstruction.numbers(census), line)
     if pictures:
         seen = vision.numbers(census, spread)
