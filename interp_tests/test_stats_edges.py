@@ -281,9 +281,9 @@ def test_the_fewest_prompts_of_a_class_that_no_number_shows():
     assert fewest_prompts("lost") == 59
     without = AlignedRule(limits=False)
     assert (fewest_prompts("shifted", without), fewest_pictures(without)) == (1, 1)
-    assert fewest_pictures(AlignedRule(fires_above=1.0)) is None
+    assert fewest_pictures(AlignedRule(seen_above=1.0)) is None
     rule = AlignedRule()
-    assert fewest_pictures() == next(n for n in range(1, 99) if rule.alpha ** (1 / n) >= rule.fires_above)
+    assert fewest_pictures() == next(n for n in range(1, 99) if rule.alpha ** (1 / n) >= rule.seen_above)
 
 
 def test_a_mean_auroc_needs_strata_and_both_sides_in_each():

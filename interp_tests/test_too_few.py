@@ -128,6 +128,13 @@ def test_the_prompts_of_one_set_that_are_named_do(kind, n, alpha, rate):
     assert early(add - 1) is not None
 
 
+def marked_somewhere(i: int) -> str:
+    """Words of its own, and a mark whose place from the start and from the end differs from its neighbors'."""
+    before = [f"b{i}x{j}" for j in range(i % 5)]
+    after = [f"n{i}x{j}" for j in range(1 + 2 * i % 5)]
+    return " ".join([*before, "[[red]]", *after])
+
+
 @pytest.mark.parametrize(
     ("alpha", "low", "enough"), [(0.05, 0.7, 9), (0.05, 0.9, 29), (0.05, 0.51, 5), (1e-4, 0.7, 26)]
 )
@@ -140,7 +147,7 @@ def test_marked_prompts_that_are_named_do(alpha, low, enough, unit):
 
     def verdict(n):
         copies = 1 if unit == "prompts" else 2
-        evidence = evidence_of_rows(prompts=[row(f"the [[red]] n{i}", red=3) for i in range(n * copies)])
+        evidence = evidence_of_rows(prompts=[row(marked_somewhere(i), red=3) for i in range(n * copies)])
         prompts = [
             dataclasses.replace(p, group=f"t{i // 2}" if copies == 2 else None)
             for i, p in enumerate(evidence.sets["prompts"].prompts)
